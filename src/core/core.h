@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * core.h
+ *	  What every room may call: version shims, settings, the session in which
+ *	  finops works on its own tables, money, periods, runs, gates and locks.
+ *	  Pure C files include core/pure.h instead.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FINOPS_CORE_H
+#define FINOPS_CORE_H
+
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/guc.h"
+#include "utils/numeric.h"
+
+/* ---------------------------------------------------------------------
+ * Version shims: every difference between supported servers stands here.
+ * ---------------------------------------------------------------------
+ */
+#if PG_VERSION_NUM < 150000
+#error "finops needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#define FINOPS_EXTENSION_SCHEMA(ext)	get_extension_schema(ext)
+#else
+#define FINOPS_EXTENSION_SCHEMA(ext)	FinopsExtensionSchema15(ext)
+extern Oid	FinopsExtensionSchema15(Oid extension);
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define FINOPS_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "finops", .version = FINOPS_VERSION)
+#else
+#define FINOPS_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* ---------------------------------------------------------------------
+ * Settings, finops.c
+ * ---------------------------------------------------------------------
+ */
+typedef enum FinopsCostBasis
+{
+	FINOPS_BASIS_EFFECTIVE,
+	FINOPS_BASIS_BILLED
+} FinopsCostBasis;
+
+extern int	finops_cost_basis;	/* finops.cost_basis */
+extern char *finops_recon_amount_floor; /* finops.recon_amount_floor */
+extern char *finops_reporting_currency; /* finops.reporting_currency */
+extern char *finops_s3_endpoint;	/* finops.s3_endpoint */
+
+/* ---------------------------------------------------------------------
+ * The working session, session.c
+ *
+ * A public C function checks its caller, then works on the extension's own
+ * tables as the extension's owner: search_path, DateStyle, TimeZone and the
+ * like are pinned, row security is off (an error rather than a filter), and
+ * SPI is connected.  In SQL text "@s@" stands for the quoted install schema.
+ * An error restores everything through transaction abort.
+ * ---------------------------------------------------------------------
+ */
+typedef struct FinopsSession
+{
+	Oid			caller;			/* who called, for executed_by and audit */
+	int			sec_context;
+	int			guc_level;
+	bool		read_only;
+} FinopsSession;
+
+extern void FinopsBegin(FinopsSession *session);
+extern void FinopsEnd(FinopsSession *session);
+extern const char *FinopsSchema(void);
+extern const char *FinopsCallerName(const FinopsSession *session);
+
+/* One argument of a statement. */
+typedef struct FinopsArg
+{
+	Oid			type;
+	Datum		value;
+	bool		isnull;
+} FinopsArg;
+
+#define ARG_DATE(d)		((FinopsArg) {DATEOID, DateADTGetDatum(d), false})
+#define ARG_INT8(i)		((FinopsArg) {INT8OID, Int64GetDatum(i), false})
+#define ARG_INT4(i)		((FinopsArg) {INT4OID, Int32GetDatum(i), false})
+#define ARG_BOOL(b)		((FinopsArg) {BOOLOID, BoolGetDatum(b), false})
+#define ARG_NUMERIC(n)	((FinopsArg) {NUMERICOID, NumericGetDatum(n), false})
+#define ARG_TEXT(s)		FinopsTextArg(s)	/* C string, NULL is SQL NULL */
+#define ARG_DATUM(t, d, n)	((FinopsArg) {(t), (d), (n)})
+
+extern FinopsArg FinopsTextArg(const char *s);
+
+/*
+ * Run one statement in the session; returns rows processed, result rows are
+ * in SPI_tuptable.  FINOPS_RUN(sql, ARG_DATE(p), ...) takes one or more
+ * arguments, FINOPS_RUN0(sql) none.
+ */
+extern uint64 FinopsRun(const char *sql, int nargs, const FinopsArg *args);
+
+#define FINOPS_RUN(sql, ...) \
+	FinopsRun(sql, lengthof(((FinopsArg[]) {__VA_ARGS__})), \
+			  (FinopsArg[]) {__VA_ARGS__})
+#define FINOPS_RUN0(sql)	FinopsRun(sql, 0, NULL)
+
+/* Values of the last result, allocated in the caller's SPI context. */
+extern char *FinopsText(uint64 row, int col);	/* NULL for SQL NULL */
+extern int64 FinopsInt64(uint64 row, int col);	/* error for SQL NULL */
+extern Datum FinopsValue(uint64 row, int col, bool *isnull);
+
+/*
+ * Answer a set-returning function with the rows of the last result; the
+ * column count and types must be those the function declares.
+ */
+extern void FinopsReturnRows(FunctionCallInfo fcinfo);
+
+/* ---------------------------------------------------------------------
+ * Periods, gates and locks, period.c
+ * ---------------------------------------------------------------------
+ */
+
+/* Advisory locks: (class + kind, key); taken in the order of this list. */
+#define FINOPS_LOCK_CLASS	0x66696e00	/* "fin" */
+typedef enum FinopsLockKind
+{
+	FINOPS_LOCK_JOB,			/* key: hash of the job name */
+	FINOPS_LOCK_PERIOD,			/* key: billing period; all writers of a month */
+	FINOPS_LOCK_PARTITION,		/* key: 0; partition DDL */
+	FINOPS_LOCK_NUMBERING		/* key: 0; document numbers */
+} FinopsLockKind;
+
+extern void FinopsLock(FinopsLockKind kind, int32 key);
+extern bool FinopsTryLock(FinopsLockKind kind, int32 key);
+
+/*
+ * Period argument of a public function: refuses SQL NULL (22004), infinite
+ * dates and days other than the first of a month (22023).
+ */
+extern DateADT FinopsPeriodArg(FunctionCallInfo fcinfo, int argno);
+extern void FinopsCheckPeriodStart(DateADT period);
+extern void FinopsCheckPeriodNotFuture(DateADT period);	/* 22023 */
+extern bool FinopsPeriodHasEnded(DateADT period);
+extern DateADT FinopsPeriodEnd(DateADT period); /* first day of next month */
+extern char *FinopsPeriodText(DateADT period);	/* "2018-10" */
+
+/*
+ * Within a session: take the period's writer lock, create its row in
+ * period_lock if there is none, and refuse a locked period (55000).
+ */
+extern void FinopsOpenPeriod(DateADT period);
+extern bool FinopsPeriodIsLocked(DateADT period);
+
+/*
+ * The basis on which a period's cost is allocated: fixed in period_lock by
+ * its first allocation, finops.cost_basis until then.
+ */
+extern FinopsCostBasis FinopsPeriodBasis(DateADT period, bool fix);
+extern const char *FinopsBasisName(FinopsCostBasis basis);
+
+/*
+ * Gates of the close, in order; a writer that changes what a gate has judged
+ * clears that gate and the later ones.  Status is free text of the room that
+ * sets it; the issue gate opens on reconciliation 'ok' or 'resolved'.
+ */
+typedef enum FinopsGate
+{
+	FINOPS_GATE_LOAD,
+	FINOPS_GATE_TAGS,
+	FINOPS_GATE_ALLOCATION,
+	FINOPS_GATE_RECONCILIATION,
+	FINOPS_GATE_DOCUMENTS
+} FinopsGate;
+
+extern void FinopsSetGate(DateADT period, FinopsGate gate, const char *status,
+						  const char *detail, int64 run_id);
+extern void FinopsClearGates(DateADT period, FinopsGate from);
+extern char *FinopsGateStatus(DateADT period, FinopsGate gate, char **detail);
+
+/* ---------------------------------------------------------------------
+ * Runs and audit, run.c
+ * ---------------------------------------------------------------------
+ */
+extern int64 FinopsStartRun(const FinopsSession *session, const char *kind,
+							DateADT period);
+extern void FinopsFinishRun(int64 run_id, const char *status,
+							const char *detail_json);
+extern void FinopsAudit(const FinopsSession *session, const char *action,
+						const char *object_type, const char *object_id,
+						const char *metadata_json);
+
+/* ---------------------------------------------------------------------
+ * Small checks and texts, session.c
+ * ---------------------------------------------------------------------
+ */
+extern void FinopsRequireArg(FunctionCallInfo fcinfo, int argno,
+							 const char *name); /* 22004 when NULL */
+extern char *FinopsQuoteForMessage(const char *s);	/* at most 64 characters */
+extern void FinopsRequireWritable(const char *what);	/* 25006 */
+
+/* Rooms that have something to set up when the library is loaded. */
+extern void CompatInit(void);
+
+#endif							/* FINOPS_CORE_H */
