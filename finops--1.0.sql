@@ -328,3 +328,199 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.rule_version_map', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_cost_allocated', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.fact_cost_allocated_id_seq', '');
 
+-- room forecast: drivers, unit cost, runs and their backtests, model registry,
+-- feature store and drift
+
+-- drivers; columns stand in the order of a roadmap export with load_dt
+-- appended, so that INSERT ... SELECT * from such a file fits
+
+CREATE TABLE forecast.drivers (
+	driver_code text NOT NULL,
+	scenario text NOT NULL DEFAULT 'base',
+	period_start date NOT NULL,
+	value numeric NOT NULL,
+	unit text,
+	source_file text,
+	environment text NOT NULL DEFAULT 'FinOps',
+	load_dt date NOT NULL,
+	CONSTRAINT drivers_pkey PRIMARY KEY (load_dt, driver_code, scenario, period_start),
+	CONSTRAINT drivers_code_check CHECK (pg_catalog.btrim(driver_code) OPERATOR(pg_catalog.<>) ''),
+	CONSTRAINT drivers_period_start_check CHECK (pg_catalog.date_part('day', period_start) OPERATOR(pg_catalog.=) 1),
+	CONSTRAINT drivers_value_check CHECK (value OPERATOR(pg_catalog.>=) 0 AND value OPERATOR(pg_catalog.<) 'Infinity')
+);
+COMMENT ON TABLE forecast.drivers IS 'projected business drivers per month (users, requests, GB stored, CPU hours), one set per load date';
+COMMENT ON COLUMN forecast.drivers.scenario IS 'base, or low, medium, high and others as the roadmap names them';
+COMMENT ON COLUMN forecast.drivers.period_start IS 'first day of the projected month';
+COMMENT ON COLUMN forecast.drivers.value IS 'projected quantity of the month in unit';
+COMMENT ON COLUMN forecast.drivers.load_dt IS 'date of the driver file; a set is loaded, replaced and rolled back by it';
+
+CREATE TABLE forecast.unit_kpi (
+	kpi_date date NOT NULL,
+	driver_code text NOT NULL,
+	quantity numeric NOT NULL,
+	unit_size numeric NOT NULL DEFAULT 1,
+	CONSTRAINT unit_kpi_pkey PRIMARY KEY (kpi_date, driver_code),
+	CONSTRAINT unit_kpi_quantity_check CHECK (quantity OPERATOR(pg_catalog.>=) 0 AND quantity OPERATOR(pg_catalog.<) 'Infinity'),
+	CONSTRAINT unit_kpi_unit_size_check CHECK (unit_size OPERATOR(pg_catalog.>) 0 AND unit_size OPERATOR(pg_catalog.<) 'Infinity')
+);
+COMMENT ON TABLE forecast.unit_kpi IS 'measured business quantities, per day or per month';
+COMMENT ON COLUMN forecast.unit_kpi.unit_size IS 'quantity that counts as one unit: 1000 gives the cost per 1,000 calls';
+
+CREATE TABLE forecast.driver_scope (
+	driver_code text NOT NULL,
+	services text[],
+	account_ids text[],
+	tenant_ids text[],
+	CONSTRAINT driver_scope_pkey PRIMARY KEY (driver_code)
+);
+COMMENT ON TABLE forecast.driver_scope IS 'the cost that a driver causes; a driver without a row is set against all cost';
+COMMENT ON COLUMN forecast.driver_scope.services IS 'services as in fact_cost_raw.service; NULL: all';
+COMMENT ON COLUMN forecast.driver_scope.account_ids IS 'usage accounts; NULL: all';
+COMMENT ON COLUMN forecast.driver_scope.tenant_ids IS 'tenants; NULL: all';
+
+-- runs
+
+CREATE TABLE forecast.run (
+	run_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	run_name text NOT NULL,
+	machine_version text NOT NULL DEFAULT 'v1.3',
+	as_of date NOT NULL,
+	driver_load_dt date,
+	horizon_months integer NOT NULL DEFAULT 12,
+	model text,
+	status text NOT NULL DEFAULT 'started',
+	metrics jsonb,
+	started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	finished_at timestamptz,
+	CONSTRAINT run_pkey PRIMARY KEY (run_id),
+	CONSTRAINT run_horizon_months_check CHECK (horizon_months OPERATOR(pg_catalog.>) 0),
+	CONSTRAINT run_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['started', 'completed', 'warning', 'failed']))
+);
+COMMENT ON TABLE forecast.run IS 'forecast calculations; a unit cost calculation is named Reforecast_ and its UTC time';
+COMMENT ON COLUMN forecast.run.status IS 'warning: completed, and the total left the run before by more than 3 percent';
+
+CREATE TABLE @extschema@.unit_cost_forecast (
+	run_id uuid NOT NULL,
+	driver_code text NOT NULL,
+	scenario text NOT NULL,
+	month date NOT NULL,
+	quantity numeric,
+	unit_cost numeric,
+	total_cost numeric,
+	lower_usd numeric,
+	upper_usd numeric,
+	last_refresh timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT unit_cost_forecast_pkey PRIMARY KEY (run_id, driver_code, scenario, month),
+	CONSTRAINT unit_cost_forecast_run_id_fkey FOREIGN KEY (run_id) REFERENCES forecast.run (run_id)
+);
+COMMENT ON TABLE @extschema@.unit_cost_forecast IS 'projected cost per driver, scenario and month; the newest run has the greatest last_refresh';
+COMMENT ON COLUMN @extschema@.unit_cost_forecast.quantity IS 'driver projection of the month';
+COMMENT ON COLUMN @extschema@.unit_cost_forecast.unit_cost IS 'expected cost of one unit (unit_size of forecast.unit_kpi); an estimate';
+COMMENT ON COLUMN @extschema@.unit_cost_forecast.lower_usd IS 'lower end of the 80 percent interval of total_cost';
+COMMENT ON COLUMN @extschema@.unit_cost_forecast.upper_usd IS 'upper end of the 80 percent interval of total_cost';
+
+CREATE TABLE forecast.backtest (
+	run_id uuid NOT NULL,
+	fold integer NOT NULL,
+	train_start date,
+	train_end date,
+	test_start date,
+	test_end date,
+	mse float8,
+	rmse float8,
+	mae float8,
+	mape float8,
+	r2 float8,
+	directional_accuracy float8,
+	bias float8,
+	CONSTRAINT backtest_pkey PRIMARY KEY (run_id, fold),
+	CONSTRAINT backtest_run_id_fkey FOREIGN KEY (run_id) REFERENCES forecast.run (run_id)
+);
+COMMENT ON TABLE forecast.backtest IS 'errors of a run by rolling origin, one row per fold';
+
+-- models, features and predictions as machine learning runbooks read them
+
+CREATE TABLE @extschema@.tbl_ml_model_registry (
+	model_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	model_name text NOT NULL,
+	model_type text,
+	model_version text NOT NULL,
+	status text NOT NULL DEFAULT 'TRAINING',
+	accuracy_score float8,
+	precision_score float8,
+	recall_score float8,
+	f1_score float8,
+	performance_metrics jsonb,
+	hyperparameters jsonb,
+	drift_score float8,
+	training_date timestamptz,
+	deployment_date timestamptz,
+	last_updated timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT tbl_ml_model_registry_pkey PRIMARY KEY (model_id),
+	CONSTRAINT tbl_ml_model_registry_name_key UNIQUE (model_name, model_version),
+	CONSTRAINT tbl_ml_model_registry_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['TRAINING', 'ACTIVE', 'DEPRECATED', 'FAILED']))
+);
+COMMENT ON TABLE @extschema@.tbl_ml_model_registry IS 'trained models with their scores; at most one version of a name should be ACTIVE';
+COMMENT ON COLUMN @extschema@.tbl_ml_model_registry.accuracy_score IS 'of a classifier its accuracy, of a forecaster 1 - WAPE; 0..1';
+
+CREATE TABLE @extschema@.tbl_ml_consolidated_feature_store (
+	feature_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	feature_name text NOT NULL,
+	entity_id text,
+	feature_date date NOT NULL,
+	feature_value float8,
+	CONSTRAINT tbl_ml_consolidated_feature_store_pkey PRIMARY KEY (feature_id)
+);
+CREATE INDEX tbl_ml_consolidated_feature_store_date_idx ON @extschema@.tbl_ml_consolidated_feature_store (feature_date);
+COMMENT ON TABLE @extschema@.tbl_ml_consolidated_feature_store IS 'feature values per entity and day';
+
+CREATE TABLE finops.feature_drift (
+	feature_name text NOT NULL,
+	drift_score float8,
+	threshold float8,
+	evaluation_timestamp timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT feature_drift_pkey PRIMARY KEY (feature_name, evaluation_timestamp)
+);
+COMMENT ON TABLE finops.feature_drift IS 'drift of a feature against its reference at a time; above threshold it has drifted';
+
+CREATE TABLE finops.prediction_log (
+	prediction_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	model_name text NOT NULL,
+	confidence_score float8,
+	predicted numeric,
+	actual numeric,
+	prediction_timestamp timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT prediction_log_pkey PRIMARY KEY (prediction_id),
+	CONSTRAINT prediction_log_confidence_score_check CHECK (confidence_score OPERATOR(pg_catalog.>=) 0 AND confidence_score OPERATOR(pg_catalog.<=) 1)
+);
+CREATE INDEX prediction_log_timestamp_idx ON finops.prediction_log (prediction_timestamp);
+COMMENT ON TABLE finops.prediction_log IS 'predictions that were made, with the actual value once it is known';
+
+CREATE VIEW @extschema@.vw_ml_feature_monitoring AS
+SELECT d.feature_name, d.drift_score, d.threshold, d.evaluation_timestamp
+FROM finops.feature_drift d;
+COMMENT ON VIEW @extschema@.vw_ml_feature_monitoring IS 'drift of features';
+
+CREATE VIEW @extschema@.vw_ml_real_time_features AS
+SELECT p.prediction_id, p.model_name, p.confidence_score, p.predicted, p.actual, p.prediction_timestamp
+FROM finops.prediction_log p;
+COMMENT ON VIEW @extschema@.vw_ml_real_time_features IS 'predictions with their confidence';
+
+REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, forecast.run, forecast.backtest,
+	@extschema@.unit_cost_forecast, @extschema@.tbl_ml_model_registry, @extschema@.tbl_ml_consolidated_feature_store,
+	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,
+	finops.prediction_log, finops.prediction_log_prediction_id_seq,
+	@extschema@.vw_ml_feature_monitoring, @extschema@.vw_ml_real_time_features FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('forecast.drivers', '');
+SELECT pg_catalog.pg_extension_config_dump('forecast.unit_kpi', '');
+SELECT pg_catalog.pg_extension_config_dump('forecast.driver_scope', '');
+SELECT pg_catalog.pg_extension_config_dump('forecast.run', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.unit_cost_forecast', '');
+SELECT pg_catalog.pg_extension_config_dump('forecast.backtest', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.tbl_ml_model_registry', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.tbl_ml_consolidated_feature_store', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.feature_drift', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.prediction_log', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.prediction_log_prediction_id_seq', '');
