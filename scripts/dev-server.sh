@@ -7,14 +7,15 @@ dir=$FINOPS_BUILD/dev
 case ${1:-} in
 start)
   finops_tree
-  stop_server "$dir"
-  start_server "$dir" "shared_preload_libraries = 'pg_cron,finops'" "cron.use_background_workers = on" "max_worker_processes = 20"
-  psql -d postgres -qc 'CREATE EXTENSION pg_cron' -c 'CREATE EXTENSION finops SCHEMA public'
+  start_server "$dir" "shared_preload_libraries = '$(preload_libraries)'" "cron.use_background_workers = on" "max_worker_processes = 20"
+  ! has_pg_cron || psql -X -d postgres -qc 'CREATE EXTENSION pg_cron'
+  psql -X -d postgres -qc 'CREATE EXTENSION finops SCHEMA public'
   ;;
 stop) stop_server "$dir" ;;
 psql)
   shift
-  exec psql -h 127.0.0.1 -p "$(cat "$dir/port")" -U postgres -d postgres "$@"
+  use_server "$dir"
+  exec psql -d postgres "$@"
   ;;
 *) echo "usage: $0 start|stop|psql" >&2; exit 2 ;;
 esac
