@@ -1,0 +1,334 @@
+-- room invoice: plans, usage, documents, payments
+
+-- plans and what they allow
+
+CREATE TABLE @extschema@.plan_master (
+	plan_code text NOT NULL,
+	plan_family text NOT NULL,
+	version text NOT NULL DEFAULT 'v1',
+	currency text NOT NULL DEFAULT 'USD',
+	billing_cycle text NOT NULL DEFAULT 'monthly',
+	base_price numeric NOT NULL,
+	markup_pct numeric NOT NULL DEFAULT 0,
+	base_seats integer NOT NULL DEFAULT 0,
+	max_seats integer,
+	metadata jsonb,
+	effective_from date,
+	effective_to date,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT plan_master_pkey PRIMARY KEY (plan_code),
+	CONSTRAINT plan_master_version_key UNIQUE (plan_family, plan_code, version),
+	CONSTRAINT plan_master_code_check CHECK (pg_catalog.btrim(plan_code) OPERATOR(pg_catalog.<>) ''),
+	CONSTRAINT plan_master_cycle_check CHECK (billing_cycle OPERATOR(pg_catalog.=) 'monthly'),
+	CONSTRAINT plan_master_price_check CHECK (base_price OPERATOR(pg_catalog.>=) 0 AND base_price OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT plan_master_markup_check CHECK (markup_pct OPERATOR(pg_catalog.>) -100 AND markup_pct OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT plan_master_seats_check CHECK (base_seats OPERATOR(pg_catalog.>=) 0 AND (max_seats IS NULL OR max_seats OPERATOR(pg_catalog.>=) base_seats)),
+	CONSTRAINT plan_master_effective_check CHECK (effective_to OPERATOR(pg_catalog.>=) effective_from)
+);
+COMMENT ON TABLE @extschema@.plan_master IS 'plans: monthly price and markup on allocated cost; a plan that is on an issued document never changes, a new price is a new plan code';
+COMMENT ON COLUMN @extschema@.plan_master.base_price IS 'price of a full calendar month in the plan''s currency, unrounded';
+COMMENT ON COLUMN @extschema@.plan_master.markup_pct IS 'percent added to allocated cost that is passed on; 0 passes it on at cost';
+
+CREATE TABLE @extschema@.metric_catalog (
+	metric_code text NOT NULL,
+	domain text NOT NULL,
+	unit text NOT NULL,
+	aggregation text NOT NULL,
+	visibility text NOT NULL DEFAULT 'tenant',
+	source text,
+	owner_team text,
+	retention_days integer NOT NULL DEFAULT 395,
+	effective_date date,
+	status text NOT NULL DEFAULT 'active',
+	CONSTRAINT metric_catalog_pkey PRIMARY KEY (metric_code),
+	CONSTRAINT metric_catalog_aggregation_check CHECK (aggregation OPERATOR(pg_catalog.=) ANY (ARRAY['sum_daily', 'peak_monthly', 'max_monthly', 'sum_monthly', 'max_daily', 'avg'])),
+	CONSTRAINT metric_catalog_visibility_check CHECK (visibility OPERATOR(pg_catalog.=) ANY (ARRAY['tenant', 'operator'])),
+	CONSTRAINT metric_catalog_retention_check CHECK (retention_days OPERATOR(pg_catalog.>) 0)
+);
+COMMENT ON TABLE @extschema@.metric_catalog IS 'usage metrics: unit and how daily values become a monthly one';
+COMMENT ON COLUMN @extschema@.metric_catalog.aggregation IS 'sum_daily and sum_monthly add up, peak_monthly, max_monthly and max_daily take the highest, avg the mean';
+
+CREATE TABLE @extschema@.plan_metric_map (
+	plan_code text NOT NULL,
+	metric_code text NOT NULL,
+	cap_value numeric NOT NULL,
+	threshold_80 numeric,
+	threshold_95 numeric,
+	threshold_100 numeric,
+	unit text NOT NULL,
+	action_on_100 text,
+	overage_unit_price numeric,
+	notes text,
+	effective_from date NOT NULL,
+	effective_to date,
+	CONSTRAINT plan_metric_map_pkey PRIMARY KEY (plan_code, metric_code, effective_from),
+	CONSTRAINT plan_metric_map_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
+	CONSTRAINT plan_metric_map_metric_fkey FOREIGN KEY (metric_code) REFERENCES @extschema@.metric_catalog (metric_code),
+	CONSTRAINT plan_metric_map_cap_check CHECK (cap_value OPERATOR(pg_catalog.>=) 0 AND cap_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT plan_metric_map_price_check CHECK (overage_unit_price OPERATOR(pg_catalog.>=) 0 AND overage_unit_price OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT plan_metric_map_effective_check CHECK (effective_to OPERATOR(pg_catalog.>=) effective_from)
+);
+COMMENT ON TABLE @extschema@.plan_metric_map IS 'cap of a metric under a plan, forward effective; the row with the latest effective_from on or before a day holds';
+COMMENT ON COLUMN @extschema@.plan_metric_map.threshold_80 IS 'value at which EVENT_QUOTA_80 is due where it is not 80 % of the cap; so threshold_95 and threshold_100';
+
+CREATE TABLE @extschema@.tenant_plan_binding (
+	binding_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	tenant_id text NOT NULL,
+	plan_code text NOT NULL,
+	period_start date NOT NULL,
+	period_end date,
+	status text NOT NULL DEFAULT 'active',
+	seats integer,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT tenant_plan_binding_pkey PRIMARY KEY (binding_id),
+	CONSTRAINT tenant_plan_binding_start_key UNIQUE (tenant_id, period_start),
+	CONSTRAINT tenant_plan_binding_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT tenant_plan_binding_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
+	CONSTRAINT tenant_plan_binding_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'scheduled', 'expired'])),
+	CONSTRAINT tenant_plan_binding_period_check CHECK (pg_catalog.isfinite(period_start) AND (period_end IS NULL OR (pg_catalog.isfinite(period_end) AND period_end OPERATOR(pg_catalog.>=) period_start))),
+	CONSTRAINT tenant_plan_binding_seats_check CHECK (seats OPERATOR(pg_catalog.>=) 0)
+);
+COMMENT ON TABLE @extschema@.tenant_plan_binding IS 'which plan a tenant has on which days; the days of two bindings of a tenant never overlap (finops.bind_plan)';
+COMMENT ON COLUMN @extschema@.tenant_plan_binding.period_end IS 'last day of the plan; NULL: open-ended';
+
+CREATE INDEX tenant_plan_binding_plan_idx ON @extschema@.tenant_plan_binding (plan_code);
+
+CREATE TABLE @extschema@.usage_snapshot_daily (
+	tenant_id text NOT NULL,
+	metric_code text NOT NULL,
+	usage_date date NOT NULL,
+	metric_value numeric NOT NULL,
+	cap_value numeric,
+	utilization numeric,
+	quota_event text,
+	frozen boolean NOT NULL DEFAULT false,
+	last_updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT usage_snapshot_daily_pkey PRIMARY KEY (tenant_id, metric_code, usage_date),
+	CONSTRAINT usage_snapshot_daily_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT usage_snapshot_daily_value_check CHECK (metric_value OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND metric_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT usage_snapshot_daily_cap_check CHECK (cap_value OPERATOR(pg_catalog.>=) 0 AND cap_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT usage_snapshot_daily_event_check CHECK (quota_event OPERATOR(pg_catalog.=) ANY (ARRAY['EVENT_QUOTA_80', 'EVENT_QUOTA_95', 'EVENT_QUOTA_100']))
+);
+COMMENT ON TABLE @extschema@.usage_snapshot_daily IS 'usage of a tenant by metric and day, against the cap of its plan';
+COMMENT ON COLUMN @extschema@.usage_snapshot_daily.utilization IS 'metric_value / cap_value, a ratio: 1 is at the cap';
+
+CREATE INDEX usage_snapshot_daily_date_idx ON @extschema@.usage_snapshot_daily (usage_date);
+
+CREATE VIEW @extschema@.tenant_usage_snapshot_daily AS
+SELECT u.tenant_id, u.metric_code, u.usage_date, u.metric_value, u.cap_value, u.utilization, u.quota_event, u.frozen, u.last_updated_at
+FROM @extschema@.usage_snapshot_daily u;
+COMMENT ON VIEW @extschema@.tenant_usage_snapshot_daily IS 'usage_snapshot_daily under the name that tenant reports use';
+
+-- who issues, in which currencies, with which numbers
+
+CREATE TABLE finops.issuer (
+	issuer_id text NOT NULL DEFAULT 'default',
+	legal_name text,
+	address jsonb,
+	vat_id text,
+	currency text NOT NULL DEFAULT 'USD',
+	number_format text NOT NULL DEFAULT 'INV-{YYYY}-{SEQ:6}',
+	credit_number_format text NOT NULL DEFAULT 'CN-{YYYY}-{SEQ:6}',
+	payment_terms_days integer NOT NULL DEFAULT 30,
+	bank jsonb,
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT issuer_pkey PRIMARY KEY (issuer_id),
+	CONSTRAINT issuer_terms_check CHECK (payment_terms_days OPERATOR(pg_catalog.>=) 0 AND payment_terms_days OPERATOR(pg_catalog.<=) 3650)
+);
+COMMENT ON TABLE finops.issuer IS 'who issues invoices: legal name, address, VAT id, bank, number format and payment terms (finops.set_issuer)';
+COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
+
+CREATE TABLE finops.number_series (
+	series text NOT NULL,
+	last_number bigint NOT NULL DEFAULT 0,
+	last_hash text,
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT number_series_pkey PRIMARY KEY (series),
+	CONSTRAINT number_series_last_check CHECK (last_number OPERATOR(pg_catalog.>=) 0)
+);
+COMMENT ON TABLE finops.number_series IS 'last number and last hash of each series of documents; a series is kind, or kind and year';
+
+CREATE TABLE finops.fx_rate (
+	currency text NOT NULL,
+	valid_from date NOT NULL,
+	rate numeric NOT NULL,
+	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT fx_rate_pkey PRIMARY KEY (currency, valid_from),
+	CONSTRAINT fx_rate_currency_check CHECK (currency OPERATOR(pg_catalog.~) '^[A-Z]{3}$'),
+	CONSTRAINT fx_rate_rate_check CHECK (rate OPERATOR(pg_catalog.>) 0 AND rate OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
+);
+COMMENT ON TABLE finops.fx_rate IS 'units of the reporting currency for one unit of a currency; the row with the latest valid_from on or before the last day of a billing period holds';
+
+-- documents
+
+CREATE TABLE @extschema@.invoice_header (
+	invoice_id text NOT NULL,
+	invoice_number text,
+	tenant_id text NOT NULL,
+	plan_code text,
+	period_start date NOT NULL,
+	period_end date NOT NULL,
+	kind text NOT NULL DEFAULT 'invoice',
+	revision integer NOT NULL DEFAULT 1,
+	status text NOT NULL DEFAULT 'open',
+	currency text NOT NULL DEFAULT 'USD',
+	subtotal numeric NOT NULL DEFAULT 0,
+	tax numeric NOT NULL DEFAULT 0,
+	total numeric NOT NULL DEFAULT 0,
+	subtotal_usd numeric NOT NULL DEFAULT 0,
+	tax_usd numeric NOT NULL DEFAULT 0,
+	total_usd numeric NOT NULL DEFAULT 0,
+	fx_rate numeric NOT NULL DEFAULT 1,
+	tax_rate numeric NOT NULL DEFAULT 0,
+	tax_inclusive boolean NOT NULL DEFAULT false,
+	original_invoice_id text,
+	recon_id text,
+	issuer jsonb,
+	recipient jsonb,
+	reason text,
+	issued_at timestamptz,
+	due_at timestamptz,
+	paid_at timestamptz,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	input_digest text,
+	number_series text,
+	number_seq bigint,
+	prev_hash text,
+	hash text,
+	CONSTRAINT invoice_header_pkey PRIMARY KEY (invoice_id),
+	CONSTRAINT invoice_header_number_key UNIQUE (invoice_number),
+	CONSTRAINT invoice_header_series_key UNIQUE (number_series, number_seq),
+	CONSTRAINT invoice_header_tenant_key UNIQUE (tenant_id, period_start, kind, revision),
+	CONSTRAINT invoice_header_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT invoice_header_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
+	CONSTRAINT invoice_header_original_fkey FOREIGN KEY (original_invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
+	CONSTRAINT invoice_header_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['invoice', 'credit_note'])),
+	CONSTRAINT invoice_header_original_check CHECK ((kind OPERATOR(pg_catalog.=) 'credit_note') OPERATOR(pg_catalog.=) (original_invoice_id IS NOT NULL)),
+	CONSTRAINT invoice_header_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['open', 'issued', 'paid', 'void'])),
+	CONSTRAINT invoice_header_revision_check CHECK (revision OPERATOR(pg_catalog.>=) 1),
+	CONSTRAINT invoice_header_period_check CHECK (pg_catalog.date_part('day', period_start) OPERATOR(pg_catalog.=) 1 AND period_end OPERATOR(pg_catalog.>=) period_start),
+	CONSTRAINT invoice_header_finite_check CHECK (
+		subtotal OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND subtotal OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND tax OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND tax OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND fx_rate OPERATOR(pg_catalog.>) 0 AND fx_rate OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND tax_rate OPERATOR(pg_catalog.>=) 0 AND tax_rate OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT invoice_header_total_check CHECK (total OPERATOR(pg_catalog.=) (subtotal OPERATOR(pg_catalog.+) tax)),
+	CONSTRAINT invoice_header_usd_check CHECK (
+		subtotal_usd OPERATOR(pg_catalog.=) (subtotal OPERATOR(pg_catalog.*) fx_rate)
+		AND tax_usd OPERATOR(pg_catalog.=) (tax OPERATOR(pg_catalog.*) fx_rate)
+		AND total_usd OPERATOR(pg_catalog.=) (total OPERATOR(pg_catalog.*) fx_rate)),
+	CONSTRAINT invoice_header_issued_check CHECK (
+		CASE WHEN status OPERATOR(pg_catalog.=) ANY (ARRAY['issued', 'paid'])
+			THEN invoice_number IS NOT NULL AND number_series IS NOT NULL AND number_seq IS NOT NULL AND issued_at IS NOT NULL
+				AND due_at IS NOT NULL AND prev_hash IS NOT NULL AND hash IS NOT NULL AND issuer IS NOT NULL AND recipient IS NOT NULL
+			ELSE invoice_number IS NULL AND number_series IS NULL AND number_seq IS NULL AND issued_at IS NULL AND hash IS NULL END),
+	CONSTRAINT invoice_header_paid_check CHECK ((status OPERATOR(pg_catalog.=) 'paid') OPERATOR(pg_catalog.=) (paid_at IS NOT NULL))
+);
+COMMENT ON TABLE @extschema@.invoice_header IS 'invoices and credit notes; open ones are recomputed by finops.prepare_invoices, issued ones never change';
+COMMENT ON COLUMN @extschema@.invoice_header.invoice_id IS 'exists from preparation: INV-<YYYYMM>-<tenant>, -R2 and so on for later revisions, CN- for credit notes';
+COMMENT ON COLUMN @extschema@.invoice_header.invoice_number IS 'legal number without gaps, given at issue';
+COMMENT ON COLUMN @extschema@.invoice_header.subtotal IS 'sum of the lines, net of tax, in the document''s currency';
+COMMENT ON COLUMN @extschema@.invoice_header.subtotal_usd IS 'subtotal in the reporting currency: subtotal x fx_rate, unrounded; so tax_usd and total_usd';
+COMMENT ON COLUMN @extschema@.invoice_header.fx_rate IS 'units of the reporting currency for one unit of the document''s currency, fixed with the document';
+COMMENT ON COLUMN @extschema@.invoice_header.tax_rate IS 'ratio: 0.19 is 19 percent';
+COMMENT ON COLUMN @extschema@.invoice_header.tax_inclusive IS 'prices included the tax: total = sum of gross_amount of the lines, and the net lines are derived from it';
+COMMENT ON COLUMN @extschema@.invoice_header.issuer IS 'the issuer''s data as they stood at issue';
+COMMENT ON COLUMN @extschema@.invoice_header.recipient IS 'the tenant''s name, billing contact and tax profile as they stood at issue';
+COMMENT ON COLUMN @extschema@.invoice_header.input_digest IS 'digest of what the document was computed from; preparation rewrites an open document when it differs';
+COMMENT ON COLUMN @extschema@.invoice_header.hash IS 'SHA-256, hex, over the document and the hash of the document before it in its series (finops.verify_invoices)';
+
+CREATE INDEX invoice_header_period_idx ON @extschema@.invoice_header (period_start, status);
+CREATE INDEX invoice_header_original_idx ON @extschema@.invoice_header (original_invoice_id) WHERE original_invoice_id IS NOT NULL;
+
+CREATE TABLE @extschema@.invoice_detail (
+	invoice_id text NOT NULL,
+	line_no integer NOT NULL,
+	tenant_id text NOT NULL,
+	period_start date NOT NULL,
+	line_type text NOT NULL,
+	service text,
+	metric_code text,
+	description text NOT NULL,
+	quantity numeric NOT NULL,
+	unit text NOT NULL,
+	unit_price numeric NOT NULL,
+	unit_price_usd numeric NOT NULL,
+	amount numeric NOT NULL,
+	amount_usd numeric NOT NULL,
+	gross_amount numeric,
+	tax_rate numeric NOT NULL,
+	cost numeric,
+	cost_currency text,
+	cost_usd numeric,
+	reference_ids jsonb,
+	notes text,
+	CONSTRAINT invoice_detail_pkey PRIMARY KEY (invoice_id, line_no),
+	CONSTRAINT invoice_detail_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id) ON DELETE CASCADE,
+	CONSTRAINT invoice_detail_line_no_check CHECK (line_no OPERATOR(pg_catalog.>) 0),
+	CONSTRAINT invoice_detail_type_check CHECK (line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup', 'overage', 'allocation', 'adjustment', 'credit', 'rounding'])),
+	CONSTRAINT invoice_detail_finite_check CHECK (
+		amount OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND amount_usd OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND amount_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND unit_price OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND unit_price OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND unit_price_usd OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND unit_price_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND quantity OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND quantity OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND tax_rate OPERATOR(pg_catalog.>=) 0 AND tax_rate OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT invoice_detail_gross_check CHECK (gross_amount OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND gross_amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT invoice_detail_cost_check CHECK (
+		(cost IS NULL) OPERATOR(pg_catalog.=) (cost_usd IS NULL)
+		AND (cost IS NULL) OPERATOR(pg_catalog.=) (cost_currency IS NULL)
+		AND cost OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND cost OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND cost_usd OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND cost_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
+);
+COMMENT ON TABLE @extschema@.invoice_detail IS 'lines of invoices and credit notes; amounts are rounded once to the minor unit of the document''s currency';
+COMMENT ON COLUMN @extschema@.invoice_detail.unit_price IS 'price of one unit in the document''s currency, unrounded; includes the tax where the document is tax-inclusive';
+COMMENT ON COLUMN @extschema@.invoice_detail.amount IS 'net amount in the document''s currency, at its minor unit';
+COMMENT ON COLUMN @extschema@.invoice_detail.amount_usd IS 'amount in the reporting currency: amount x fx_rate of the header, unrounded';
+COMMENT ON COLUMN @extschema@.invoice_detail.gross_amount IS 'amount including tax of a tax-inclusive document, else NULL';
+COMMENT ON COLUMN @extschema@.invoice_detail.tax_rate IS 'ratio: 0.19 is 19 percent';
+COMMENT ON COLUMN @extschema@.invoice_detail.cost IS 'allocated cost that the line passes on, at cost: before markup and tax, unrounded, in cost_currency';
+COMMENT ON COLUMN @extschema@.invoice_detail.cost_usd IS 'cost in the reporting currency, unrounded; what reconciliation counts as invoiced';
+
+-- payments
+
+CREATE TABLE @extschema@.payment_txn (
+	payment_id text NOT NULL,
+	invoice_id text,
+	method text NOT NULL,
+	currency text NOT NULL,
+	amount numeric NOT NULL,
+	amount_usd numeric NOT NULL,
+	provider_ref text,
+	status text NOT NULL DEFAULT 'confirmed',
+	paid_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT payment_txn_pkey PRIMARY KEY (payment_id),
+	CONSTRAINT payment_txn_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
+	CONSTRAINT payment_txn_id_check CHECK (pg_catalog.btrim(payment_id) OPERATOR(pg_catalog.<>) ''),
+	CONSTRAINT payment_txn_method_check CHECK (method OPERATOR(pg_catalog.=) ANY (ARRAY['card', 'wallet', 'bank_transfer', 'credit'])),
+	CONSTRAINT payment_txn_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'confirmed', 'failed', 'refunded'])),
+	CONSTRAINT payment_txn_amount_check CHECK (amount OPERATOR(pg_catalog.>) 0 AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT payment_txn_usd_check CHECK (amount_usd OPERATOR(pg_catalog.>) 0 AND amount_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
+);
+COMMENT ON TABLE @extschema@.payment_txn IS 'payments received, each for one invoice or unapplied (finops.record_payment)';
+COMMENT ON COLUMN @extschema@.payment_txn.amount_usd IS 'amount in the reporting currency at the rate of the invoice, unrounded';
+
+CREATE INDEX payment_txn_invoice_idx ON @extschema@.payment_txn (invoice_id);
+
+REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, @extschema@.plan_metric_map, @extschema@.tenant_plan_binding,
+	@extschema@.usage_snapshot_daily, @extschema@.tenant_usage_snapshot_daily, finops.issuer, finops.number_series, finops.fx_rate,
+	@extschema@.invoice_header, @extschema@.invoice_detail, @extschema@.payment_txn FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_master', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.metric_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_metric_map', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.tenant_plan_binding', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.usage_snapshot_daily', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.issuer', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.number_series', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.fx_rate', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_header', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_detail', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.payment_txn', '');
+
