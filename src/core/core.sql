@@ -73,6 +73,17 @@ COMMENT ON TABLE @extschema@.tenant_master IS 'tenants to which cost is allocate
 COMMENT ON COLUMN @extschema@.tenant_master.billing_mode IS 'invoice: gets documents; chargeback: booked internally; showback: shown only';
 COMMENT ON COLUMN @extschema@.tenant_master.tax_profile IS '{"rate_pct", "exempt", "tax_id", "jurisdiction", "inclusive"}';
 
+CREATE TABLE finops.tenant_key (
+	tag_key text NOT NULL,
+	singleton boolean NOT NULL DEFAULT true,
+	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT tenant_key_pkey PRIMARY KEY (singleton),
+	CONSTRAINT tenant_key_singleton_check CHECK (singleton),
+	CONSTRAINT tenant_key_tag_key_check CHECK (tag_key OPERATOR(pg_catalog.<>) '')
+);
+COMMENT ON TABLE finops.tenant_key IS 'the tag key whose value names the tenant of a charge, one row; without a row it is tenant_id';
+COMMENT ON COLUMN finops.tenant_key.tag_key IS 'a key of resource_tags, as delivered';
+
 -- periods
 
 CREATE TABLE @extschema@.period_lock (
@@ -137,11 +148,12 @@ CREATE TABLE @extschema@.audit_event (
 );
 COMMENT ON TABLE @extschema@.audit_event IS 'who did what to which object, and when';
 
-REVOKE ALL ON finops.period_gate, finops.run, @extschema@.audit_event, @extschema@.tenant_master, @extschema@.period_lock FROM PUBLIC;
+REVOKE ALL ON finops.tenant_key, finops.period_gate, finops.run, @extschema@.audit_event, @extschema@.tenant_master, @extschema@.period_lock FROM PUBLIC;
 GRANT SELECT ON finops.currency TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('finops.currency', 'WHERE NOT shipped');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.tenant_master', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.tenant_key', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.period_lock', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.period_gate', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.run', '');
