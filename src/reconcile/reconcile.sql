@@ -1,0 +1,187 @@
+-- room reconcile: the control of a billing period, its exceptions, the lock
+
+-- policy
+
+CREATE TABLE finops.recon_policy (
+	stage text NOT NULL,
+	policy_version text NOT NULL,
+	warning_pct numeric NOT NULL,
+	failed_pct numeric NOT NULL,
+	effective_from date NOT NULL DEFAULT '1900-01-01',
+	shipped boolean NOT NULL DEFAULT false,
+	CONSTRAINT recon_policy_pkey PRIMARY KEY (stage, effective_from, shipped),
+	CONSTRAINT recon_policy_stage_check CHECK (stage OPERATOR(pg_catalog.=) ANY (ARRAY['allocation', 'tagging', 'invoice', 'fx'])),
+	CONSTRAINT recon_policy_pct_check CHECK (warning_pct OPERATOR(pg_catalog.>=) 0 AND failed_pct OPERATOR(pg_catalog.>=) warning_pct
+		AND failed_pct OPERATOR(pg_catalog.<) 'Infinity'::numeric)
+);
+COMMENT ON TABLE finops.recon_policy IS 'thresholds of the reconciliation; the version in force on the first day of the billing period judges it, a row of the user comes before a shipped row';
+COMMENT ON COLUMN finops.recon_policy.stage IS 'allocation: cost in against what was placed; tagging: cost without a tenant; invoice: documents at cost against the allocation; fx: documents against their rate';
+COMMENT ON COLUMN finops.recon_policy.warning_pct IS 'percent; an absolute variance above it is a warning, exactly on it is still ok';
+COMMENT ON COLUMN finops.recon_policy.failed_pct IS 'percent; an absolute variance above it has failed, exactly on it is a warning';
+
+INSERT INTO finops.recon_policy (stage, policy_version, warning_pct, failed_pct, shipped) VALUES
+	('allocation', '1.0', 0.5, 1.0, true),
+	('tagging', '1.0', 0.5, 0.5, true),
+	('invoice', '1.0', 0.5, 1.0, true),
+	('fx', '1.0', 0.25, 0.25, true);
+
+-- the current run of a period
+
+CREATE TABLE finops.recon_run (
+	recon_id text NOT NULL,
+	period_start date NOT NULL,
+	period_end date NOT NULL,
+	revision integer NOT NULL,
+	run_id bigint NOT NULL,
+	stage integer NOT NULL,
+	provisional boolean NOT NULL,
+	cost_basis text NOT NULL,
+	currency text NOT NULL,
+	status text NOT NULL,
+	detail text NOT NULL,
+	aws_total_usd numeric NOT NULL,
+	allocated_total_usd numeric NOT NULL,
+	operator_overhead_usd numeric NOT NULL,
+	unallocated_usd numeric NOT NULL,
+	invoiced_total_usd numeric NOT NULL,
+	not_yet_invoiced_usd numeric NOT NULL,
+	evidence jsonb,
+	executed_by text NOT NULL,
+	run_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT recon_run_pkey PRIMARY KEY (recon_id),
+	CONSTRAINT recon_run_period_key UNIQUE (period_start),
+	CONSTRAINT recon_run_stage_check CHECK (stage OPERATOR(pg_catalog.=) ANY (ARRAY[2, 4])),
+	CONSTRAINT recon_run_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'warning', 'failed', 'resolved']))
+);
+COMMENT ON TABLE finops.recon_run IS 'the current reconciliation of each billing period; superseded runs stand in finops.recon_history';
+COMMENT ON COLUMN finops.recon_run.revision IS 'counts the runs of the period';
+COMMENT ON COLUMN finops.recon_run.stage IS '2: bill against allocation; 4: also documents against allocation';
+COMMENT ON COLUMN finops.recon_run.provisional IS 'true while the period has not ended';
+COMMENT ON COLUMN finops.recon_run.currency IS 'currency of the amounts: that of the bill, or the reporting currency where a bill has several';
+COMMENT ON COLUMN finops.recon_run.status IS 'worst of all services, the total and the documents; resolved once each of them is';
+COMMENT ON COLUMN finops.recon_run.aws_total_usd IS 'cost in: the cost of all providers in the period on its cost basis';
+COMMENT ON COLUMN finops.recon_run.not_yet_invoiced_usd IS 'allocated_total_usd - invoiced_total_usd: cost of tenants that get no invoice, or none yet';
+COMMENT ON COLUMN finops.recon_run.evidence IS 'thresholds used, digests of the inputs and the line counts';
+
+CREATE TABLE finops.recon_detail (
+	recon_id text NOT NULL,
+	service text NOT NULL,
+	aws_total_usd numeric NOT NULL,
+	allocated_total_usd numeric NOT NULL,
+	operator_overhead_usd numeric NOT NULL,
+	unallocated_usd numeric NOT NULL,
+	invoiced_total_usd numeric NOT NULL,
+	variance_usd numeric NOT NULL,
+	variance_pct numeric,
+	status text NOT NULL,
+	line_items bigint NOT NULL,
+	untagged_usd numeric NOT NULL,
+	out_of_period_usd numeric NOT NULL,
+	CONSTRAINT recon_detail_pkey PRIMARY KEY (recon_id, service),
+	CONSTRAINT recon_detail_run_fkey FOREIGN KEY (recon_id) REFERENCES finops.recon_run (recon_id),
+	CONSTRAINT recon_detail_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'warning', 'failed']))
+);
+COMMENT ON TABLE finops.recon_detail IS 'the current reconciliation of every service, in or out of tolerance';
+COMMENT ON COLUMN finops.recon_detail.variance_usd IS 'allocated + operator overhead - cost in; what no rule places shows as a negative variance';
+COMMENT ON COLUMN finops.recon_detail.variance_pct IS 'signed percent of abs(cost in); NULL where cost in is 0';
+COMMENT ON COLUMN finops.recon_detail.untagged_usd IS 'cost of lines without a tenant, placed by rules or not';
+COMMENT ON COLUMN finops.recon_detail.out_of_period_usd IS 'cost of lines whose usage begins more than one day outside the period';
+
+CREATE TABLE @extschema@.recon_summary (
+	recon_id text NOT NULL,
+	service text NOT NULL DEFAULT 'ALL',
+	period_start date NOT NULL,
+	period_end date NOT NULL,
+	aws_total_usd numeric NOT NULL,
+	allocated_total_usd numeric NOT NULL,
+	invoiced_total_usd numeric NOT NULL,
+	operator_overhead_usd numeric NOT NULL,
+	unallocated_usd numeric NOT NULL,
+	variance_usd numeric NOT NULL,
+	variance_pct numeric,
+	status text NOT NULL,
+	resolved_by text,
+	resolved_at timestamptz,
+	note text,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT recon_summary_pkey PRIMARY KEY (recon_id, service),
+	CONSTRAINT recon_summary_run_fkey FOREIGN KEY (recon_id) REFERENCES finops.recon_run (recon_id),
+	CONSTRAINT recon_summary_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'warning', 'failed', 'resolved']))
+);
+COMMENT ON TABLE @extschema@.recon_summary IS 'the current reconciliation of each period: one row ALL and one row per service out of tolerance';
+COMMENT ON COLUMN @extschema@.recon_summary.period_end IS 'last calendar day of the period';
+COMMENT ON COLUMN @extschema@.recon_summary.aws_total_usd IS 'cost in of all providers on the cost basis of the period';
+COMMENT ON COLUMN @extschema@.recon_summary.invoiced_total_usd IS 'allocation lines of documents at cost, before markup and tax, less credit notes';
+COMMENT ON COLUMN @extschema@.recon_summary.variance_usd IS 'allocated + operator overhead - cost in';
+COMMENT ON COLUMN @extschema@.recon_summary.variance_pct IS 'signed percent of abs(cost in); NULL where cost in is 0';
+COMMENT ON COLUMN @extschema@.recon_summary.status IS 'ok, warning, failed, or resolved by finops.resolve_recon; documents are issued on ok and resolved only';
+
+CREATE TABLE @extschema@.recon_exceptions (
+	exception_id text NOT NULL,
+	recon_id text NOT NULL,
+	tenant_id text,
+	service text,
+	category text NOT NULL,
+	description text NOT NULL,
+	expected_usd numeric,
+	actual_usd numeric,
+	variance_usd numeric NOT NULL,
+	variance_pct numeric,
+	severity text NOT NULL,
+	status text NOT NULL DEFAULT 'open',
+	cause text,
+	adjusting_entry text,
+	approver text,
+	note text,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	resolved_at timestamptz,
+	CONSTRAINT recon_exceptions_pkey PRIMARY KEY (exception_id),
+	CONSTRAINT recon_exceptions_run_fkey FOREIGN KEY (recon_id) REFERENCES finops.recon_run (recon_id),
+	CONSTRAINT recon_exceptions_category_check CHECK (category OPERATOR(pg_catalog.=) ANY (ARRAY['Tagging', 'Allocation', 'Invoice', 'Timing', 'FX', 'Payment'])),
+	CONSTRAINT recon_exceptions_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'failed'])),
+	CONSTRAINT recon_exceptions_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['open', 'resolved']))
+);
+CREATE INDEX recon_exceptions_recon_idx ON @extschema@.recon_exceptions (recon_id);
+COMMENT ON TABLE @extschema@.recon_exceptions IS 'what the current reconciliation of each period found, by service or tenant; info rows explain and do not stop the close';
+COMMENT ON COLUMN @extschema@.recon_exceptions.exception_id IS 'RX-YYYYMM-NNNN, numbered anew by each run';
+COMMENT ON COLUMN @extschema@.recon_exceptions.cause IS 'why it differs; set by finops.resolve_exception';
+COMMENT ON COLUMN @extschema@.recon_exceptions.adjusting_entry IS 'the entry, document or decision that settles the amount';
+
+CREATE TABLE finops.recon_history (
+	recon_id text NOT NULL,
+	revision integer NOT NULL,
+	relation text NOT NULL,
+	key text NOT NULL,
+	content jsonb NOT NULL,
+	superseded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT recon_history_pkey PRIMARY KEY (recon_id, revision, relation, key),
+	CONSTRAINT recon_history_relation_check CHECK (relation OPERATOR(pg_catalog.=) ANY (ARRAY['recon_run', 'recon_detail', 'recon_summary', 'recon_exceptions']))
+);
+COMMENT ON TABLE finops.recon_history IS 'superseded reconciliations: every row of the four tables as it stood, as jsonb';
+COMMENT ON COLUMN finops.recon_history.key IS 'service of a detail or summary row, id of an exception, the period of a run';
+
+-- the seal of a locked period
+
+CREATE TABLE finops.period_seal (
+	period_start date NOT NULL,
+	object text NOT NULL,
+	row_count bigint NOT NULL,
+	digest text NOT NULL,
+	columns text[] NOT NULL,
+	CONSTRAINT period_seal_pkey PRIMARY KEY (period_start, object)
+);
+COMMENT ON TABLE finops.period_seal IS 'what a locked period consisted of, per relation; finops.verify_period compares';
+COMMENT ON COLUMN finops.period_seal.digest IS 'SHA-256, hex, over the SHA-256 of every row; see docs/reconcile.md';
+COMMENT ON COLUMN finops.period_seal.columns IS 'the columns that are sealed, in the order in which they are hashed';
+
+REVOKE ALL ON finops.recon_run, finops.recon_detail, finops.recon_history, finops.period_seal,
+	@extschema@.recon_summary, @extschema@.recon_exceptions FROM PUBLIC;
+GRANT SELECT ON finops.recon_policy TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_policy', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_run', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_detail', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.recon_summary', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.recon_exceptions', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_history', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.period_seal', '');
