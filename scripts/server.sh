@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Private servers for tests, demo and benchmarks; to be sourced by bash from
 # the top of the checkout.
 #

@@ -76,10 +76,15 @@ driver() {
   echo "$(dirname "$("$PG_CONFIG" --pgxs)")/../test/$1"
 }
 
+# names_of DIRECTORY SUFFIX
+names_of() {
+  find "$1" -maxdepth 1 -name "*$2" -exec basename {} "$2" \; 2>/dev/null | LC_ALL=C sort
+}
+
 # pg_regress sets DateStyle, TimeZone and IntervalStyle to unusual values.
 suite_regress() {
   local tests out=$work/regress
-  tests=$(cd sql && ls ./*.sql 2>/dev/null | sed 's|^\./||; s|\.sql$||' | sort)
+  tests=$(names_of sql .sql)
   [ -n "$tests" ] || return 0
   need_server
   rm -rf "$out"
@@ -117,7 +122,7 @@ suite_pgtap() {
 
 suite_isolation() {
   local specs out=$work/isolation
-  specs=$(cd test/isolation/specs 2>/dev/null && ls ./*.spec 2>/dev/null | sed 's|^\./||; s|\.spec$||' | sort)
+  specs=$(names_of test/isolation/specs .spec)
   [ -n "$specs" ] || return 0
   need_server
   rm -rf "$out"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Counting test cases; sourced by test.sh.  Every suite ends in count_case,
 # which prints one line per file and adds to the totals.
 

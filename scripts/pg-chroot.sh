@@ -1,0 +1,63 @@
+#!/bin/bash
+# Runs the test suite on another PostgreSQL version in a Debian chroot:
+#
+#   pg-chroot.sh SUITE MAJOR [test|build]    trixie 17 | sid 18
+#
+# The chroot is made once, in FINOPS_CHROOTS (default /var/tmp/finops-chroot);
+# "build" only compiles there with warnings as errors.  Needs root.
+set -eu
+cd "$(dirname "$0")/.."
+suite=${1:?suite} major=${2:?major} action=${3:-test}
+room=${FINOPS_CHROOTS:-/var/tmp/finops-chroot}/$suite
+
+skip() { echo "skipped: $1"; exit 0; }
+[ "$(id -u)" = 0 ] || skip "a chroot needs root"
+command -v debootstrap >/dev/null || skip "debootstrap is not installed"
+
+# Mounts live in a namespace of this run and go away with it, as does every
+# process that is left over.
+if [ -z "${FINOPS_UNSHARED:-}" ]; then
+  unshare --mount --pid --fork true 2>/dev/null || skip "this machine allows no mount namespaces"
+  FINOPS_UNSHARED=1 exec unshare --mount --pid --fork --kill-child "$0" "$suite" "$major" "$action"
+fi
+
+run() {
+  chroot "$room" env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+if [ ! -e "$room/.ready" ]; then
+  mkdir -p "$(dirname "$room")"
+  rm -rf --one-file-system "$room"
+  debootstrap --variant=minbase --include=ca-certificates "$suite" "$room" >/dev/null || skip "debootstrap $suite failed"
+  # no services and no default cluster in here
+  printf '#!/bin/sh\nexit 101\n' >"$room/usr/sbin/policy-rc.d"
+  chmod 755 "$room/usr/sbin/policy-rc.d"
+  mkdir -p "$room/etc/postgresql-common"
+  echo 'create_main_cluster = false' >"$room/etc/postgresql-common/createcluster.conf"
+  # the index of sid may be past its date on a mirror
+  echo 'Acquire::Check-Valid-Until "false";' >"$room/etc/apt/apt.conf.d/99valid-until"
+  printf 'path-exclude=%s\n' '/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' >"$room/etc/dpkg/dpkg.cfg.d/99slim"
+  touch "$room/.ready"
+fi
+
+mount -t proc proc "$room/proc"
+mkdir -p "$room/dev/shm"
+mount -t tmpfs tmpfs "$room/dev/shm"
+
+rm -rf "$room/srv/finops"
+mkdir -p "$room/srv/finops" "$room/srv/shared/data"
+tar cf - --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.so' --exclude='*.bc' . | tar xf - -C "$room/srv/finops" --no-same-owner
+if [ -d "${FINOPS_SHARED:-../shared}/data" ]; then
+  mount --bind -o ro "${FINOPS_SHARED:-../shared}/data" "$room/srv/shared/data"
+fi
+chmod -R go+rX "$room/srv/finops"
+
+run bash -c 'cd /srv/finops && scripts/deps.sh test && apt-get -qq clean'
+config=/usr/lib/postgresql/$major/bin/pg_config
+[ -x "$room$config" ] || { echo "$suite has no PostgreSQL $major" >&2; exit 1; }
+case $action in
+build) run make -C /srv/finops -s PG_CONFIG="$config" with_llvm=no WERROR=1 && echo "builds on PostgreSQL $major ($suite)" ;;
+test) run env PG_CONFIG="$config" /srv/finops/scripts/test.sh ;;
+*) echo "usage: $0 SUITE MAJOR [test|build]" >&2; exit 2 ;;
+esac
