@@ -1266,10 +1266,45 @@ SELECT p.prediction_id, p.model_name, p.confidence_score, p.predicted, p.actual,
 FROM finops.prediction_log p;
 COMMENT ON VIEW @extschema@.vw_ml_real_time_features IS 'predictions with their confidence';
 
+-- unit cost
+
+CREATE VIEW forecast.vw_unit_cost AS
+WITH kpi AS (
+	SELECT k.driver_code,
+		pg_catalog.date_trunc('month', k.kpi_date::timestamp)::date AS month,
+		pg_catalog.sum(k.quantity) AS quantity,
+		pg_catalog.sum(k.quantity OPERATOR(pg_catalog./) k.unit_size) AS units
+	FROM forecast.unit_kpi k
+	GROUP BY 1, 2
+), cost AS (
+	SELECT k.driver_code, k.month, c.currency, pg_catalog.sum(c.effective_cost) AS total_cost
+	FROM kpi k
+		LEFT JOIN forecast.driver_scope s ON s.driver_code OPERATOR(pg_catalog.=) k.driver_code
+		JOIN finops.cost_daily c ON c.billing_period OPERATOR(pg_catalog.=) k.month
+	WHERE (s.services IS NULL OR c.service OPERATOR(pg_catalog.=) ANY (s.services))
+		AND (s.account_ids IS NULL OR c.account_id OPERATOR(pg_catalog.=) ANY (s.account_ids))
+		AND (s.tenant_ids IS NULL OR c.tenant_id OPERATOR(pg_catalog.=) ANY (s.tenant_ids))
+	GROUP BY 1, 2, 3
+)
+SELECT k.driver_code, k.month, c.total_cost, k.quantity,
+	c.total_cost OPERATOR(pg_catalog./) NULLIF(k.units, 0) AS unit_cost,
+	c.currency
+FROM kpi k
+	LEFT JOIN cost c ON c.driver_code OPERATOR(pg_catalog.=) k.driver_code AND c.month OPERATOR(pg_catalog.=) k.month;
+COMMENT ON VIEW forecast.vw_unit_cost IS 'effective cost of a month against a business quantity: what one unit (unit_size of forecast.unit_kpi) cost';
+COMMENT ON COLUMN forecast.vw_unit_cost.total_cost IS 'effective cost of the driver''s scope; NULL when no cost is loaded for the month';
+COMMENT ON COLUMN forecast.vw_unit_cost.unit_cost IS 'total_cost per unit; NULL when there was no quantity';
+
+CREATE VIEW @extschema@.vw_unit_cost AS
+SELECT u.driver_code, u.month, u.total_cost, u.quantity, u.unit_cost, u.currency
+FROM forecast.vw_unit_cost u;
+COMMENT ON VIEW @extschema@.vw_unit_cost IS 'forecast.vw_unit_cost under the name that runbooks use';
+
 REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, forecast.run, forecast.backtest,
 	@extschema@.unit_cost_forecast, @extschema@.tbl_ml_model_registry, @extschema@.tbl_ml_consolidated_feature_store,
 	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,
 	finops.prediction_log, finops.prediction_log_prediction_id_seq,
+	forecast.vw_unit_cost, @extschema@.vw_unit_cost,
 	@extschema@.vw_ml_feature_monitoring, @extschema@.vw_ml_real_time_features FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('forecast.drivers', '');
