@@ -885,6 +885,118 @@ COMMENT ON COLUMN @extschema@.payment_txn.amount_usd IS 'amount in the reporting
 
 CREATE INDEX payment_txn_invoice_idx ON @extschema@.payment_txn (invoice_id);
 
+-- set-up
+
+CREATE FUNCTION finops.set_issuer(legal_name text DEFAULT NULL, address text DEFAULT NULL, vat_id text DEFAULT NULL, currency text DEFAULT NULL,
+	number_format text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, bank jsonb DEFAULT NULL, credit_number_format text DEFAULT NULL)
+RETURNS SETOF finops.issuer
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_issuer';
+COMMENT ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) IS 'says who issues invoices; what is NULL keeps its value; address is text or the text of a JSON object; at first currency is the reporting currency, numbers INV-{YYYY}-{SEQ:6}, terms 30 days';
+REVOKE ALL ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.set_fx_rate(currency text, valid_from date, rate numeric)
+RETURNS SETOF finops.fx_rate
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_fx_rate';
+COMMENT ON FUNCTION finops.set_fx_rate(text, date, numeric) IS 'units of the reporting currency for one unit of a currency, from a day on';
+REVOKE ALL ON FUNCTION finops.set_fx_rate(text, date, numeric) FROM PUBLIC;
+
+CREATE FUNCTION finops.register_tenant(tenant_id text, tenant_name text DEFAULT NULL, billing_contact jsonb DEFAULT NULL, tax_profile jsonb DEFAULT NULL,
+	billing_mode text DEFAULT NULL, currency text DEFAULT NULL, seats integer DEFAULT NULL)
+RETURNS SETOF @extschema@.tenant_master
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_register_tenant';
+COMMENT ON FUNCTION finops.register_tenant(text, text, jsonb, jsonb, text, text, integer) IS 'makes a tenant known or completes it; an unregistered one becomes active; what is NULL keeps its value, billing_mode of a new tenant is invoice';
+REVOKE ALL ON FUNCTION finops.register_tenant(text, text, jsonb, jsonb, text, text, integer) FROM PUBLIC;
+
+CREATE FUNCTION finops.set_plan(plan_code text, base_price numeric, markup_pct numeric DEFAULT 0, currency text DEFAULT NULL,
+	plan_family text DEFAULT NULL, version text DEFAULT NULL, base_seats integer DEFAULT NULL)
+RETURNS SETOF @extschema@.plan_master
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_plan';
+COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) IS 'creates or changes a plan: price of a full month and percent on allocated cost; refused once the plan is on an issued invoice';
+REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) FROM PUBLIC;
+
+CREATE FUNCTION finops.bind_plan(tenant_id text, plan_code text, from_date date, to_date date DEFAULT NULL)
+RETURNS SETOF @extschema@.tenant_plan_binding
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_bind_plan';
+COMMENT ON FUNCTION finops.bind_plan(text, text, date, date) IS 'gives a tenant a plan from one day to another, both included; the same tenant, plan and from_date again sets the end';
+REVOKE ALL ON FUNCTION finops.bind_plan(text, text, date, date) FROM PUBLIC;
+
+-- documents: compute, issue, verify
+
+CREATE FUNCTION finops.prepare_invoices(period date, tenant_id text DEFAULT NULL)
+RETURNS SETOF @extschema@.invoice_header
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_prepare_invoices';
+COMMENT ON FUNCTION finops.prepare_invoices(date, text) IS 'computes the open documents of a billing period, for one tenant or all, and returns the period''s documents; unchanged ones are not touched';
+REVOKE ALL ON FUNCTION finops.prepare_invoices(date, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.issue_invoices(period date, tenant_id text DEFAULT NULL)
+RETURNS SETOF @extschema@.invoice_header
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_issue_invoices';
+COMMENT ON FUNCTION finops.issue_invoices(date, text) IS 'numbers and freezes the documents of a reconciled billing period, for one tenant or all, and returns the period''s documents';
+REVOKE ALL ON FUNCTION finops.issue_invoices(date, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.verify_invoices()
+RETURNS TABLE (invoice_id text, problem text)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_verify_invoices';
+COMMENT ON FUNCTION finops.verify_invoices() IS 'recomputes every issued document, its link in the hash chain and the numbers of its series; empty when all is as it was issued';
+REVOKE ALL ON FUNCTION finops.verify_invoices() FROM PUBLIC;
+
+-- what is issued stays
+
+CREATE FUNCTION finops.guard_invoice_header()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_invoice_header';
+COMMENT ON FUNCTION finops.guard_invoice_header() IS 'trigger: open documents may change, issued ones only become paid';
+REVOKE ALL ON FUNCTION finops.guard_invoice_header() FROM PUBLIC;
+
+CREATE FUNCTION finops.guard_invoice_detail()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_invoice_detail';
+COMMENT ON FUNCTION finops.guard_invoice_detail() IS 'trigger: lines change only while their document is open';
+REVOKE ALL ON FUNCTION finops.guard_invoice_detail() FROM PUBLIC;
+
+CREATE FUNCTION finops.guard_payment()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_payment';
+COMMENT ON FUNCTION finops.guard_payment() IS 'trigger: of a payment only the status moves on';
+REVOKE ALL ON FUNCTION finops.guard_payment() FROM PUBLIC;
+
+CREATE FUNCTION finops.guard_truncate()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_truncate';
+COMMENT ON FUNCTION finops.guard_truncate() IS 'trigger: documents and payments cannot be truncated';
+REVOKE ALL ON FUNCTION finops.guard_truncate() FROM PUBLIC;
+
+CREATE TRIGGER invoice_header_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_header
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_header();
+COMMENT ON TRIGGER invoice_header_guard ON @extschema@.invoice_header IS 'issued documents never change';
+CREATE TRIGGER invoice_header_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_header
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS 'documents are not truncated';
+CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
+CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';
+CREATE TRIGGER payment_txn_guard BEFORE UPDATE OR DELETE ON @extschema@.payment_txn
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_payment();
+COMMENT ON TRIGGER payment_txn_guard ON @extschema@.payment_txn IS 'of a payment only the status moves on';
+CREATE TRIGGER payment_txn_no_truncate BEFORE TRUNCATE ON @extschema@.payment_txn
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER payment_txn_no_truncate ON @extschema@.payment_txn IS 'payments are not truncated';
+
 REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, @extschema@.plan_metric_map, @extschema@.tenant_plan_binding,
 	@extschema@.usage_snapshot_daily, @extschema@.tenant_usage_snapshot_daily, finops.issuer, finops.number_series, finops.fx_rate,
 	@extschema@.invoice_header, @extschema@.invoice_detail, @extschema@.payment_txn FROM PUBLIC;

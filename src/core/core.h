@@ -115,6 +115,20 @@ extern uint64 FinopsRun(const char *sql, int nargs, const FinopsArg *args);
 			  (FinopsArg[]) {__VA_ARGS__})
 #define FINOPS_RUN0(sql)	FinopsRun(sql, 0, NULL)
 
+extern char *FinopsExpandSchema(const char *sql);
+
+/*
+ * Run a query in the session and keep its rows, on disk beyond work_mem,
+ * under a name that the session's later statements can select from; stage.c.
+ * Returns the number of rows.
+ */
+extern uint64 FinopsStage(const char *name, const char *sql, int nargs,
+						  const FinopsArg *args);
+
+#define FINOPS_STAGE(name, sql, ...) \
+	FinopsStage(name, sql, lengthof(((FinopsArg[]) {__VA_ARGS__})), \
+				(FinopsArg[]) {__VA_ARGS__})
+
 /* Values of the last result, allocated in the caller's SPI context. */
 extern char *FinopsText(uint64 row, int col);	/* NULL for SQL NULL */
 extern int64 FinopsInt64(uint64 row, int col);	/* error for SQL NULL */

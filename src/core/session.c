@@ -162,8 +162,8 @@ FinopsTextArg(const char *s)
 }
 
 /* "@s@" becomes the quoted install schema. */
-static char *
-expand_schema(const char *sql)
+char *
+FinopsExpandSchema(const char *sql)
 {
 	const char *schema = NULL;
 	StringInfoData buf;
@@ -197,7 +197,7 @@ FinopsRun(const char *sql, int nargs, const FinopsArg *args)
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
 	nulls[nargs] = '\0';
-	rc = SPI_execute_with_args(expand_schema(sql), nargs, types, values, nulls,
+	rc = SPI_execute_with_args(FinopsExpandSchema(sql), nargs, types, values, nulls,
 							   false, 0);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_with_args failed: %s",

@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * stage.c
+ *	  Intermediate results that several statements of a session read.
+ *
+ * The rows go straight from the executor into a tuplestore, so they are held
+ * once, within work_mem, and spill to disk beyond it.  The tuplestore is
+ * registered with SPI as a named relation, like the transition tables of a
+ * trigger: later statements select from it by its unqualified name, and the
+ * planner knows its row count.  It ends with the session; no catalog entry is
+ * made and nothing is dumped.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "core/core.h"
+
+#include "executor/tstoreReceiver.h"
+#include "nodes/params.h"
+#include "utils/plancache.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
+static ParamListInfo
+make_params(int nargs, const FinopsArg *args)
+{
+	ParamListInfo params = makeParamList(nargs);
+
+	for (int i = 0; i < nargs; i++)
+	{
+		params->params[i].value = args[i].value;
+		params->params[i].isnull = args[i].isnull;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = args[i].type;
+	}
+	return params;
+}
+
+static void
+register_stage(const char *name, TupleDesc tupdesc, Tuplestorestate *store,
+			   uint64 rows)
+{
+	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+
+	enr->md.name = pstrdup(name);
+	enr->md.reliddesc = InvalidOid;
+	enr->md.tupdesc = tupdesc;
+	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+	enr->md.enrtuples = (double) rows;
+	enr->reldata = store;
+	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register stage \"%s\"", name);
+}
+
+uint64
+FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
+{
+	Oid		   *types = palloc_array(Oid, Max(nargs, 1));
+	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
+	SPIExecuteOptions options = {0};
+	CachedPlanSource *source;
+	TupleDesc	tupdesc;
+	SPIPlanPtr	plan;
+	int			rc;
+
+	for (int i = 0; i < nargs; i++)
+		types[i] = args[i].type;
+	plan = SPI_prepare(FinopsExpandSchema(sql), nargs, types);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+	tupdesc = CreateTupleDescCopy(source->resultDesc);
+
+	options.params = make_params(nargs, args);
+	options.dest = CreateTuplestoreDestReceiver();
+	SetTuplestoreDestReceiverParams(options.dest, store, CurrentMemoryContext,
+									true, NULL, NULL);
+	rc = SPI_execute_plan_extended(plan, &options);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan_extended failed: %s",
+			 SPI_result_code_string(rc));
+	SPI_freeplan(plan);
+	register_stage(name, tupdesc, store, SPI_processed);
+	return SPI_processed;
+}

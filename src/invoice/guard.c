@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *	  Triggers that keep issued documents and payments as they are.
+ *
+ * They guard UPDATE, DELETE and TRUNCATE.  INSERT is not guarded, because a
+ * restore inserts with these triggers in place; a line smuggled into an
+ * issued document is found by finops.verify_invoices().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "invoice/invoice.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(finops_guard_invoice_header);
+PG_FUNCTION_INFO_V1(finops_guard_invoice_detail);
+PG_FUNCTION_INFO_V1(finops_guard_payment);
+PG_FUNCTION_INFO_V1(finops_guard_truncate);
+
+static TriggerData *
+trigger_data(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called as a trigger")));
+	return (TriggerData *) fcinfo->context;
+}
+
+static char *
+column_text(TriggerData *trigger, HeapTuple row, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			attno = SPI_fnumber(desc, column);
+
+	if (attno <= 0)
+		elog(ERROR, "column \"%s\" does not exist", column);
+	return SPI_getvalue(row, desc, attno);
+}
+
+/* Whether old and new row are the same in every column but those named. */
+static bool
+same_but(TriggerData *trigger, const char *const *columns, int ncolumns)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		bool		free_column = att->attisdropped;
+		bool		old_null;
+		bool		new_null;
+		Datum		old_value;
+		Datum		new_value;
+
+		for (int c = 0; c < ncolumns; c++)
+			free_column |= strcmp(NameStr(att->attname), columns[c]) == 0;
+		if (free_column)
+			continue;
+		old_value = heap_getattr(trigger->tg_trigtuple, i + 1, desc, &old_null);
+		new_value = heap_getattr(trigger->tg_newtuple, i + 1, desc, &new_null);
+		if (old_null != new_null ||
+			(!old_null && !datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+static HeapTuple
+result_row(TriggerData *trigger)
+{
+	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+}
+
+static void
+refuse_document_change(TriggerData *trigger)
+{
+	char	   *number = column_text(trigger, trigger->tg_trigtuple, "invoice_number");
+	char	   *id = column_text(trigger, trigger->tg_trigtuple, "invoice_id");
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("document \"%s\" is %s and never changes", id,
+					column_text(trigger, trigger->tg_trigtuple, "status")),
+			 number != NULL ? errdetail("Its number is %s.", number) : 0,
+			 errhint("Correct it with finops.credit_invoice().")));
+}
+
+/*
+ * open documents: any change, also to issued or void, and removal;
+ * issued ones: only the settlement, issued -> paid with paid_at; paid and
+ * void ones: nothing.
+ */
+Datum
+finops_guard_invoice_header(PG_FUNCTION_ARGS)
+{
+	static const char *const settlement[] = {"status", "paid_at"};
+	TriggerData *trigger = trigger_data(fcinfo);
+	char	   *status = column_text(trigger, trigger->tg_trigtuple, "status");
+	bool		allowed = strcmp(status, "open") == 0;
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		char	   *next = column_text(trigger, trigger->tg_newtuple, "status");
+
+		if (allowed)
+			allowed = strcmp(next, "paid") != 0;
+		else
+			allowed = (strcmp(status, next) == 0 && same_but(trigger, NULL, 0)) ||
+				(strcmp(status, "issued") == 0 && strcmp(next, "paid") == 0 &&
+				 same_but(trigger, settlement, lengthof(settlement)));
+	}
+	if (!allowed)
+		refuse_document_change(trigger);
+	return PointerGetDatum(result_row(trigger));
+}
+
+/*
+ * Lines follow their document.  A line without one is on its way out with an
+ * open document that was removed.
+ */
+Datum
+finops_guard_invoice_detail(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo);
+	HeapTuple	rows[2] = {trigger->tg_trigtuple, NULL};
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		rows[1] = trigger->tg_newtuple;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	for (int i = 0; i < 2 && rows[i] != NULL; i++)
+	{
+		char	   *id = column_text(trigger, rows[i], "invoice_id");
+		uint64		n = FINOPS_RUN("SELECT status FROM @s@.invoice_header h"
+								   " WHERE h.invoice_id OPERATOR(pg_catalog.=) $1"
+								   " AND h.status OPERATOR(pg_catalog.<>) 'open'",
+								   ARG_TEXT(id));
+
+		if (n > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("document \"%s\" is %s and never changes", id, FinopsText(0, 1)),
+					 errhint("Correct it with finops.credit_invoice().")));
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	return PointerGetDatum(result_row(trigger));
+}
+
+/* A payment's status may follow its bank; the rest is as it was received. */
+Datum
+finops_guard_payment(PG_FUNCTION_ARGS)
+{
+	static const char *const progress[] = {"status"};
+	TriggerData *trigger = trigger_data(fcinfo);
+	char	   *status = column_text(trigger, trigger->tg_trigtuple, "status");
+	bool		allowed = false;
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		char	   *next = column_text(trigger, trigger->tg_newtuple, "status");
+
+		allowed = same_but(trigger, progress, lengthof(progress)) &&
+			(strcmp(status, next) == 0 ||
+			 (strcmp(status, "pending") == 0 && strcmp(next, "refunded") != 0) ||
+			 (strcmp(status, "confirmed") == 0 && strcmp(next, "refunded") == 0));
+	}
+	if (!allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("payment \"%s\" is %s and never changes",
+						column_text(trigger, trigger->tg_trigtuple, "payment_id"), status),
+				 errhint("Record what happened as another payment.")));
+	return PointerGetDatum(result_row(trigger));
+}
+
+Datum
+finops_guard_truncate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" cannot be truncated",
+					RelationGetRelationName(trigger->tg_relation)),
+			 errdetail("It holds issued documents or payments.")));
+	return (Datum) 0;
+}

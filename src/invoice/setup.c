@@ -1,0 +1,518 @@
+/*-------------------------------------------------------------------------
+ *
+ * setup.c
+ *	  Who issues, who is billed, by which plan: the few calls that set up
+ *	  invoicing.
+ *
+ * Each call says what should be so and may be repeated: a repetition changes
+ * nothing and writes no audit event.  An argument left NULL keeps what is
+ * stored.  Each returns the stored row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "invoice/invoice.h"
+
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+PG_FUNCTION_INFO_V1(finops_set_issuer);
+PG_FUNCTION_INFO_V1(finops_set_fx_rate);
+PG_FUNCTION_INFO_V1(finops_register_tenant);
+PG_FUNCTION_INFO_V1(finops_set_plan);
+PG_FUNCTION_INFO_V1(finops_bind_plan);
+
+char *
+InvoiceTextArg(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL :
+		text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+static bool
+is_blank(const char *s)
+{
+	return s[strspn(s, " \t\r\n\f\v")] == '\0';
+}
+
+/* A text that must be there: NULL is 22004, blank is 22023. */
+char *
+InvoiceRequiredText(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	char	   *value;
+
+	FinopsRequireArg(fcinfo, argno, name);
+	value = InvoiceTextArg(fcinfo, argno);
+	if (is_blank(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be blank", name)));
+	return value;
+}
+
+FinopsArg
+InvoiceDatumArg(FunctionCallInfo fcinfo, int argno, Oid type)
+{
+	FinopsArg	arg = {type, (Datum) 0, PG_ARGISNULL(argno)};
+
+	if (!arg.isnull)
+		arg.value = PG_GETARG_DATUM(argno);
+	return arg;
+}
+
+/* Digits after the decimal point of an amount in the currency. */
+int
+InvoiceCurrencyDigits(const char *currency)
+{
+	bool		isnull;
+	Datum		digits;
+
+	FINOPS_RUN("SELECT finops.currency_minor_unit($1)::int4",
+			   ARG_TEXT(currency));
+	digits = FinopsValue(0, 1, &isnull);
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown currency \"%s\"", FinopsQuoteForMessage(currency)),
+				 errdetail("Table finops.currency does not list it."),
+				 errhint("Use an ISO 4217 code such as USD, or add the currency with INSERT INTO finops.currency.")));
+	return DatumGetInt32(digits);
+}
+
+void
+InvoiceRequireTenant(const char *tenant)
+{
+	if (tenant != NULL &&
+		FINOPS_RUN("SELECT FROM @s@.tenant_master WHERE tenant_id = $1",
+				   ARG_TEXT(tenant)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("unknown tenant \"%s\"", FinopsQuoteForMessage(tenant)),
+				 errhint("Register it with finops.register_tenant().")));
+}
+
+/* A finite numeric within [low, high]; NULL passes. */
+static void
+check_number(FunctionCallInfo fcinfo, int argno, const char *name,
+			 const char *low, const char *high)
+{
+	uint64		n;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	n = FINOPS_RUN("SELECT WHERE $1 BETWEEN $2::numeric AND $3::numeric",
+				   InvoiceDatumArg(fcinfo, argno, NUMERICOID),
+				   ARG_TEXT(low), ARG_TEXT(high));
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a number from %s to %s", name, low, high)));
+}
+
+static void
+check_json_object(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (!PG_ARGISNULL(argno) && !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(argno)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a JSON object", name)));
+}
+
+static void
+check_number_format(const char *format)
+{
+	const char *problem = format == NULL ? NULL : InvoiceCheckNumberFormat(format);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid number format \"%s\"", FinopsQuoteForMessage(format)),
+				 errdetail("%s", problem),
+				 errhint("Use a format such as INV-{YYYY}-{SEQ:6}.")));
+}
+
+/*
+ * finops.set_issuer(legal_name text, address text, vat_id text,
+ *	currency text, number_format text, payment_terms_days int, bank jsonb,
+ *	credit_number_format text) -> finops.issuer
+ *
+ * Who issues invoices.  address is plain text or the text of a JSON object.
+ * Errors: 22023 for an unknown currency, a bad number format, blank texts or
+ * terms outside 0..3650 days.
+ */
+Datum
+finops_set_issuer(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	char	   *name = PG_ARGISNULL(0) ? NULL : InvoiceRequiredText(fcinfo, 0, "legal_name");
+	char	   *address = PG_ARGISNULL(1) ? NULL : InvoiceRequiredText(fcinfo, 1, "address");
+	char	   *vat_id = PG_ARGISNULL(2) ? NULL : InvoiceRequiredText(fcinfo, 2, "vat_id");
+	char	   *currency = InvoiceTextArg(fcinfo, 3);
+	char	   *format = InvoiceTextArg(fcinfo, 4);
+	char	   *credit_format = InvoiceTextArg(fcinfo, 7);
+	bool		address_is_json = address != NULL && address[0] == '{';
+
+	check_number_format(format);
+	check_number_format(credit_format);
+	if (!PG_ARGISNULL(5) && (PG_GETARG_INT32(5) < 0 || PG_GETARG_INT32(5) > 3650))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("payment_terms_days must be from 0 to 3650")));
+	check_json_object(fcinfo, 6, "bank");
+	FinopsBegin(&session);
+	if (currency != NULL)
+		(void) InvoiceCurrencyDigits(currency);
+	FINOPS_RUN("INSERT INTO finops.issuer (issuer_id, currency) VALUES ('default', $1)"
+			   " ON CONFLICT (issuer_id) DO NOTHING",
+			   ARG_TEXT(currency != NULL ? currency : finops_reporting_currency));
+	if (FINOPS_RUN("UPDATE finops.issuer i SET legal_name = n.legal_name, address = n.address,"
+				   " vat_id = n.vat_id, currency = n.currency, number_format = n.number_format,"
+				   " payment_terms_days = n.payment_terms_days, bank = n.bank,"
+				   " credit_number_format = n.credit_number_format, updated_at = now()"
+				   " FROM (SELECT coalesce($1, legal_name) AS legal_name,"
+				   "  coalesce(CASE WHEN $9 THEN $2::jsonb ELSE to_jsonb($2) END, address) AS address,"
+				   "  coalesce($3, vat_id) AS vat_id, coalesce($4, currency) AS currency,"
+				   "  coalesce($5, number_format) AS number_format,"
+				   "  coalesce($6, payment_terms_days) AS payment_terms_days,"
+				   "  coalesce($7, bank) AS bank,"
+				   "  coalesce($8, credit_number_format) AS credit_number_format"
+				   "  FROM finops.issuer WHERE issuer_id = 'default') n"
+				   " WHERE i.issuer_id = 'default'"
+				   " AND (i.legal_name, i.address, i.vat_id, i.currency, i.number_format,"
+				   "  i.payment_terms_days, i.bank, i.credit_number_format) IS DISTINCT FROM"
+				   "  (n.legal_name, n.address, n.vat_id, n.currency, n.number_format,"
+				   "  n.payment_terms_days, n.bank, n.credit_number_format)"
+				   " RETURNING to_jsonb(i.*)::text",
+				   ARG_TEXT(name), ARG_TEXT(address), ARG_TEXT(vat_id),
+				   ARG_TEXT(currency), ARG_TEXT(format),
+				   InvoiceDatumArg(fcinfo, 5, INT4OID),
+				   InvoiceDatumArg(fcinfo, 6, JSONBOID),
+				   ARG_TEXT(credit_format), ARG_BOOL(address_is_json)) > 0)
+		FinopsAudit(&session, "issuer_change", "issuer", "default", FinopsText(0, 1));
+	FINOPS_RUN0("SELECT * FROM finops.issuer WHERE issuer_id = 'default'");
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/*
+ * finops.set_fx_rate(currency text, valid_from date, rate numeric)
+ *	-> finops.fx_rate
+ *
+ * Units of the reporting currency for one unit of the currency, from a day
+ * on.  Errors: 22004 for NULL, 22023 for an unknown or the reporting currency
+ * and a rate that is not positive.
+ */
+Datum
+finops_set_fx_rate(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	char	   *currency = InvoiceRequiredText(fcinfo, 0, "currency");
+
+	FinopsRequireArg(fcinfo, 1, "valid_from");
+	FinopsRequireArg(fcinfo, 2, "rate");
+	if (DATE_NOT_FINITE(PG_GETARG_DATEADT(1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("valid_from must be a finite date")));
+	if (strcmp(currency, finops_reporting_currency) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is the reporting currency, its rate is 1", currency),
+				 errhint("Give the rate of another currency.")));
+	FinopsBegin(&session);
+	(void) InvoiceCurrencyDigits(currency);
+	check_number(fcinfo, 2, "rate", "0.000000000001", "1000000000000");
+	if (FINOPS_RUN("INSERT INTO finops.fx_rate AS f (currency, valid_from, rate)"
+				   " VALUES ($1, $2, $3) ON CONFLICT (currency, valid_from)"
+				   " DO UPDATE SET rate = EXCLUDED.rate, set_at = now()"
+				   " WHERE f.rate <> EXCLUDED.rate RETURNING to_jsonb(f.*)::text",
+				   ARG_TEXT(currency), ARG_DATE(PG_GETARG_DATEADT(1)),
+				   InvoiceDatumArg(fcinfo, 2, NUMERICOID)) > 0)
+		FinopsAudit(&session, "fx_rate_change", "currency", currency, FinopsText(0, 1));
+	FINOPS_RUN("SELECT * FROM finops.fx_rate WHERE currency = $1 AND valid_from = $2",
+			   ARG_TEXT(currency), ARG_DATE(PG_GETARG_DATEADT(1)));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/* Refuses a tax profile that a document could not be taxed by. */
+static void
+check_tax_profile(FinopsArg profile)
+{
+	char	   *problem;
+
+	if (profile.isnull)
+		return;
+	FINOPS_RUN("SELECT CASE"
+			   " WHEN jsonb_typeof(p) <> 'object' THEN 'It must be a JSON object.'"
+			   " WHEN p - '{rate_pct,exempt,tax_id,jurisdiction,inclusive}'::text[] <> '{}'"
+			   "  THEN 'It has an unknown key.'"
+			   " WHEN p ? 'rate_pct' AND (jsonb_typeof(p -> 'rate_pct') <> 'number'"
+			   "  OR CASE WHEN jsonb_typeof(p -> 'rate_pct') = 'number'"
+			   "  THEN (p -> 'rate_pct')::numeric NOT BETWEEN 0 AND 100 END)"
+			   "  THEN 'rate_pct must be a number from 0 to 100.'"
+			   " WHEN p ? 'exempt' AND jsonb_typeof(p -> 'exempt') <> 'boolean'"
+			   "  THEN 'exempt must be true or false.'"
+			   " WHEN p ? 'inclusive' AND jsonb_typeof(p -> 'inclusive') <> 'boolean'"
+			   "  THEN 'inclusive must be true or false.'"
+			   " WHEN p ? 'tax_id' AND jsonb_typeof(p -> 'tax_id') NOT IN ('string', 'null')"
+			   "  THEN 'tax_id must be text.'"
+			   " WHEN p ? 'jurisdiction' AND jsonb_typeof(p -> 'jurisdiction') NOT IN ('string', 'null')"
+			   "  THEN 'jurisdiction must be text.'"
+			   " END FROM (SELECT $1 AS p) x", profile);
+	problem = FinopsText(0, 1);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid tax profile"),
+				 errdetail("%s", problem),
+				 errhint("Use a profile such as {\"rate_pct\": 19, \"jurisdiction\": \"DE\"} or {\"exempt\": true}.")));
+}
+
+static void
+check_billing_mode(const char *mode)
+{
+	if (mode != NULL && strcmp(mode, "invoice") != 0 &&
+		strcmp(mode, "showback") != 0 && strcmp(mode, "chargeback") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown billing mode \"%s\"", FinopsQuoteForMessage(mode)),
+				 errhint("Use invoice, showback or chargeback.")));
+}
+
+/*
+ * finops.register_tenant(tenant_id text, tenant_name text,
+ *	billing_contact jsonb, tax_profile jsonb, billing_mode text,
+ *	currency text, seats int) -> tenant_master
+ *
+ * Makes a tenant known, or completes a known one; a tenant seen only in a
+ * bill (unregistered) becomes active.  Errors: 22004, 22023 for blank ids and
+ * names, unknown mode or currency, a malformed contact or tax profile.
+ */
+Datum
+finops_register_tenant(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	char	   *tenant = InvoiceRequiredText(fcinfo, 0, "tenant_id");
+	char	   *name = PG_ARGISNULL(1) ? NULL : InvoiceRequiredText(fcinfo, 1, "tenant_name");
+	char	   *mode = InvoiceTextArg(fcinfo, 4);
+	char	   *currency = InvoiceTextArg(fcinfo, 5);
+
+	check_json_object(fcinfo, 2, "billing_contact");
+	check_billing_mode(mode);
+	if (!PG_ARGISNULL(6) && PG_GETARG_INT32(6) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("seats must not be negative")));
+	FinopsBegin(&session);
+	check_tax_profile(InvoiceDatumArg(fcinfo, 3, JSONBOID));
+	if (currency != NULL)
+		(void) InvoiceCurrencyDigits(currency);
+	if (FINOPS_RUN("INSERT INTO @s@.tenant_master AS t (tenant_id, tenant_name, status, billing_mode,"
+				   " currency, seats, billing_contact, tax_profile)"
+				   " VALUES ($1, coalesce($2, $1), 'active', coalesce($5, 'invoice'),"
+				   "  coalesce($6, (SELECT currency FROM finops.issuer WHERE issuer_id = 'default'), $8),"
+				   "  $7, $3, $4)"
+				   " ON CONFLICT (tenant_id) DO UPDATE SET"
+				   " tenant_name = coalesce($2, t.tenant_name),"
+				   " status = CASE WHEN t.status = 'unregistered' THEN 'active' ELSE t.status END,"
+				   " billing_mode = coalesce($5, CASE WHEN t.status = 'unregistered'"
+				   "  THEN 'invoice' ELSE t.billing_mode END),"
+				   " currency = coalesce($6, CASE WHEN t.status = 'unregistered'"
+				   "  THEN EXCLUDED.currency ELSE t.currency END),"
+				   " seats = coalesce($7, t.seats),"
+				   " billing_contact = coalesce($3, t.billing_contact),"
+				   " tax_profile = coalesce($4, t.tax_profile), updated_at = now()"
+				   " WHERE t.status = 'unregistered'"
+				   " OR (coalesce($2, t.tenant_name), coalesce($5, t.billing_mode),"
+				   "  coalesce($6, t.currency), coalesce($7, t.seats),"
+				   "  coalesce($3, t.billing_contact), coalesce($4, t.tax_profile))"
+				   " IS DISTINCT FROM (t.tenant_name, t.billing_mode, t.currency, t.seats,"
+				   "  t.billing_contact, t.tax_profile)"
+				   " RETURNING to_jsonb(t.*)::text",
+				   ARG_TEXT(tenant), ARG_TEXT(name),
+				   InvoiceDatumArg(fcinfo, 2, JSONBOID),
+				   InvoiceDatumArg(fcinfo, 3, JSONBOID),
+				   ARG_TEXT(mode), ARG_TEXT(currency),
+				   InvoiceDatumArg(fcinfo, 6, INT4OID),
+				   ARG_TEXT(finops_reporting_currency)) > 0)
+		FinopsAudit(&session, "tenant_change", "tenant", tenant, FinopsText(0, 1));
+	FINOPS_RUN("SELECT * FROM @s@.tenant_master WHERE tenant_id = $1",
+			   ARG_TEXT(tenant));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/*
+ * A plan that stands on an issued document keeps its price: the document
+ * refers to it.
+ */
+static void
+refuse_change_of_used_plan(const char *plan, FinopsArg price, FinopsArg markup,
+						   const char *currency)
+{
+	uint64		n = FINOPS_RUN("SELECT h.invoice_number FROM @s@.plan_master p"
+							   " JOIN @s@.invoice_header h ON h.plan_code = p.plan_code"
+							   " WHERE p.plan_code = $1 AND h.status IN ('issued', 'paid')"
+							   " AND (p.base_price <> $2 OR p.markup_pct <> $3"
+							   "  OR p.currency <> coalesce($4, p.currency))"
+							   " ORDER BY h.issued_at, h.invoice_id LIMIT 1",
+							   ARG_TEXT(plan), price, markup, ARG_TEXT(currency));
+
+	if (n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("plan \"%s\" is on issued invoices", FinopsQuoteForMessage(plan)),
+				 errdetail("Invoice %s refers to its price.", FinopsText(0, 1)),
+				 errhint("Create the new price under a new plan code and bind tenants to it with finops.bind_plan().")));
+}
+
+/*
+ * finops.set_plan(plan_code text, base_price numeric, markup_pct numeric,
+ *	currency text, plan_family text, version text, base_seats int)
+ *	-> plan_master
+ *
+ * Price of a full month in the plan's currency and percent added to
+ * allocated cost.  Errors: 22004, 22023 for negative or non-finite prices,
+ * 55000 when the plan is on an issued invoice and would change.
+ */
+Datum
+finops_set_plan(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	char	   *plan = InvoiceRequiredText(fcinfo, 0, "plan_code");
+	char	   *currency = InvoiceTextArg(fcinfo, 3);
+	FinopsArg	price;
+	FinopsArg	markup;
+
+	FinopsRequireArg(fcinfo, 1, "base_price");
+	FinopsRequireArg(fcinfo, 2, "markup_pct");
+	if (!PG_ARGISNULL(6) && PG_GETARG_INT32(6) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("base_seats must not be negative")));
+	price = InvoiceDatumArg(fcinfo, 1, NUMERICOID);
+	markup = InvoiceDatumArg(fcinfo, 2, NUMERICOID);
+	FinopsBegin(&session);
+	check_number(fcinfo, 1, "base_price", "0", "1000000000000000");
+	check_number(fcinfo, 2, "markup_pct", "-99.999999", "1000000");
+	if (currency != NULL)
+		(void) InvoiceCurrencyDigits(currency);
+	refuse_change_of_used_plan(plan, price, markup, currency);
+	if (FINOPS_RUN("INSERT INTO @s@.plan_master AS p (plan_code, plan_family, version, currency,"
+				   " base_price, markup_pct, base_seats)"
+				   " VALUES ($1, coalesce($5, $1), coalesce($6, 'v1'),"
+				   "  coalesce($4, (SELECT currency FROM finops.issuer WHERE issuer_id = 'default'), $8),"
+				   "  $2, $3, coalesce($7, 0))"
+				   " ON CONFLICT (plan_code) DO UPDATE SET base_price = $2, markup_pct = $3,"
+				   " currency = coalesce($4, p.currency), plan_family = coalesce($5, p.plan_family),"
+				   " version = coalesce($6, p.version), base_seats = coalesce($7, p.base_seats),"
+				   " updated_at = now()"
+				   " WHERE ($2, $3, coalesce($4, p.currency), coalesce($5, p.plan_family),"
+				   "  coalesce($6, p.version), coalesce($7, p.base_seats)) IS DISTINCT FROM"
+				   "  (p.base_price, p.markup_pct, p.currency, p.plan_family, p.version, p.base_seats)"
+				   " RETURNING to_jsonb(p.*)::text",
+				   ARG_TEXT(plan), price, markup, ARG_TEXT(currency),
+				   ARG_TEXT(InvoiceTextArg(fcinfo, 4)),
+				   ARG_TEXT(InvoiceTextArg(fcinfo, 5)),
+				   InvoiceDatumArg(fcinfo, 6, INT4OID),
+				   ARG_TEXT(finops_reporting_currency)) > 0)
+		FinopsAudit(&session, "plan_change", "plan", plan, FinopsText(0, 1));
+	FINOPS_RUN("SELECT * FROM @s@.plan_master WHERE plan_code = $1", ARG_TEXT(plan));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/*
+ * Lock the tenant for a change of its bindings.  The row is written, not only
+ * locked, so that a REPEATABLE READ transaction that waited gets 40001
+ * instead of missing the binding it waited for.
+ */
+static void
+lock_tenant(const char *tenant)
+{
+	if (FINOPS_RUN("UPDATE @s@.tenant_master SET updated_at = now()"
+				   " WHERE tenant_id = $1 RETURNING status", ARG_TEXT(tenant)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("unknown tenant \"%s\"", FinopsQuoteForMessage(tenant)),
+				 errhint("Register it with finops.register_tenant().")));
+	if (strcmp(FinopsText(0, 1), "unregistered") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("tenant \"%s\" is not registered", FinopsQuoteForMessage(tenant)),
+				 errdetail("It was seen in a bill only."),
+				 errhint("Register it with finops.register_tenant().")));
+}
+
+static void
+refuse_overlap(const char *tenant, const char *plan, DateADT from, FinopsArg to)
+{
+	if (FINOPS_RUN("SELECT plan_code, period_start::text, coalesce(period_end::text, 'open end')"
+				   " FROM @s@.tenant_plan_binding"
+				   " WHERE tenant_id = $1 AND NOT (plan_code = $2 AND period_start = $3)"
+				   " AND daterange(period_start, period_end, '[]') && daterange($3, $4, '[]')"
+				   " ORDER BY period_start LIMIT 1",
+				   ARG_TEXT(tenant), ARG_TEXT(plan), ARG_DATE(from), to) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXCLUSION_VIOLATION),
+				 errmsg("plan bindings of tenant \"%s\" would overlap", FinopsQuoteForMessage(tenant)),
+				 errdetail("It has plan \"%s\" from %s to %s.", FinopsQuoteForMessage(FinopsText(0, 1)),
+						   FinopsText(0, 2), FinopsText(0, 3)),
+				 errhint("End that binding first: call finops.bind_plan() with its plan, its from_date and an earlier to_date.")));
+}
+
+/*
+ * finops.bind_plan(tenant_id text, plan_code text, from_date date,
+ *	to_date date) -> tenant_plan_binding
+ *
+ * The tenant has the plan from from_date to to_date, both included; NULL is
+ * open-ended.  The same tenant, plan and from_date again sets the end.
+ * Errors: 22004, 22023 for an end before the start, P0002 for an unknown
+ * tenant or plan, 55000 for an unregistered tenant, 23P01 for an overlap.
+ */
+Datum
+finops_bind_plan(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	char	   *tenant = InvoiceRequiredText(fcinfo, 0, "tenant_id");
+	char	   *plan = InvoiceRequiredText(fcinfo, 1, "plan_code");
+	DateADT		from;
+	FinopsArg	to;
+
+	FinopsRequireArg(fcinfo, 2, "from_date");
+	from = PG_GETARG_DATEADT(2);
+	to = InvoiceDatumArg(fcinfo, 3, DATEOID);
+	if (DATE_NOT_FINITE(from) || (!to.isnull && DATE_NOT_FINITE(DatumGetDateADT(to.value))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("from_date and to_date must be finite dates"),
+				 errhint("Leave to_date out for an open-ended binding.")));
+	if (!to.isnull && DatumGetDateADT(to.value) < from)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("to_date must not be before from_date")));
+	FinopsBegin(&session);
+	lock_tenant(tenant);
+	if (FINOPS_RUN("SELECT FROM @s@.plan_master WHERE plan_code = $1", ARG_TEXT(plan)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("unknown plan \"%s\"", FinopsQuoteForMessage(plan)),
+				 errhint("Create it with finops.set_plan().")));
+	refuse_overlap(tenant, plan, from, to);
+	if (FINOPS_RUN("INSERT INTO @s@.tenant_plan_binding AS b (tenant_id, plan_code, period_start, period_end)"
+				   " VALUES ($1, $2, $3, $4)"
+				   " ON CONFLICT (tenant_id, period_start) DO UPDATE SET period_end = $4"
+				   " WHERE b.period_end IS DISTINCT FROM $4"
+				   " RETURNING to_jsonb(b.*)::text",
+				   ARG_TEXT(tenant), ARG_TEXT(plan), ARG_DATE(from), to) > 0)
+		FinopsAudit(&session, "plan_binding", "tenant", tenant, FinopsText(0, 1));
+	FINOPS_RUN("SELECT * FROM @s@.tenant_plan_binding WHERE tenant_id = $1 AND period_start = $2",
+			   ARG_TEXT(tenant), ARG_DATE(from));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
