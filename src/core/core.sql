@@ -160,3 +160,17 @@ SELECT pg_catalog.pg_extension_config_dump('finops.run', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.run_run_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.audit_event', '');
 
+-- exact money
+
+CREATE FUNCTION finops.apportion(amount numeric, weights numeric[], scale integer DEFAULT NULL)
+RETURNS numeric[]
+AS 'MODULE_PATHNAME', 'finops_apportion'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION finops.apportion(numeric, numeric[], integer) IS 'splits the amount over the weights by largest remainder; the parts add up to the amount exactly. scale: digits after the point of the parts, NULL: those of the amount, at least 2';
+
+CREATE FUNCTION finops.apportion_part(amount numeric, weight numeric, scale integer DEFAULT NULL)
+RETURNS numeric
+AS 'MODULE_PATHNAME', 'finops_apportion_part'
+LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION finops.apportion_part(numeric, numeric, integer) IS 'window function: the row''s part of the amount that all rows of its partition name, in proportion to weight, by largest remainder; ties go by the window''s ORDER BY';
+
