@@ -1086,7 +1086,7 @@ COMMENT ON TABLE finops.recon_run IS 'the current reconciliation of each billing
 COMMENT ON COLUMN finops.recon_run.revision IS 'counts the runs of the period';
 COMMENT ON COLUMN finops.recon_run.stage IS '2: bill against allocation; 4: also documents against allocation';
 COMMENT ON COLUMN finops.recon_run.provisional IS 'true while the period has not ended';
-COMMENT ON COLUMN finops.recon_run.currency IS 'currency of the amounts: that of the bill, or the reporting currency where a bill has several';
+COMMENT ON COLUMN finops.recon_run.currency IS 'the reporting currency: amounts in another currency are converted at the rate of finops.fx_rate for the last day of the period';
 COMMENT ON COLUMN finops.recon_run.status IS 'worst of all services, the total and the documents; resolved once each of them is';
 COMMENT ON COLUMN finops.recon_run.aws_total_usd IS 'cost in: the cost of all providers in the period on its cost basis';
 COMMENT ON COLUMN finops.recon_run.not_yet_invoiced_usd IS 'allocated_total_usd - invoiced_total_usd: cost of tenants that get no invoice, or none yet';
@@ -1202,6 +1202,210 @@ CREATE TABLE finops.period_seal (
 COMMENT ON TABLE finops.period_seal IS 'what a locked period consisted of, per relation; finops.verify_period compares';
 COMMENT ON COLUMN finops.period_seal.digest IS 'SHA-256, hex, over the SHA-256 of every row; see docs/reconcile.md';
 COMMENT ON COLUMN finops.period_seal.columns IS 'the columns that are sealed, in the order in which they are hashed';
+
+-- variance
+
+CREATE FUNCTION finops.variance_pct(actual numeric, expected numeric)
+RETURNS numeric
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_variance_pct';
+COMMENT ON FUNCTION finops.variance_pct(numeric, numeric) IS 'signed percent of abs(expected); NULL when nothing is expected, which callers treat as failed unless actual is 0 too';
+
+CREATE FUNCTION finops.recon_variance_accum(state numeric[], actual numeric, expected numeric)
+RETURNS numeric[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_recon_variance_accum';
+COMMENT ON FUNCTION finops.recon_variance_accum(numeric[], numeric, numeric) IS 'one row of recon_variance';
+
+CREATE FUNCTION finops.recon_variance_combine(state numeric[], other numeric[])
+RETURNS numeric[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_recon_variance_combine';
+COMMENT ON FUNCTION finops.recon_variance_combine(numeric[], numeric[]) IS 'two partial sums of recon_variance';
+
+CREATE FUNCTION finops.recon_variance_final(state numeric[])
+RETURNS numeric
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_recon_variance_final';
+COMMENT ON FUNCTION finops.recon_variance_final(numeric[]) IS 'answer of recon_variance';
+
+REVOKE ALL ON FUNCTION finops.recon_variance_accum(numeric[], numeric, numeric), finops.recon_variance_combine(numeric[], numeric[]),
+	finops.recon_variance_final(numeric[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.recon_variance(actual numeric, expected numeric) (
+	SFUNC = finops.recon_variance_accum,
+	STYPE = numeric[],
+	FINALFUNC = finops.recon_variance_final,
+	COMBINEFUNC = finops.recon_variance_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.recon_variance(numeric, numeric) IS 'signed percent by which the sum of actual differs from the sum of expected, NULL counting as 0; NULL when nothing is expected in sum or there are no rows';
+
+-- reconciliation
+
+CREATE FUNCTION finops.reconcile(period date)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_reconcile';
+COMMENT ON FUNCTION finops.reconcile(date) IS 'compares bill, allocation and documents of a billing period and sets its reconciliation gate; returns RECON-YYYY-MM';
+
+CREATE FUNCTION finops.resolve_recon(recon_id text, service text DEFAULT 'ALL', note text DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_resolve_recon';
+COMMENT ON FUNCTION finops.resolve_recon(text, text, text) IS 'marks a reconciliation, or one service of it, as resolved where every exception carries cause, amount, adjusting entry and approver; returns the status of the gate';
+
+CREATE FUNCTION finops.resolve_exception(exception_id text, cause text, adjusting_entry text, approver text, note text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_resolve_exception';
+COMMENT ON FUNCTION finops.resolve_exception(text, text, text, text, text) IS 'writes down why an exception is accepted, what settles it and who approved';
+
+CREATE FUNCTION finops.lock_period(period date)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_lock_period';
+COMMENT ON FUNCTION finops.lock_period(date) IS 'closes a reconciled billing period for good and returns its hash head';
+
+CREATE FUNCTION finops.verify_period(period date)
+RETURNS TABLE (object text, problem text)
+LANGUAGE c VOLATILE ROWS 5
+AS 'MODULE_PATHNAME', 'finops_verify_period';
+COMMENT ON FUNCTION finops.verify_period(date) IS 'compares a locked billing period with its seal; no row: nothing changed';
+
+REVOKE ALL ON FUNCTION finops.reconcile(date), finops.resolve_recon(text, text, text),
+	finops.resolve_exception(text, text, text, text, text), finops.lock_period(date), finops.verify_period(date) FROM PUBLIC;
+
+-- what guards them
+
+CREATE FUNCTION finops.guard_columns()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_columns';
+COMMENT ON FUNCTION finops.guard_columns() IS 'refuses an UPDATE of columns other than those named';
+
+CREATE FUNCTION finops.before_resolve()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_before_resolve';
+COMMENT ON FUNCTION finops.before_resolve() IS 'the rule under which a reconciliation becomes resolved';
+
+CREATE FUNCTION finops.after_resolve()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_after_resolve';
+COMMENT ON FUNCTION finops.after_resolve() IS 'sets the gate and writes the audit event of a resolution';
+
+CREATE FUNCTION finops.refuse_locked_period()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_refuse_locked_period';
+COMMENT ON FUNCTION finops.refuse_locked_period() IS 'refuses any change of the partition of a locked billing period';
+
+CREATE FUNCTION finops.refuse_locked_rows()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_refuse_locked_rows';
+COMMENT ON FUNCTION finops.refuse_locked_rows() IS 'refuses UPDATE and DELETE of rows of a locked billing period, and TRUNCATE while any is locked';
+
+CREATE FUNCTION finops.guard_period_lock()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_period_lock';
+COMMENT ON FUNCTION finops.guard_period_lock() IS 'refuses UPDATE and DELETE of the lock of a billing period';
+
+REVOKE ALL ON FUNCTION finops.guard_columns(), finops.before_resolve(), finops.after_resolve(), finops.refuse_locked_period(),
+	finops.refuse_locked_rows(), finops.guard_period_lock() FROM PUBLIC;
+
+CREATE TRIGGER a_guard_columns BEFORE UPDATE ON @extschema@.recon_summary
+FOR EACH ROW EXECUTE FUNCTION finops.guard_columns('status', 'note');
+
+CREATE TRIGGER b_before_resolve BEFORE UPDATE ON @extschema@.recon_summary
+FOR EACH ROW EXECUTE FUNCTION finops.before_resolve();
+
+CREATE TRIGGER c_after_resolve AFTER UPDATE ON @extschema@.recon_summary
+FOR EACH ROW EXECUTE FUNCTION finops.after_resolve();
+
+CREATE TRIGGER a_guard_columns BEFORE UPDATE ON @extschema@.recon_exceptions
+FOR EACH ROW EXECUTE FUNCTION finops.guard_columns('status', 'cause', 'adjusting_entry', 'approver', 'note', 'resolved_at');
+
+CREATE TRIGGER guard_locked BEFORE UPDATE OR DELETE ON @extschema@.period_lock
+FOR EACH ROW EXECUTE FUNCTION finops.guard_period_lock();
+
+CREATE TRIGGER guard_locked_truncate BEFORE TRUNCATE ON @extschema@.period_lock
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.recon_run
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.recon_run
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.recon_run
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.recon_detail
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.recon_detail
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.recon_detail
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON @extschema@.recon_summary
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON @extschema@.recon_summary
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON @extschema@.recon_summary
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON @extschema@.recon_exceptions
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_delete AFTER DELETE ON @extschema@.recon_exceptions
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON @extschema@.recon_exceptions
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.period_seal
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.period_seal
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.period_seal
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON @extschema@.rule_version_map
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON @extschema@.rule_version_map
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON @extschema@.rule_version_map
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.cost_daily
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.cost_daily
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.cost_daily
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON @extschema@.usage_snapshot_daily
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
+CREATE TRIGGER locked_delete AFTER DELETE ON @extschema@.usage_snapshot_daily
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON @extschema@.usage_snapshot_daily
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
 
 REVOKE ALL ON finops.recon_run, finops.recon_detail, finops.recon_history, finops.period_seal,
 	@extschema@.recon_summary, @extschema@.recon_exceptions FROM PUBLIC;

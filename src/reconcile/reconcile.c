@@ -1,0 +1,470 @@
+/*-------------------------------------------------------------------------
+ *
+ * reconcile.c
+ *	  The reconciliation of a billing period: what the bill says, what the
+ *	  allocation placed, what the documents pass on.
+ *
+ * Two questions are kept apart.  Arithmetic: allocated + operator overhead +
+ * unallocated must equal cost in, to the last digit, per service and
+ * currency; anything else is an error in the ledger and raised as such.
+ * Control: what no rule placed is a variance, judged by the thresholds of
+ * finops.recon_policy and written down with its amount.
+ *
+ * Each side is summed before it is joined to another.  Joining bill lines to
+ * entries first multiplies both sums and can turn a third of the cost
+ * missing into a variance of 0.
+ *
+ * A percent is judged by multiplication, abs(variance) * 100 against
+ * threshold * abs(expected), because a quotient is rounded and an amount
+ * exactly on a threshold belongs to the lower class.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "reconcile/reconcile.h"
+
+PG_FUNCTION_INFO_V1(finops_reconcile);
+
+/*
+ * The class of a variance $v against an expected amount $e under a policy
+ * row p: nothing expected but something there has failed.
+ */
+#define STATUS_OF(v, e, p) \
+	" CASE WHEN " e " = 0 THEN CASE WHEN " v " = 0 THEN 'ok' ELSE 'failed' END" \
+	" WHEN abs(" v ") * 100 > " p ".failed_pct * abs(" e ") THEN 'failed'" \
+	" WHEN abs(" v ") * 100 > " p ".warning_pct * abs(" e ") THEN 'warning'" \
+	" ELSE 'ok' END"
+
+/* Amounts in messages: two digits, unless that would show nothing. */
+#define SHOWN(x) \
+	"CASE WHEN abs(" x ") >= 0.01 OR " x " = 0 THEN round(" x ", 2) ELSE trim_scale(" x ") END"
+
+/* The policy of the period: the latest version, the user's before ours. */
+#define POLICY \
+	" policy AS (SELECT DISTINCT ON (stage) stage, policy_version," \
+	"   warning_pct, failed_pct FROM finops.recon_policy" \
+	"  WHERE effective_from <= $1" \
+	"  ORDER BY stage, shipped, effective_from DESC)"
+
+char *
+ReconId(DateADT period)
+{
+	return psprintf("RECON-%s", FinopsPeriodText(period));
+}
+
+/*
+ * The previous run moves to history and makes room for the next one;
+ * returns the revision of the next one.
+ */
+static int32
+supersede(const char *recon_id)
+{
+	FINOPS_RUN("WITH run AS (SELECT * FROM finops.recon_run WHERE recon_id = $1)"
+			   " INSERT INTO finops.recon_history (recon_id, revision, relation, key, content)"
+			   " SELECT r.recon_id, r.revision, x.relation, x.key, x.content FROM run r,"
+			   " LATERAL (SELECT 'recon_run', r.recon_id, to_jsonb(r)"
+			   "  UNION ALL SELECT 'recon_detail', d.service, to_jsonb(d)"
+			   "   FROM finops.recon_detail d WHERE d.recon_id = r.recon_id"
+			   "  UNION ALL SELECT 'recon_summary', s.service, to_jsonb(s)"
+			   "   FROM @s@.recon_summary s WHERE s.recon_id = r.recon_id"
+			   "  UNION ALL SELECT 'recon_exceptions', e.exception_id, to_jsonb(e)"
+			   "   FROM @s@.recon_exceptions e WHERE e.recon_id = r.recon_id)"
+			   " AS x(relation, key, content)", ARG_TEXT(recon_id));
+	FINOPS_RUN("WITH a AS (DELETE FROM @s@.recon_exceptions WHERE recon_id = $1),"
+			   " b AS (DELETE FROM @s@.recon_summary WHERE recon_id = $1),"
+			   " c AS (DELETE FROM finops.recon_detail WHERE recon_id = $1)"
+			   " DELETE FROM finops.recon_run WHERE recon_id = $1",
+			   ARG_TEXT(recon_id));
+	FINOPS_RUN("SELECT coalesce(max(revision), 0) + 1 FROM finops.recon_history"
+			   " WHERE recon_id = $1", ARG_TEXT(recon_id));
+	return (int32) FinopsInt64(0, 1);
+}
+
+/*
+ * Sum the three sides per service and currency, convert, join, judge, and
+ * write recon_detail and recon_run.  The rows that come back are what must
+ * not be: ledgers that do not add up, and currencies without a rate.
+ *
+ * $1 period, $2 first day after it, $3 recon id, $4 run, $5 revision,
+ * $6 basis, $7 reporting currency, $8 amount floor, $9 provisional,
+ * $10 caller; %s is the cost column of the basis.
+ */
+static const char *const measure_sql =
+"WITH" POLICY ","
+" cost AS ("
+"  SELECT f.service, f.line_item_currency_code AS currency, count(*) AS n,"
+"   sum(f.%1$s) AS amount,"
+"   coalesce(sum(f.%1$s) FILTER (WHERE f.tenant_id IS NULL), 0) AS untagged,"
+"   coalesce(sum(f.%1$s) FILTER (WHERE f.line_item_usage_start_date < $1 - 1"
+"     OR f.line_item_usage_start_date >= $2 + 1), 0) AS outside"
+"  FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
+"  GROUP BY 1, 2),"
+" placed AS ("
+"  SELECT a.service, a.currency,"
+"   coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NOT NULL), 0) AS allocated,"
+"   coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL"
+"     AND a.rule_id <> 'unallocated' AND a.kind <> 'unallocated'), 0) AS overhead,"
+"   coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL"
+"     AND (a.rule_id = 'unallocated' OR a.kind = 'unallocated')), 0) AS unallocated"
+"  FROM @s@.fact_cost_allocated a WHERE a.period_start = $1"
+"  GROUP BY 1, 2),"
+" invoiced AS ("
+"  SELECT coalesce(d.service, 'not by service') AS service,"
+"   sum(CASE WHEN h.kind = 'credit_note' THEN -abs(d.cost_usd) ELSE d.cost_usd END) AS amount"
+"  FROM @s@.invoice_header h JOIN @s@.invoice_detail d USING (invoice_id)"
+"  WHERE h.period_start = $1 AND h.status <> 'void' AND d.cost_usd IS NOT NULL"
+"  GROUP BY 1),"
+" documents AS (SELECT count(*) AS n FROM @s@.invoice_header h"
+"  WHERE h.period_start = $1 AND h.status <> 'void'),"
+" side AS MATERIALIZED ("
+"  SELECT service, currency, coalesce(c.n, 0) AS n, coalesce(c.amount, 0) AS amount,"
+"   coalesce(c.untagged, 0) AS untagged, coalesce(c.outside, 0) AS outside,"
+"   coalesce(p.allocated, 0) AS allocated, coalesce(p.overhead, 0) AS overhead,"
+"   coalesce(p.unallocated, 0) AS unallocated, r.rate, coalesce(r.rate, 1) AS factor"
+"  FROM cost c FULL JOIN placed p USING (service, currency)"
+"  LEFT JOIN LATERAL (SELECT CASE WHEN currency = $7 THEN 1 ELSE"
+"   (SELECT x.rate FROM finops.fx_rate x WHERE x.currency = coalesce(c.currency, p.currency)"
+"     AND x.valid_from < $2 ORDER BY x.valid_from DESC LIMIT 1) END AS rate) r ON true),"
+" joined AS ("
+"  SELECT service, coalesce(s.n, 0) AS n, coalesce(s.amount, 0) AS cost_in,"
+"   coalesce(s.untagged, 0) AS untagged, coalesce(s.outside, 0) AS outside,"
+"   coalesce(s.allocated, 0) AS allocated, coalesce(s.overhead, 0) AS overhead,"
+"   coalesce(s.unallocated, 0) AS unallocated, coalesce(i.amount, 0) AS invoiced,"
+"   coalesce(s.allocated + s.overhead - s.amount, 0) AS variance"
+"  FROM (SELECT service, sum(n) AS n, sum(amount * factor) AS amount,"
+"    sum(untagged * factor) AS untagged, sum(outside * factor) AS outside,"
+"    sum(allocated * factor) AS allocated, sum(overhead * factor) AS overhead,"
+"    sum(unallocated * factor) AS unallocated FROM side GROUP BY service) s"
+"  FULL JOIN invoiced i USING (service)),"
+" detail AS ("
+"  INSERT INTO finops.recon_detail (recon_id, service, aws_total_usd, allocated_total_usd,"
+"   operator_overhead_usd, unallocated_usd, invoiced_total_usd, variance_usd, variance_pct,"
+"   status, line_items, untagged_usd, out_of_period_usd)"
+"  SELECT $3, j.service, j.cost_in, j.allocated, j.overhead, j.unallocated, j.invoiced,"
+"   j.variance, finops.variance_pct(j.allocated + j.overhead, j.cost_in),"
+"   CASE WHEN j.cost_in <> 0 AND abs(j.variance) < $8 THEN 'ok' ELSE"
+	STATUS_OF("j.variance", "j.cost_in", "p") " END,"
+"   j.n, j.untagged, j.outside"
+"  FROM joined j, policy p WHERE p.stage = 'allocation'),"
+" run AS ("
+"  INSERT INTO finops.recon_run (recon_id, period_start, period_end, revision, run_id, stage,"
+"   provisional, cost_basis, currency, status, detail, aws_total_usd, allocated_total_usd,"
+"   operator_overhead_usd, unallocated_usd, invoiced_total_usd, not_yet_invoiced_usd,"
+"   evidence, executed_by)"
+"  SELECT $3, $1, $2 - 1, $5, $4, CASE WHEN max(d.n) > 0 THEN 4 ELSE 2 END,"
+"   $9, $6, $7, 'ok', '', coalesce(sum(j.cost_in), 0), coalesce(sum(j.allocated), 0),"
+"   coalesce(sum(j.overhead), 0), coalesce(sum(j.unallocated), 0), coalesce(sum(j.invoiced), 0),"
+"   coalesce(sum(j.allocated) - sum(j.invoiced), 0),"
+"   jsonb_build_object('line_items', coalesce(sum(j.n), 0), 'documents', max(d.n),"
+"    'amount_floor', $8, 'policy', (SELECT jsonb_object_agg(stage, jsonb_build_object("
+"     'version', policy_version, 'warning_pct', warning_pct, 'failed_pct', failed_pct)) FROM policy),"
+"    'deliveries', (SELECT coalesce(jsonb_agg(jsonb_build_object('source', v.source, 'digest', v.digest)"
+"     ORDER BY v.source), '[]') FROM finops.delivery v WHERE v.billing_period = $1 AND v.status = 'current')),"
+"   $10"
+"  FROM documents d LEFT JOIN joined j ON true)"
+" SELECT s.service, s.currency, s.amount::text,"
+"  (s.allocated + s.overhead + s.unallocated)::text,"
+"  (s.allocated + s.overhead + s.unallocated - s.amount)::text"
+" FROM side s WHERE s.allocated + s.overhead + s.unallocated <> s.amount"
+" ORDER BY abs(s.allocated + s.overhead + s.unallocated - s.amount) DESC, s.service LIMIT 5";
+
+/*
+ * Everything worth an explanation, one row each, in one statement.  Rows of
+ * severity info explain; warning and failed rows keep the gate shut until
+ * they are resolved.  What was resolved in the previous run and is the same
+ * amount again stays resolved.
+ *
+ * $1 period, $2 first day after it, $3 recon id, $4 prefix of the ids,
+ * $5 reporting currency, $6 amount floor, $7 previous revision.
+ */
+static const char *const exceptions_sql =
+"WITH" POLICY ","
+" run AS (SELECT r.*, r.allocated_total_usd + r.operator_overhead_usd - r.aws_total_usd AS variance,"
+"   (SELECT max(abs(d.variance_usd)) FROM finops.recon_detail d WHERE d.recon_id = $3) AS largest"
+"  FROM finops.recon_run r WHERE r.recon_id = $3),"
+" total AS (SELECT r.*," STATUS_OF("r.variance", "r.aws_total_usd", "p") " AS status_all"
+"  FROM run r, policy p WHERE p.stage = 'allocation'),"
+" entries AS MATERIALIZED ("
+"  SELECT a.tenant_id, a.currency, sum(a.allocated_cost_usd) AS amount"
+"  FROM @s@.fact_cost_allocated a WHERE a.period_start = $1 GROUP BY 1, 2),"
+" rate AS (SELECT c.currency, CASE WHEN c.currency = $5 THEN 1 ELSE (SELECT x.rate"
+"   FROM finops.fx_rate x WHERE x.currency = c.currency AND x.valid_from < $2"
+"   ORDER BY x.valid_from DESC LIMIT 1) END AS rate"
+"  FROM (SELECT currency FROM entries UNION SELECT h.currency FROM @s@.invoice_header h"
+"   WHERE h.period_start = $1 AND h.status <> 'void') c),"
+" allocated AS (SELECT e.tenant_id, sum(e.amount * coalesce(r.rate, 1)) AS amount"
+"  FROM entries e JOIN rate r USING (currency) WHERE e.tenant_id IS NOT NULL GROUP BY 1),"
+" document AS (SELECT h.tenant_id, coalesce(sum(CASE WHEN h.kind = 'credit_note'"
+"   THEN -abs(d.cost_usd) ELSE d.cost_usd END), 0) AS amount"
+"  FROM @s@.invoice_header h LEFT JOIN @s@.invoice_detail d"
+"   ON d.invoice_id = h.invoice_id AND d.cost_usd IS NOT NULL"
+"  WHERE h.period_start = $1 AND h.status <> 'void' GROUP BY 1),"
+" tenant AS (SELECT x.* FROM"
+"  (SELECT tenant_id, coalesce(a.amount, 0) AS allocated, coalesce(d.amount, 0) AS invoiced,"
+"    d.tenant_id IS NOT NULL AS has_document"
+"   FROM allocated a FULL JOIN document d USING (tenant_id)) x"
+"  LEFT JOIN @s@.tenant_master m USING (tenant_id)"
+"  WHERE x.has_document OR m.billing_mode = 'invoice'),"
+" found (category, severity, service, tenant_id, expected, actual, variance, description) AS ("
+"  SELECT 'Allocation', CASE WHEN d.status = 'ok' THEN t.status_all ELSE d.status END, d.service, NULL::text,"
+"   d.aws_total_usd, d.allocated_total_usd + d.operator_overhead_usd, d.variance_usd,"
+"   CASE WHEN d.aws_total_usd = 0 THEN format('nothing expected, %s %s placed',"
+"     " SHOWN("d.variance_usd") ", t.currency)"
+"   ELSE format('%s of %s %s cost in placed by no rule',"
+"     " SHOWN("d.unallocated_usd") ", " SHOWN("d.aws_total_usd") ", t.currency) END"
+"  FROM finops.recon_detail d, total t WHERE d.recon_id = $3 AND (d.status <> 'ok'"
+"   OR t.status_all <> 'ok' AND d.variance_usd <> 0 AND (abs(d.variance_usd) >= $6 OR t.largest < $6))"
+" UNION ALL"
+"  SELECT 'Tagging', 'info', d.service, NULL, d.aws_total_usd, d.aws_total_usd - d.untagged_usd,"
+"   -d.untagged_usd, format('%s of %s %s carries no tenant',"
+"    " SHOWN("d.untagged_usd") ", " SHOWN("d.aws_total_usd") ", t.currency)"
+"  FROM finops.recon_detail d, total t, policy p WHERE d.recon_id = $3 AND p.stage = 'tagging'"
+"   AND abs(d.untagged_usd) >= $6 AND abs(d.untagged_usd) * 100 > p.warning_pct * abs(d.aws_total_usd)"
+" UNION ALL"
+"  SELECT 'Timing', 'info', d.service, NULL, 0, d.out_of_period_usd, d.out_of_period_usd,"
+"   format('%s %s of usage that began more than a day outside the billing period',"
+"    " SHOWN("d.out_of_period_usd") ", t.currency)"
+"  FROM finops.recon_detail d, total t WHERE d.recon_id = $3 AND abs(d.out_of_period_usd) >= $6"
+" UNION ALL"
+"  SELECT 'Invoice'," STATUS_OF("(x.invoiced - x.allocated)", "x.allocated", "p") ", NULL, x.tenant_id,"
+"   x.allocated, x.invoiced, x.invoiced - x.allocated,"
+"   format('invoiced at cost %s, allocated %s %s', " SHOWN("x.invoiced") ", " SHOWN("x.allocated") ", t.currency)"
+"  FROM tenant x, total t, policy p WHERE t.stage = 4 AND p.stage = 'invoice' AND x.has_document"
+"   AND" STATUS_OF("(x.invoiced - x.allocated)", "x.allocated", "p") " <> 'ok'"
+" UNION ALL"
+"  SELECT 'Timing', 'info', NULL, x.tenant_id, x.allocated, 0, -x.allocated,"
+"   format('%s %s allocated, no document yet', " SHOWN("x.allocated") ", t.currency)"
+"  FROM tenant x, total t WHERE t.stage = 4 AND NOT x.has_document AND x.allocated <> 0"
+" UNION ALL"
+"  SELECT 'FX', 'failed', NULL, NULL, NULL, NULL, sum(e.amount),"
+"   format('no rate for %s on the last day of the period; %s %s counted at 1',"
+"    e.currency, " SHOWN("sum(e.amount)") ", e.currency)"
+"  FROM entries e JOIN rate r USING (currency) WHERE r.rate IS NULL GROUP BY e.currency"
+" UNION ALL"
+"  SELECT 'FX', CASE WHEN abs(h.fx_rate - r.rate) * 100 > p.failed_pct * r.rate THEN 'failed' ELSE 'warning' END,"
+"   NULL, h.tenant_id, h.total * r.rate, h.total_usd, h.total_usd - h.total * r.rate,"
+"   format('document %s uses rate %s for %s, the period has %s', h.invoice_id, h.fx_rate, h.currency, r.rate)"
+"  FROM @s@.invoice_header h JOIN rate r USING (currency), policy p"
+"  WHERE h.period_start = $1 AND h.status <> 'void' AND p.stage = 'fx'"
+"   AND abs(h.fx_rate - r.rate) * 100 > p.warning_pct * r.rate"
+" UNION ALL"
+"  SELECT 'Payment', 'info', NULL, h.tenant_id, h.total_usd, y.paid * h.fx_rate, (y.paid - h.total) * h.fx_rate,"
+"   format('document %s is %s with %s of %s %s confirmed', h.invoice_id, h.status, y.paid, h.total, h.currency)"
+"  FROM @s@.invoice_header h, LATERAL (SELECT coalesce(sum(q.amount), 0) AS paid FROM @s@.payment_txn q"
+"   WHERE q.invoice_id = h.invoice_id AND q.status = 'confirmed') y"
+"  WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')"
+"   AND (h.status = 'paid') <> (y.paid >= h.total)),"
+" before AS (SELECT DISTINCT ON (1, 2, 3, 4) h.content ->> 'category' AS category,"
+"   coalesce(h.content ->> 'service', '') AS service, coalesce(h.content ->> 'tenant_id', '') AS tenant_id,"
+"   (h.content ->> 'variance_usd')::numeric AS variance, h.content"
+"  FROM finops.recon_history h WHERE h.recon_id = $3 AND h.revision = $7"
+"   AND h.relation = 'recon_exceptions' AND h.content ->> 'cause' IS NOT NULL"
+"  ORDER BY 1, 2, 3, 4, h.key)"
+" INSERT INTO @s@.recon_exceptions (exception_id, recon_id, tenant_id, service, category, description,"
+"  expected_usd, actual_usd, variance_usd, variance_pct, severity, status, cause, adjusting_entry,"
+"  approver, note, resolved_at)"
+" SELECT $4 || CASE WHEN f.no < 1000 THEN lpad(f.no::text, 4, '0') ELSE f.no::text END, $3,"
+"  f.tenant_id, f.service, f.category, f.description, f.expected, f.actual, f.variance,"
+"  finops.variance_pct(f.actual, f.expected), f.severity, coalesce(b.content ->> 'status', 'open'),"
+"  b.content ->> 'cause', b.content ->> 'adjusting_entry', b.content ->> 'approver',"
+"  b.content ->> 'note', (b.content ->> 'resolved_at')::timestamptz"
+" FROM (SELECT *, row_number() OVER (ORDER BY severity = 'info', severity = 'warning', category,"
+"   abs(variance) DESC, service COLLATE \"C\", tenant_id COLLATE \"C\", description COLLATE \"C\") AS no FROM found) f"
+" LEFT JOIN before b ON b.category = f.category AND b.service = coalesce(f.service, '')"
+"  AND b.tenant_id = coalesce(f.tenant_id, '') AND b.variance = f.variance";
+
+/*
+ * One row ALL, judged by percent alone and by the documents, and one row per
+ * service out of tolerance.  A row that was resolved with this very variance
+ * stays resolved while no exception that concerns it is open.
+ *
+ * $1 period, $2 recon id, $3 previous revision.
+ */
+static const char *const summary_sql =
+"WITH" POLICY ","
+" open AS (SELECT e.service FROM @s@.recon_exceptions e"
+"  WHERE e.recon_id = $2 AND e.severity <> 'info' AND e.status = 'open'),"
+" judged AS ("
+"  SELECT 'ALL' AS service, r.aws_total_usd, r.allocated_total_usd, r.invoiced_total_usd,"
+"   r.operator_overhead_usd, r.unallocated_usd,"
+"   r.allocated_total_usd + r.operator_overhead_usd - r.aws_total_usd AS variance,"
+"   (SELECT CASE max(CASE s.status WHEN 'failed' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END)"
+"     WHEN 2 THEN 'failed' WHEN 1 THEN 'warning' ELSE 'ok' END"
+"    FROM (SELECT " STATUS_OF("(r.allocated_total_usd + r.operator_overhead_usd - r.aws_total_usd)",
+							 "r.aws_total_usd", "p") " AS status"
+"     UNION ALL SELECT e.severity FROM @s@.recon_exceptions e WHERE e.recon_id = $2"
+"      AND e.category <> 'Allocation' AND e.severity <> 'info') s) AS status,"
+"   NOT EXISTS (SELECT FROM open) AS settled"
+"  FROM finops.recon_run r, policy p WHERE r.recon_id = $2 AND p.stage = 'allocation'"
+" UNION ALL"
+"  SELECT d.service, d.aws_total_usd, d.allocated_total_usd, d.invoiced_total_usd,"
+"   d.operator_overhead_usd, d.unallocated_usd, d.variance_usd, d.status,"
+"   NOT EXISTS (SELECT FROM open o WHERE o.service = d.service)"
+"  FROM finops.recon_detail d WHERE d.recon_id = $2 AND d.status <> 'ok')"
+" INSERT INTO @s@.recon_summary (recon_id, service, period_start, period_end, aws_total_usd,"
+"  allocated_total_usd, invoiced_total_usd, operator_overhead_usd, unallocated_usd, variance_usd,"
+"  variance_pct, status, resolved_by, resolved_at, note)"
+" SELECT $2, j.service, r.period_start, r.period_end, j.aws_total_usd, j.allocated_total_usd,"
+"  j.invoiced_total_usd, j.operator_overhead_usd, j.unallocated_usd, j.variance,"
+"  finops.variance_pct(j.allocated_total_usd + j.operator_overhead_usd, j.aws_total_usd),"
+"  CASE WHEN b.content IS NULL THEN j.status ELSE 'resolved' END,"
+"  b.content ->> 'resolved_by', (b.content ->> 'resolved_at')::timestamptz, b.content ->> 'note'"
+" FROM judged j CROSS JOIN finops.recon_run r LEFT JOIN finops.recon_history b"
+"  ON b.recon_id = $2 AND b.revision = $3 AND b.relation = 'recon_summary' AND b.key = j.service"
+"  AND b.content ->> 'status' = 'resolved' AND (b.content ->> 'variance_usd')::numeric = j.variance"
+"  AND j.status <> 'ok' AND j.settled"
+" WHERE r.recon_id = $2";
+
+/*
+ * What the gate says, in words: the identity when all is well, else the
+ * largest open exceptions.  $1 recon id.
+ */
+static const char *const judge_sql =
+"WITH worst AS (SELECT CASE max(CASE s.status WHEN 'failed' THEN 3 WHEN 'warning' THEN 2"
+"   WHEN 'resolved' THEN 1 ELSE 0 END) WHEN 3 THEN 'failed' WHEN 2 THEN 'warning'"
+"   WHEN 1 THEN 'resolved' ELSE 'ok' END AS status"
+"  FROM @s@.recon_summary s WHERE s.recon_id = $1),"
+" identity AS (SELECT format('cost in %s %s = allocated %s + operator overhead %s + unallocated %s',"
+"   " SHOWN("r.aws_total_usd") ", r.currency, " SHOWN("r.allocated_total_usd") ", "
+	SHOWN("r.operator_overhead_usd") ", " SHOWN("r.unallocated_usd") ") AS text"
+"  FROM finops.recon_run r WHERE r.recon_id = $1),"
+" cause AS (SELECT string_agg(format('%s %s %s%s', x.category, coalesce(x.service, x.tenant_id, ''),"
+"    " SHOWN("x.variance_usd") ", ' (' || round(x.variance_pct, 2) || ' %)'), '; ' ORDER BY x.no)"
+"   || CASE WHEN max(x.n) > 5 THEN format('; and %s more', max(x.n) - 5) ELSE '' END AS text"
+"  FROM (SELECT e.*, row_number() OVER (ORDER BY e.exception_id) AS no, count(*) OVER () AS n"
+"   FROM @s@.recon_exceptions e WHERE e.recon_id = $1 AND e.severity <> 'info' AND e.status = 'open') x"
+"  WHERE x.no <= 5)"
+" UPDATE finops.recon_run r SET status = w.status,"
+"  detail = i.text || CASE WHEN w.status IN ('warning', 'failed') THEN coalesce('; ' || c.text, '') ELSE '' END"
+" FROM worst w, identity i, cause c WHERE r.recon_id = $1"
+" RETURNING r.status, r.detail";
+
+char *
+ReconSetGate(DateADT period, int64 run_id)
+{
+	char	   *status;
+	char	   *detail;
+
+	if (FINOPS_RUN(judge_sql, ARG_TEXT(ReconId(period))) == 0)
+		elog(ERROR, "no reconciliation of %s to judge", FinopsPeriodText(period));
+	status = FinopsText(0, 1);
+	detail = FinopsText(0, 2);
+	FinopsSetGate(period, FINOPS_GATE_RECONCILIATION, status, detail, run_id);
+	return status;
+}
+
+/* An allocation that does not add up is a defect, not a variance. */
+static void
+raise_arithmetic(DateADT period, uint64 rows)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	for (uint64 i = 0; i < rows; i++)
+		appendStringInfo(&detail, "%s%s: cost in %s %s, entries %s, difference %s",
+						 i > 0 ? "; " : "", FinopsText(i, 1), FinopsText(i, 3),
+						 FinopsText(i, 2), FinopsText(i, 4), FinopsText(i, 5));
+	appendStringInfoChar(&detail, '.');
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("allocation of %s does not add up to cost in", FinopsPeriodText(period)),
+			 errdetail_internal("%s", detail.data),
+			 errhint("Run SELECT finops.allocate(date '%s-01') again; if the difference stays, facts or entries were changed by hand.",
+					 FinopsPeriodText(period))));
+}
+
+static Datum
+amount_floor(void)
+{
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(finops_recon_amount_floor),
+							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
+/* "RX-201810-" */
+static char *
+exception_prefix(DateADT period)
+{
+	char	   *text = FinopsPeriodText(period);
+
+	return psprintf("RX-%.4s%s-", text, text + 5);
+}
+
+/* Sum, join and judge; what must not be is raised. */
+static void
+measure(const FinopsSession *session, DateADT period, const char *recon_id,
+		int64 run_id, int32 revision, FinopsCostBasis basis)
+{
+	uint64		wrong;
+
+	wrong = FINOPS_RUN(psprintf(measure_sql,
+								basis == FINOPS_BASIS_BILLED ? "billed_cost" : "effective_cost"),
+					   ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
+					   ARG_TEXT(recon_id), ARG_INT8(run_id), ARG_INT4(revision),
+					   ARG_TEXT(FinopsBasisName(basis)),
+					   ARG_TEXT(finops_reporting_currency),
+					   ARG_DATUM(NUMERICOID, amount_floor(), false),
+					   ARG_BOOL(!FinopsPeriodHasEnded(period)),
+					   ARG_TEXT(FinopsCallerName(session)));
+	if (wrong > 0)
+		raise_arithmetic(period, wrong);
+}
+
+static void
+require_allocation(DateADT period)
+{
+	char	   *status = FinopsGateStatus(period, FINOPS_GATE_ALLOCATION, NULL);
+
+	if (status == NULL || strcmp(status, "completed") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("billing period %s is not allocated", FinopsPeriodText(period)),
+				 errdetail("There is no allocation, or the bill, its tags or its tenant key changed since."),
+				 errhint("Run SELECT finops.allocate(date '%s-01').", FinopsPeriodText(period))));
+}
+
+/*
+ * finops.reconcile(period date) → text
+ *
+ * Reconciles the period and returns RECON-YYYY-MM.  Amounts are in the
+ * reporting currency, unrounded; percents are signed percent of abs(cost in).
+ * Stages 1 and 2 (tags, bill against allocation) always, 3 and 4 (documents,
+ * rates) where the period has documents.  Errors: 22004, 22023 for a period
+ * argument; 55000 for a locked period or one that is not allocated; XX001
+ * where the entries do not add up to cost in.
+ */
+Datum
+finops_reconcile(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	char	   *recon_id = ReconId(period);
+	FinopsSession session;
+	int64		run_id;
+	int32		revision;
+	char	   *status;
+
+	FinopsCheckPeriodNotFuture(period);
+	FinopsRequireWritable("finops.reconcile()");
+	FinopsBegin(&session);
+	FinopsOpenPeriod(period);
+	require_allocation(period);
+	run_id = FinopsStartRun(&session, "reconcile", period);
+	revision = supersede(recon_id);
+	measure(&session, period, recon_id, run_id, revision,
+			FinopsPeriodBasis(period, false));
+	FINOPS_RUN(exceptions_sql, ARG_DATE(period),
+			   ARG_DATE(FinopsPeriodEnd(period)), ARG_TEXT(recon_id),
+			   ARG_TEXT(exception_prefix(period)),
+			   ARG_TEXT(finops_reporting_currency),
+			   ARG_DATUM(NUMERICOID, amount_floor(), false),
+			   ARG_INT4(revision - 1));
+	FINOPS_RUN(summary_sql, ARG_DATE(period), ARG_TEXT(recon_id),
+			   ARG_INT4(revision - 1));
+	status = ReconSetGate(period, run_id);
+	FinopsFinishRun(run_id, "completed",
+					psprintf("{\"recon_id\": \"%s\", \"status\": \"%s\"}", recon_id, status));
+	FINOPS_RUN("UPDATE @s@.period_lock SET recon_id = $2 WHERE period_start = $1",
+			   ARG_DATE(period), ARG_TEXT(recon_id));
+	FinopsAudit(&session, "reconcile", "recon_run", recon_id,
+				psprintf("{\"revision\": %d, \"status\": \"%s\"}", revision, status));
+	FinopsEnd(&session);
+	PG_RETURN_TEXT_P(cstring_to_text(recon_id));
+}
