@@ -55,14 +55,21 @@ CREATE TABLE finops.source_sync (
 	CONSTRAINT source_sync_pkey PRIMARY KEY (table_name),
 	CONSTRAINT source_sync_sla_minutes_check CHECK (sla_minutes OPERATOR(pg_catalog.>) 0)
 );
-COMMENT ON TABLE finops.source_sync IS 'when a table was last brought up to date, and how old it may become';
+COMMENT ON TABLE finops.source_sync IS 'when a table was last brought up to date, and how old it may become; the bill facts need no row, their deliveries tell';
 COMMENT ON COLUMN finops.source_sync.sla_minutes IS 'greatest age in minutes';
 
 CREATE VIEW @extschema@.vw_data_freshness_monitoring AS
 SELECT s.table_name, s.data_source, s.last_sync_at, s.sla_minutes,
 	EXTRACT(epoch FROM pg_catalog.now() OPERATOR(pg_catalog.-) s.last_sync_at) OPERATOR(pg_catalog./) 60 AS minutes_since_sync
-FROM finops.source_sync s;
-COMMENT ON VIEW @extschema@.vw_data_freshness_monitoring IS 'age of each synchronised table in minutes';
+FROM (
+	SELECT r.table_name, r.data_source, r.last_sync_at, r.sla_minutes
+	FROM finops.source_sync r
+	UNION ALL
+	SELECT 'fact_cost_raw', d.source, d.loaded_at, 2880
+	FROM (SELECT l.source, l.loaded_at FROM finops.delivery l ORDER BY l.loaded_at DESC, l.delivery_id DESC LIMIT 1) d
+	WHERE NOT EXISTS (SELECT FROM finops.source_sync o WHERE o.table_name OPERATOR(pg_catalog.=) 'fact_cost_raw')
+) s;
+COMMENT ON VIEW @extschema@.vw_data_freshness_monitoring IS 'age of each synchronised table in minutes; fact_cost_raw by its newest delivery unless finops.source_sync says otherwise';
 
 -- data quality
 
@@ -201,6 +208,15 @@ FROM (
 COMMENT ON VIEW @extschema@.vw_cost_monitoring IS 'cost of compute clusters per day: credits times price';
 COMMENT ON COLUMN @extschema@.vw_cost_monitoring.cost_trend IS 'signed percent against the mean of the metered days among the previous seven; NULL without one';
 
+-- job runs
+
+CREATE VIEW @extschema@.vw_dbt_run_results AS
+SELECT r.job_name AS model_name,
+	EXTRACT(epoch FROM r.finished_at OPERATOR(pg_catalog.-) r.started_at) AS run_duration_seconds,
+	r.status, r.error_message, r.started_at AS last_run_at
+FROM finops.job_run r;
+COMMENT ON VIEW @extschema@.vw_dbt_run_results IS 'runs of jobs, one row each; a running one has no duration yet';
+
 -- shipments
 
 CREATE TABLE @extschema@.tbl_fact_shipments (
@@ -306,7 +322,7 @@ REVOKE ALL ON @extschema@.cost_cache, @extschema@.api_metrics, @extschema@.api_m
 	finops.source_sync, @extschema@.vw_data_freshness_monitoring,
 	finops.dq_check, finops.dq_check_check_id_seq, @extschema@.vw_data_quality_summary, @extschema@.vw_data_quality_sla,
 	finops.fk_check, @extschema@.test_foreign_key_constraints,
-	finops.query_log, @extschema@.vw_performance_monitoring,
+	finops.query_log, @extschema@.vw_performance_monitoring, @extschema@.vw_dbt_run_results,
 	finops.warehouse, finops.warehouse_metering, @extschema@.vw_cost_monitoring,
 	@extschema@.tbl_fact_shipments, @extschema@.vw_consolidated_dashboard,
 	finops.backup_log, @extschema@.vw_backup_status, finops.login_stat, @extschema@.vw_user_access_monitoring,
