@@ -20,7 +20,7 @@ MAX_LINE = 110
 MAX_FILE = 900
 CONTROL = re.compile(r"^\s*(\}\s*)?(if|for|while|switch|do|else|return)\b")
 # rows of a table, case labels in a row, an attribute before its function
-BY_HAND = re.compile(r"^\s*(\{.+\}[,;]?$|\{$|\}\s*\w+\[\] =|case\b.*:$)")
+BY_HAND = re.compile(r"^\s*(\{.+\}[,;]?$|\{$|\}\s*\w+\[\] =|case\b.*:$|enum \{.*\};$)")
 ATTRIBUTE = re.compile(r"^pg_attribute_\w+\(")
 
 

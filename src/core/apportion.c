@@ -164,7 +164,8 @@ refuse_negative_weight(Numeric weight)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("weights must not be negative"),
 			 errdetail("One weight is %s.",
-					   FinopsQuoteForMessage(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(weight))))),
+					   FinopsQuoteForMessage(DatumGetCString(
+						DirectFunctionCall1(numeric_out, NumericGetDatum(weight))))),
 			 errhint("Take usage or cost before credits as the weight.")));
 }
 
