@@ -21,7 +21,7 @@ MAX_FILE = 900
 CONTROL = re.compile(r"^\s*(\}\s*)?(if|for|while|switch|do|else|return)\b")
 # rows of a table, case labels in a row, an attribute before its function
 BY_HAND = re.compile(r"^\s*(\{.+\}[,;]?$|\{$|\}\s*\w+\[\] =|case\b.*:$|enum \{.*\};$)")
-ATTRIBUTE = re.compile(r"^pg_attribute_\w+\(")
+ATTRIBUTE = re.compile(r"^(pg_noreturn|pg_attribute_\w+\(.*\)) ")
 
 
 def squeeze(line):

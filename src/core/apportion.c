@@ -148,7 +148,7 @@ is_negative(Numeric value)
 	return DatumGetInt32(DirectFunctionCall1(numeric_int4, sign)) < 0;
 }
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse_null_weight(void)
 {
 	ereport(ERROR,
@@ -157,7 +157,7 @@ refuse_null_weight(void)
 			 errhint("Leave the row out, or give it the weight 0.")));
 }
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse_negative_weight(Numeric weight)
 {
 	ereport(ERROR,
@@ -169,7 +169,7 @@ refuse_negative_weight(Numeric weight)
 			 errhint("Take usage or cost before credits as the weight.")));
 }
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse_zero_weights(void)
 {
 	ereport(ERROR,

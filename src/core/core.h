@@ -40,6 +40,11 @@
 extern Oid	FinopsExtensionSchema15(Oid extension);
 #endif
 
+/* pg_noreturn replaced pg_attribute_noreturn() in 18 */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define FINOPS_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "finops", .version = FINOPS_VERSION)
