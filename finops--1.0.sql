@@ -593,6 +593,42 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.rule_version_map', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_cost_allocated', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.fact_cost_allocated_id_seq', '');
 
+-- functions
+
+CREATE FUNCTION finops.add_allocation_rule(
+	rule_id text, formula text, effective_from date, effective_to date DEFAULT NULL,
+	category text DEFAULT 'OTHER', provider text DEFAULT NULL, service_match text DEFAULT NULL,
+	usage_type_like text DEFAULT NULL, charge_category text DEFAULT NULL, weights jsonb DEFAULT NULL,
+	priority integer DEFAULT 100, billable boolean DEFAULT true, zero_key_policy text DEFAULT 'unallocated',
+	residual_target text DEFAULT 'unallocated', owner_team text DEFAULT NULL, notes text DEFAULT NULL)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'finops_add_allocation_rule'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION finops.add_allocation_rule(text, text, date, date, text, text, text, text, text, jsonb, integer, boolean, text, text, text, text) IS 'adds a version of an allocation rule, checked, and returns its number; an open-ended earlier version ends where it begins';
+REVOKE ALL ON FUNCTION finops.add_allocation_rule(text, text, date, date, text, text, text, text, text, jsonb, integer, boolean, text, text, text, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.validate_rules(period date)
+RETURNS TABLE (severity text, rule_id text, check_name text, detail text, currency text, cost numeric)
+AS 'MODULE_PATHNAME', 'finops_validate_rules'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION finops.validate_rules(date) IS 'faults of the allocation rules in force, rules without effect, cost several rules match and cost no rule matches';
+REVOKE ALL ON FUNCTION finops.validate_rules(date) FROM PUBLIC;
+
+CREATE FUNCTION finops.allocate(period date)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'finops_allocate'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION finops.allocate(date) IS 'places the cost of a billing period by tag and rules, posts the differences to the entries that stand and returns the run id; every unit of cost is placed exactly once';
+REVOKE ALL ON FUNCTION finops.allocate(date) FROM PUBLIC;
+
+CREATE FUNCTION finops.explain_allocation(tenant_id text, period date)
+RETURNS TABLE ("position" bigint, path text, kind text, service text, category text, rule_id text, rule_version integer,
+	currency text, key_metric text, key_value numeric, key_total numeric, share numeric, pool_amount numeric, amount numeric, origin text)
+AS 'MODULE_PATHNAME', 'finops_explain_allocation'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION finops.explain_allocation(text, date) IS 'where a tenant''s cost of a billing period came from: one row per origin with path, share and amount; the amounts add up to the tenant''s cost';
+REVOKE ALL ON FUNCTION finops.explain_allocation(text, date) FROM PUBLIC;
+
 -- room invoice: plans, usage, documents, payments
 
 -- plans and what they allow
