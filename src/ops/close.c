@@ -1,0 +1,415 @@
+/*-------------------------------------------------------------------------
+ *
+ * close.c
+ *	  The steps of the month close; the procedure that commits between them
+ *	  stands in ops.sql.
+ *
+ *	  readiness → tags → allocation → reconciliation → documents → control →
+ *	  issue
+ *
+ * A step does its work and says what it did; after its COMMIT a verdict says
+ * whether the close goes on.  So a gate that is shut leaves its evidence, and
+ * the caller gets the reason and the next call instead of an error.  Steps
+ * call the public functions with the rights of the caller.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ops/ops.h"
+
+PG_FUNCTION_INFO_V1(finops_readiness);
+PG_FUNCTION_INFO_V1(finops_begin_close);
+PG_FUNCTION_INFO_V1(finops_close_step);
+PG_FUNCTION_INFO_V1(finops_close_verdict);
+PG_FUNCTION_INFO_V1(finops_end_close);
+PG_FUNCTION_INFO_V1(finops_open_periods);
+PG_FUNCTION_INFO_V1(finops_close_reminders);
+
+/* One step: the calls it makes, and the gate that says how it went. */
+typedef struct CloseStep
+{
+	const char *name;
+	const char *calls[2];
+	int			gate;			/* -1: none */
+} CloseStep;
+
+static const CloseStep close_steps[] = {
+	{"readiness", {NULL, NULL}, FINOPS_GATE_LOAD},
+	{"tags", {"SELECT count(*) FROM finops.validate_tags($1)", NULL}, FINOPS_GATE_TAGS},
+	{"allocation", {"SELECT finops.allocate($1)", NULL}, FINOPS_GATE_ALLOCATION},
+	{"reconciliation", {"SELECT finops.reconcile($1)", NULL}, FINOPS_GATE_RECONCILIATION},
+	{"documents", {"SELECT count(*) FROM finops.prepare_invoices($1)", NULL}, FINOPS_GATE_DOCUMENTS},
+	{"control", {"SELECT finops.reconcile($1)", NULL}, FINOPS_GATE_RECONCILIATION},
+	{"issue", {"SELECT count(*) FROM finops.issue_invoices($1)", "SELECT finops.lock_period($1)"}, FINOPS_GATE_DOCUMENTS},
+};
+
+static const CloseStep *
+find_step(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(close_steps); i++)
+		if (strcmp(close_steps[i].name, name) == 0)
+			return &close_steps[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no step \"%s\" in the close", FinopsQuoteForMessage(name))));
+	return NULL;
+}
+
+static char *
+close_lock_name(DateADT period)
+{
+	return psprintf("close %s", FinopsPeriodText(period));
+}
+
+/*
+ * What a month needs before it can be closed, one row per item; state is ok,
+ * note (the close goes on) or blocked.  $1 period, $2 first day after it,
+ * $3 whether it has ended.
+ */
+static const char *const readiness_sql =
+	"WITH facts AS (SELECT f.delivery_id, count(*) AS n, sum(f.billed_cost) AS billed"
+	"  FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 GROUP BY 1),"
+	" differing AS (SELECT d.source FROM finops.delivery d LEFT JOIN facts f USING (delivery_id)"
+	"  WHERE d.billing_period = $1 AND d.status = 'current'"
+	"  AND (d.line_items IS DISTINCT FROM coalesce(f.n, 0) OR d.billed_cost IS DISTINCT FROM coalesce(f.billed, 0))),"
+	" last_day AS (SELECT max(c.usage_date) AS day FROM finops.cost_daily c"
+	"  WHERE c.billing_period = $1 AND c.usage_date < $2),"
+	" tenants AS (SELECT count(*) FILTER (WHERE m.status <> 'unregistered') AS known, count(*) AS n"
+	"  FROM (SELECT DISTINCT c.tenant_id FROM finops.cost_daily c WHERE c.billing_period = $1"
+	"   AND c.tenant_id IS NOT NULL) t LEFT JOIN @s@.tenant_master m USING (tenant_id))"
+	" SELECT x.item, x.state, x.detail, CASE WHEN x.state <> 'ok' THEN x.next_call END FROM (VALUES"
+	"  ('bill', CASE WHEN NOT EXISTS (SELECT FROM facts) THEN 'blocked' ELSE 'ok' END,"
+	"   coalesce((SELECT format('%s lines, billed cost %s', sum(n), round(sum(billed), 2)) FROM facts HAVING count(*) > 0),"
+	"    'no bill of this month is loaded'),"
+	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
+	"  ('control total', CASE WHEN EXISTS (SELECT FROM differing) THEN 'blocked' ELSE 'ok' END,"
+	"   coalesce((SELECT 'facts differ from the delivery of ' || string_agg(source, ', ' ORDER BY source COLLATE \"C\")"
+	"    FROM differing HAVING count(*) > 0), 'facts agree with their deliveries'),"
+	"   'load the bill again by finops.load_bill()'),"
+	"  ('month end', CASE WHEN $3 THEN 'ok' ELSE 'note' END,"
+	"   CASE WHEN $3 THEN 'the month has ended' ELSE 'the month has not ended, everything is provisional' END,"
+	"   format('CALL finops.close_month(%L, provisional => true)', $1::text)),"
+	"  ('last day', CASE WHEN (SELECT day FROM last_day) >= $2 - 1 THEN 'ok' ELSE 'note' END,"
+	"   coalesce((SELECT format('last day with cost is %s', day) FROM last_day WHERE day IS NOT NULL),"
+	"    'no day with cost'), 'load the final bill by finops.load_bill()'),"
+	"  ('tenants', CASE WHEN (SELECT known FROM tenants) > 0 THEN 'ok' ELSE 'note' END,"
+	"   (SELECT format('%s in the bill, %s of them registered', n, known) FROM tenants),"
+	"   'SELECT * FROM finops.setup()')"
+	" ) AS x(item, state, detail, next_call)";
+
+static void
+run_readiness(DateADT period)
+{
+	FINOPS_RUN(readiness_sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
+			   ARG_BOOL(FinopsPeriodHasEnded(period)));
+}
+
+/*
+ * finops.readiness(period date)
+ *	-> TABLE(item text, state text, detail text, next_call text)
+ *
+ * Errors: 22004, 22023 for the period.
+ */
+Datum
+finops_readiness(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	FinopsSession session;
+
+	FinopsBegin(&session);
+	run_readiness(period);
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+static void
+require_not_closed(DateADT period)
+{
+	if (FinopsPeriodIsLocked(period))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("billing period %s is already closed", FinopsPeriodText(period)),
+				 errdetail("A closed month never changes."),
+				 errhint("SELECT * FROM finops.verify_period(date '%s-01') checks that nothing changed since; corrections belong into the open month.",
+						 FinopsPeriodText(period))));
+}
+
+/*
+ * finops.begin_close(period date, provisional boolean): the arguments, then
+ * the lock of the close; another session's close of the month is waited for.
+ */
+Datum
+finops_begin_close(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	FinopsSession session;
+
+	FinopsRequireArg(fcinfo, 1, "provisional");
+	FinopsRequireWritable("finops.close_month()");
+	FinopsCheckPeriodNotFuture(period);
+	if (!PG_GETARG_BOOL(1) && !FinopsPeriodHasEnded(period))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("billing period %s has not ended", FinopsPeriodText(period)),
+				 errhint("CALL finops.close_month(date '%s-01', provisional => true) closes it provisionally.",
+						 FinopsPeriodText(period))));
+	FinopsBegin(&session);
+	(void) OpsHold(close_lock_name(period), true);
+	require_not_closed(period);
+	FinopsEnd(&session);
+	PG_RETURN_VOID();
+}
+
+/* The rows of readiness in one line. */
+static char *
+describe_readiness(DateADT period)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	run_readiness(period);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", FinopsText(i, 3));
+	return buf.data;
+}
+
+/* Runs the calls of a step with the rights of the caller; the last answer. */
+static char *
+run_calls(const CloseStep *step, DateADT period)
+{
+	Oid			types[1] = {DATEOID};
+	Datum		values[1] = {DateADTGetDatum(period)};
+	char	   *answer = NULL;
+	MemoryContext context = CurrentMemoryContext;
+
+	for (int i = 0; i < (int) lengthof(step->calls) && step->calls[i] != NULL; i++)
+	{
+		char	   *text;
+
+		if (SPI_connect() != SPI_OK_CONNECT)
+			elog(ERROR, "SPI_connect failed");
+		if (SPI_execute_with_args(step->calls[i], 1, types, values, NULL, false, 1) != SPI_OK_SELECT)
+			elog(ERROR, "step \"%s\" returned no row", step->name);
+		text = SPI_processed > 0 ?
+			SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : NULL;
+		answer = text != NULL ? MemoryContextStrdup(context, text) : NULL;
+		SPI_finish();
+	}
+	return answer;
+}
+
+/*
+ * finops.close_step(period date, step text) → text: does the work of a step
+ * and describes it.
+ */
+Datum
+finops_close_step(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	const CloseStep *step;
+	MemoryContext context = CurrentMemoryContext;
+	FinopsSession session;
+	char	   *answer;
+	char	   *status = NULL;
+	char	   *detail = NULL;
+	text	   *result;
+
+	FinopsRequireArg(fcinfo, 1, "step");
+	step = find_step(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	answer = run_calls(step, period);
+	FinopsBegin(&session);
+	if (step->gate == FINOPS_GATE_LOAD)
+		status = describe_readiness(period);
+	else
+		status = FinopsGateStatus(period, (FinopsGate) step->gate, &detail);
+	if (status == NULL)
+		status = answer != NULL ? answer : "done";
+	MemoryContextSwitchTo(context);
+	result = cstring_to_text(detail != NULL ? psprintf("%s, %s", status, detail) : status);
+	FinopsEnd(&session);
+	PG_RETURN_TEXT_P(result);
+}
+
+/* Why readiness stops the close; NULL when it does not. */
+static char *
+readiness_verdict(DateADT period)
+{
+	run_readiness(period);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (strcmp(FinopsText(i, 2), "blocked") == 0)
+			return psprintf("%s: %s. Next: %s", FinopsText(i, 1), FinopsText(i, 3),
+							FinopsText(i, 4));
+	return NULL;
+}
+
+/* Why the reconciliation stops the close; NULL when it does not. */
+static char *
+reconciliation_verdict(DateADT period)
+{
+	char	   *detail = NULL;
+	char	   *status = FinopsGateStatus(period, FINOPS_GATE_RECONCILIATION, &detail);
+	char	   *month = FinopsPeriodText(period);
+
+	if (status != NULL && (strcmp(status, "ok") == 0 || strcmp(status, "resolved") == 0))
+		return NULL;
+	return psprintf("%s: %s. Next: SELECT * FROM recon_exceptions WHERE recon_id = 'RECON-%s';"
+					" place the cost by a tag or a rule and CALL finops.close_month(date '%s-01') again,"
+					" or settle it by finops.resolve_exception() and finops.resolve_recon('RECON-%s')",
+					status != NULL ? status : "missing", detail != NULL ? detail : "", month, month, month);
+}
+
+/*
+ * finops.close_verdict(period date, step text, provisional boolean) → text:
+ * why the close stops after this step, with the next call; NULL: it goes on.
+ */
+Datum
+finops_close_verdict(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	const CloseStep *step;
+	MemoryContext context = CurrentMemoryContext;
+	FinopsSession session;
+	char	   *verdict = NULL;
+	text	   *result = NULL;
+
+	FinopsRequireArg(fcinfo, 1, "step");
+	FinopsRequireArg(fcinfo, 2, "provisional");
+	step = find_step(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	FinopsBegin(&session);
+	if (step->gate == FINOPS_GATE_LOAD)
+		verdict = readiness_verdict(period);
+	else if (step->gate == FINOPS_GATE_RECONCILIATION && !PG_GETARG_BOOL(2))
+		verdict = reconciliation_verdict(period);
+	MemoryContextSwitchTo(context);
+	if (verdict != NULL)
+		result = cstring_to_text(psprintf("%s: %s", step->name, verdict));
+	FinopsEnd(&session);
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(result);
+}
+
+/* What a close that was not stopped has come to. */
+static char *
+describe_close(DateADT period, bool provisional)
+{
+	char	   *month = FinopsPeriodText(period);
+	char	   *status;
+	char	   *detail = NULL;
+	char	   *from;
+
+	FINOPS_RUN("SELECT count(*) FILTER (WHERE h.status IN ('issued', 'paid')),"
+			   " count(*) FILTER (WHERE h.status = 'open'),"
+			   " (SELECT l.hash_head FROM @s@.period_lock l WHERE l.period_start = $1)"
+			   " FROM @s@.invoice_header h WHERE h.period_start = $1 AND h.kind = 'invoice'",
+			   ARG_DATE(period));
+	if (!provisional)
+		return psprintf("closed %s: %s documents issued, %s open, hash head %s", month,
+						FinopsText(0, 1), FinopsText(0, 2), FinopsText(0, 3));
+	month = psprintf("%s: %s open documents", month, FinopsText(0, 2));
+	status = FinopsGateStatus(period, FINOPS_GATE_RECONCILIATION, &detail);
+	from = FinopsPeriodHasEnded(period) ? "" :
+		psprintf(" from %s-01 on", FinopsPeriodText(FinopsPeriodEnd(period)));
+	return psprintf("provisional %s, reconciliation %s, %s. Next: CALL finops.close_month(date '%s-01')%s",
+					month, status != NULL ? status : "missing", detail != NULL ? detail : "",
+					FinopsPeriodText(period), from);
+}
+
+/*
+ * finops.end_close(period date, provisional boolean, stopped text) → text:
+ * the result of the close; writes the audit event and releases the lock.
+ */
+Datum
+finops_end_close(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	MemoryContext context = CurrentMemoryContext;
+	FinopsSession session;
+	char	   *outcome;
+	text	   *result;
+
+	FinopsRequireArg(fcinfo, 1, "provisional");
+	FinopsBegin(&session);
+	outcome = PG_ARGISNULL(2) ? describe_close(period, PG_GETARG_BOOL(1)) :
+		psprintf("stopped at %s", text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	FINOPS_RUN("SELECT jsonb_build_object('result', $1, 'provisional', $2)::text",
+			   ARG_TEXT(outcome), ARG_BOOL(PG_GETARG_BOOL(1)));
+	FinopsAudit(&session, "close_month", "billing_period", FinopsPeriodText(period),
+				FinopsText(0, 1));
+	OpsRelease(close_lock_name(period));
+	MemoryContextSwitchTo(context);
+	result = cstring_to_text(outcome);
+	FinopsEnd(&session);
+	PG_RETURN_TEXT_P(result);
+}
+
+/* A day for a question about time; NULL is today, UTC. */
+static FinopsArg
+day_arg(FunctionCallInfo fcinfo, int argno)
+{
+	FinopsArg	today = {DATEOID, (Datum) 0, true};
+
+	return PG_ARGISNULL(argno) ? today : ARG_DATE(PG_GETARG_DATEADT(argno));
+}
+
+/* FinopsReturnRows is for rows; these are plain dates. */
+static void
+return_dates(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+}
+
+/*
+ * finops.open_periods(as_of date DEFAULT NULL) → SETOF date: the month of
+ * as_of and the one before, where they have facts and are not locked.
+ */
+Datum
+finops_open_periods(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+
+	FinopsBegin(&session);
+	FINOPS_RUN("SELECT m.period FROM (SELECT date_trunc('month',"
+			   "  coalesce($1, (now() AT TIME ZONE 'UTC')::date)::timestamp) AS this) t,"
+			   " LATERAL (VALUES ((t.this - interval '1 month')::date), (t.this::date)) AS m(period)"
+			   " WHERE EXISTS (SELECT FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = m.period)"
+			   " AND NOT EXISTS (SELECT FROM @s@.period_lock l WHERE l.period_start = m.period AND l.state = 'LOCKED')"
+			   " ORDER BY 1", day_arg(fcinfo, 0));
+	return_dates(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/*
+ * finops.close_reminders(as_of date DEFAULT NULL)
+ *	-> TABLE(billing_period date, days_since_end int, gate text, status text,
+ *			 detail text, next_call text)
+ *
+ * Months with facts that have ended and are not closed, with the last gate
+ * they passed.
+ */
+Datum
+finops_close_reminders(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+
+	FinopsBegin(&session);
+	FINOPS_RUN("SELECT c.billing_period, today.day - (c.billing_period + interval '1 month')::date,"
+			   " g.gate, g.status, g.detail,"
+			   " format('CALL finops.close_month(date %L)', c.billing_period::text)"
+			   " FROM (SELECT coalesce($1, (now() AT TIME ZONE 'UTC')::date) AS day) today,"
+			   " (SELECT DISTINCT d.billing_period FROM finops.cost_daily d) c"
+			   " LEFT JOIN LATERAL (SELECT * FROM finops.period_gate p WHERE p.period_start = c.billing_period"
+			   "  ORDER BY p.position DESC LIMIT 1) g ON true"
+			   " WHERE (c.billing_period + interval '1 month')::date <= today.day"
+			   " AND NOT EXISTS (SELECT FROM @s@.period_lock l WHERE l.period_start = c.billing_period AND l.state = 'LOCKED')"
+			   " ORDER BY 1", day_arg(fcinfo, 0));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}

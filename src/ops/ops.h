@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * ops.h
+ *	  What the files of room ops share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FINOPS_OPS_H
+#define FINOPS_OPS_H
+
+#include "core/core.h"
+
+/*
+ * A lock that is held across the commits of a procedure: until it is
+ * released, or the transaction of the procedure aborts.  OpsHold answers
+ * whether the lock was got; with wait it always is.
+ */
+extern bool OpsHold(const char *name, bool wait);
+extern void OpsRelease(const char *name);
+
+#endif							/* FINOPS_OPS_H */
