@@ -31,6 +31,11 @@ spec_of_args(FunctionCallInfo fcinfo, DateADT *period)
 	FinopsRequireArg(fcinfo, 2, "tenants");
 	FinopsRequireArg(fcinfo, 3, "seed");
 	j2date(*period + POSTGRES_EPOCH_JDATE, &spec.year, &spec.month, &day);
+	/* a term of twelve months must end in a year of four digits */
+	if (spec.year > 9998)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bills are generated up to 9998-12")));
 	spec.lines = PG_GETARG_INT64(1);
 	tenants = PG_GETARG_INT32(2);
 	spec.seed = (uint64) PG_GETARG_INT64(3);

@@ -82,7 +82,6 @@ typedef struct FinopsSession
 	Oid			caller;			/* who called, for executed_by and audit */
 	int			sec_context;
 	int			guc_level;
-	bool		read_only;
 } FinopsSession;
 
 extern void FinopsBegin(FinopsSession *session);

@@ -156,7 +156,14 @@ FinopsOpenPeriod(DateADT period)
 	FINOPS_RUN("INSERT INTO @s@.period_lock (period_start, period_end)"
 			   " VALUES ($1, $2 - 1) ON CONFLICT (period_start) DO NOTHING",
 			   ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)));
-	if (FinopsPeriodIsLocked(period))
+	/*
+	 * Lock the row too: a transaction whose snapshot is older than the lock of
+	 * the period (REPEATABLE READ and stricter) fails here with 40001 instead
+	 * of reading the state it remembers.
+	 */
+	FINOPS_RUN("SELECT state FROM @s@.period_lock WHERE period_start = $1"
+			   " FOR NO KEY UPDATE", ARG_DATE(period));
+	if (strcmp(FinopsText(0, 1), "LOCKED") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("billing period %s is locked", FinopsPeriodText(period)),

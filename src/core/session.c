@@ -107,12 +107,27 @@ check_version(const ExtensionRow *ext)
 						 ext->version)));
 }
 
-static void
-pin_setting(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
+/*
+ * What a caller may set and what would change the meaning of a statement, the
+ * text of a value, or where a new partition is put.
+ */
+static const char *const pinned_settings[][2] = {
+	{"search_path", "pg_catalog, pg_temp"},
+	{"row_security", "off"},
+	{"standard_conforming_strings", "on"},
+	{"transform_null_equals", "off"},
+	{"array_nulls", "on"},
+	{"xmloption", "content"},
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+	{"lc_monetary", "C"},
+	{"lc_numeric", "C"},
+	{"lc_time", "C"},
+	{"extra_float_digits", "1"},
+	{"bytea_output", "hex"},
+	{"default_tablespace", ""},
+};
 
 void
 FinopsBegin(FinopsSession *session)
@@ -121,17 +136,13 @@ FinopsBegin(FinopsSession *session)
 
 	check_version(&ext);
 	GetUserIdAndSecContext(&session->caller, &session->sec_context);
-	session->read_only = XactReadOnly;
 	SetUserIdAndSecContext(ext.owner,
 						   session->sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	session->guc_level = NewGUCNestLevel();
-	pin_setting("search_path", "pg_catalog, pg_temp");
-	pin_setting("row_security", "off");
-	pin_setting("DateStyle", "ISO, YMD");
-	pin_setting("IntervalStyle", "postgres");
-	pin_setting("TimeZone", "UTC");
-	pin_setting("extra_float_digits", "1");
-	pin_setting("bytea_output", "hex");
+	for (size_t i = 0; i < lengthof(pinned_settings); i++)
+		(void) set_config_option(pinned_settings[i][0], pinned_settings[i][1],
+								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -230,9 +241,16 @@ FinopsInt64(uint64 row, int col)
 
 	if (isnull)
 		elog(ERROR, "unexpected null in column %d", col);
-	if (SPI_gettypeid(SPI_tuptable->tupdesc, col) == INT4OID)
-		return DatumGetInt32(value);
-	return DatumGetInt64(value);
+	switch (SPI_gettypeid(SPI_tuptable->tupdesc, col))
+	{
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return DatumGetInt64(value);
+		default:
+			elog(ERROR, "column %d is not an integer", col);
+	}
+	return 0;					/* keep compiler quiet */
 }
 
 void
