@@ -1678,6 +1678,203 @@ SELECT u.driver_code, u.month, u.total_cost, u.quantity, u.unit_cost, u.currency
 FROM forecast.vw_unit_cost u;
 COMMENT ON VIEW @extschema@.vw_unit_cost IS 'forecast.vw_unit_cost under the name that runbooks use';
 
+-- forecasts of arrays
+
+CREATE FUNCTION finops.forecast_support(internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'finops_forecast_support'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.forecast_support(internal) IS 'tells the planner that a forecast has as many rows as its horizon';
+REVOKE ALL ON FUNCTION finops.forecast_support(internal) FROM PUBLIC;
+
+CREATE FUNCTION finops.forecast(series float8[], horizon integer, season_length integer DEFAULT NULL,
+	model text DEFAULT 'auto', levels float8[] DEFAULT '{80,95}')
+RETURNS TABLE (step integer, mean float8, lower float8[], upper float8[])
+AS 'MODULE_PATHNAME', 'finops_forecast'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000 ROWS 12 SUPPORT finops.forecast_support;
+COMMENT ON FUNCTION finops.forecast(float8[], integer, integer, text, float8[]) IS 'forecasts the next horizon values of a series, with an interval per level (percent); season_length NULL: found in the series';
+
+CREATE FUNCTION finops.fit_model(series float8[], season_length integer DEFAULT NULL, model text DEFAULT 'auto')
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'finops_fit_model'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION finops.fit_model(float8[], integer, text) IS 'what a forecast of this series is made of: models with weights, parameters, criteria and errors';
+
+CREATE FUNCTION finops.backtest(series float8[], horizon integer, season_length integer DEFAULT NULL,
+	model text DEFAULT 'auto', folds integer DEFAULT 5)
+RETURNS TABLE (model_name text, fold integer, origin integer, steps integer, rmse float8, mae float8,
+	mape float8, smape float8, wape float8, mase float8, bias float8, coverage_80 float8,
+	coverage_95 float8, naive_rmse float8, skill float8)
+AS 'MODULE_PATHNAME', 'finops_backtest'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000 ROWS 5;
+COMMENT ON FUNCTION finops.backtest(float8[], integer, integer, text, integer) IS 'errors of forecasts made at earlier origins; origin = observations used; skill = 1 - rmse / rmse of seasonal naive';
+
+-- error measures
+
+CREATE FUNCTION finops.error_accum(float8[], float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_error_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_accum(float8[], float8, float8) IS 'transition of the error measures';
+REVOKE ALL ON FUNCTION finops.error_accum(float8[], float8, float8) FROM PUBLIC;
+
+CREATE FUNCTION finops.error_combine(float8[], float8[])
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_error_combine'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_combine(float8[], float8[]) IS 'adds two states of the error measures';
+REVOKE ALL ON FUNCTION finops.error_combine(float8[], float8[]) FROM PUBLIC;
+
+CREATE FUNCTION finops.error_mse(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_mse'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_mse(float8[]) IS 'final step of finops.mse';
+REVOKE ALL ON FUNCTION finops.error_mse(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.mse(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_mse,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.mse(float8, float8) IS 'mean squared error; pairs with a NULL are skipped; NULL without a pair';
+
+CREATE FUNCTION finops.error_rmse(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_rmse'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_rmse(float8[]) IS 'final step of finops.rmse';
+REVOKE ALL ON FUNCTION finops.error_rmse(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.rmse(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_rmse,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.rmse(float8, float8) IS 'root mean squared error';
+
+CREATE FUNCTION finops.error_mae(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_mae'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_mae(float8[]) IS 'final step of finops.mae';
+REVOKE ALL ON FUNCTION finops.error_mae(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.mae(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_mae,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.mae(float8, float8) IS 'mean absolute error';
+
+CREATE FUNCTION finops.error_mape(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_mape'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_mape(float8[]) IS 'final step of finops.mape';
+REVOKE ALL ON FUNCTION finops.error_mape(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.mape(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_mape,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.mape(float8, float8) IS 'mean absolute percentage error, in percent; pairs with actual = 0 are left out; NULL when none is left';
+
+CREATE FUNCTION finops.error_smape(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_smape'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_smape(float8[]) IS 'final step of finops.smape';
+REVOKE ALL ON FUNCTION finops.error_smape(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.smape(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_smape,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.smape(float8, float8) IS 'symmetric mean absolute percentage error, 0..200 percent; a pair of zeros counts 0';
+
+CREATE FUNCTION finops.error_wape(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_wape'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_wape(float8[]) IS 'final step of finops.wape';
+REVOKE ALL ON FUNCTION finops.error_wape(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.wape(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_wape,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.wape(float8, float8) IS 'sum of absolute errors in percent of the sum of absolute actuals; NULL when that is 0';
+
+CREATE FUNCTION finops.error_r2(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_r2'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_r2(float8[]) IS 'final step of finops.r2';
+REVOKE ALL ON FUNCTION finops.error_r2(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.r2(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_r2,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.r2(float8, float8) IS '1 - squared errors / squared deviations of the actuals; NULL when the actuals do not vary';
+
+CREATE FUNCTION finops.error_bias(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_error_bias'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.error_bias(float8[]) IS 'final step of finops.bias';
+REVOKE ALL ON FUNCTION finops.error_bias(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.bias(actual float8, predicted float8) (
+	SFUNC = finops.error_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.error_bias,
+	COMBINEFUNC = finops.error_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.bias(float8, float8) IS 'mean of predicted - actual';
+
+CREATE FUNCTION finops.direction_accum(float8[], float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_direction_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.direction_accum(float8[], float8, float8) IS 'transition of finops.directional_accuracy';
+REVOKE ALL ON FUNCTION finops.direction_accum(float8[], float8, float8) FROM PUBLIC;
+
+CREATE FUNCTION finops.direction_final(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_direction_final'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.direction_final(float8[]) IS 'final step of finops.directional_accuracy';
+REVOKE ALL ON FUNCTION finops.direction_final(float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.directional_accuracy(actual float8, predicted float8) (
+	SFUNC = finops.direction_accum,
+	STYPE = float8[],
+	FINALFUNC = finops.direction_final,
+	PARALLEL = UNSAFE
+);
+COMMENT ON AGGREGATE finops.directional_accuracy(float8, float8) IS 'share (0..1) of steps in which actual and predicted move the same way; use it with ORDER BY; NULL with fewer than two pairs';
+
 REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, forecast.run, forecast.backtest,
 	@extschema@.unit_cost_forecast, @extschema@.tbl_ml_model_registry, @extschema@.tbl_ml_consolidated_feature_store,
 	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,

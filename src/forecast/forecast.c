@@ -1,0 +1,557 @@
+/*-------------------------------------------------------------------------
+ *
+ * forecast.c
+ *	  finops.forecast, finops.fit_model and finops.backtest: arrays of float8
+ *	  through the models.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "forecast/forecast.h"
+
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "utils/array.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+#include <math.h>
+
+PG_FUNCTION_INFO_V1(finops_forecast);
+PG_FUNCTION_INFO_V1(finops_forecast_support);
+PG_FUNCTION_INFO_V1(finops_fit_model);
+PG_FUNCTION_INFO_V1(finops_backtest);
+
+#define MAX_LEVELS	100
+#define MAX_VALUE	1e300		/* squares and sums of differences stay finite */
+
+void
+ForecastInterrupt(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* ---------------------------------------------------------------------
+ * Arguments
+ * ---------------------------------------------------------------------
+ */
+
+FcModel
+ForecastModelArg(const char *name)
+{
+	FcModel		model;
+
+	if (!FcModelFromName(name, &model))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown forecast model \"%s\"",
+						FinopsQuoteForMessage(name)),
+				 errhint("Models are: %s.", FC_MODEL_NAMES)));
+	return model;
+}
+
+/* Elements of a one-dimensional float8[] without NULLs. */
+static double *
+array_elements(ArrayType *array, const char *what, int *n)
+{
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have one dimension, not %d", what,
+						ARR_NDIM(array))));
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not contain nulls", what),
+				 errhint("Fill gaps before aggregating, for example with array_agg(coalesce(value, 0) ORDER BY day).")));
+	return (double *) ARR_DATA_PTR(array);
+}
+
+static double *
+series_arg(FunctionCallInfo fcinfo, int argno, int *n)
+{
+	double	   *y;
+
+	FinopsRequireArg(fcinfo, argno, "series");
+	y = array_elements(PG_GETARG_ARRAYTYPE_P(argno), "series", n);
+	if (*n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("series is empty"),
+				 errhint("Give at least one observation, oldest first.")));
+	for (int i = 0; i < *n; i++)
+		if (!(fabs(y[i]) <= MAX_VALUE))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("observation %d of series is not a finite number below 1e300", i + 1),
+					 errhint("Replace NaN and Infinity before forecasting.")));
+	return y;
+}
+
+static int
+horizon_arg(FunctionCallInfo fcinfo, int argno)
+{
+	int			h;
+
+	FinopsRequireArg(fcinfo, argno, "horizon");
+	h = PG_GETARG_INT32(argno);
+	if (h < 1 || h > FC_MAX_HORIZON)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("horizon must be between 1 and %d, not %d",
+						FC_MAX_HORIZON, h),
+				 errhint("horizon counts steps after the end of the series.")));
+	return h;
+}
+
+/* NULL: looked for in the series. */
+static int
+season_arg(FunctionCallInfo fcinfo, int argno, const double *y, int n)
+{
+	int			m,
+				skip = Max(n - FC_MAX_FIT, 0);
+
+	if (PG_ARGISNULL(argno))
+		return FcDetectSeason(y + skip, n - skip, ForecastInterrupt);
+	m = PG_GETARG_INT32(argno);
+	if (m < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("season length must be at least 1, not %d", m),
+				 errhint("Use 12 for monthly data with a yearly season, 7 for daily data with a weekly one, 1 for none, NULL to detect it.")));
+	return m;
+}
+
+static double *
+levels_arg(FunctionCallInfo fcinfo, int argno, int *n)
+{
+	double	   *levels;
+
+	FinopsRequireArg(fcinfo, argno, "levels");
+	levels = array_elements(PG_GETARG_ARRAYTYPE_P(argno), "levels", n);
+	if (*n > MAX_LEVELS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("at most %d levels may be asked for", MAX_LEVELS)));
+	for (int i = 0; i < *n; i++)
+		if (!(levels[i] > 0 && levels[i] < 100))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("level %g is not between 0 and 100", levels[i]),
+					 errhint("A level is a coverage in percent, such as 80 or 95.")));
+	return levels;
+}
+
+static char *
+model_arg(FunctionCallInfo fcinfo, int argno)
+{
+	FinopsRequireArg(fcinfo, argno, "model");
+	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+/* ---------------------------------------------------------------------
+ * Running a model
+ * ---------------------------------------------------------------------
+ */
+void
+ForecastRun(const FcRequest *request, const char *model_name,
+			double *mean, double *lower, double *upper, FcDetail *detail)
+{
+	switch (FcForecast(request, mean, lower, upper, detail))
+	{
+		case FC_OK:
+			return;
+		case FC_TOO_SHORT:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("series of %d observations is too short for model \"%s\" with season length %d",
+							request->n, FinopsQuoteForMessage(model_name),
+							request->m),
+					 errhint("Use model 'auto', which takes what suits the series.")));
+			break;
+		case FC_NEEDS_SEASON:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("model \"%s\" needs a season",
+							FinopsQuoteForMessage(model_name)),
+					 errhint("Give season_length, such as 12 or 7; none was found in the series.")));
+			break;
+		case FC_SEASON_TOO_LONG:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("season length %d is too long for model \"%s\"",
+							request->m, FinopsQuoteForMessage(model_name)),
+					 errhint("Seasonal smoothing goes up to %d; use 'auto' or 'theta' for longer seasons.",
+							 ETS_MAX_SEASON)));
+			break;
+		case FC_NEEDS_POSITIVE:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("model \"%s\" needs positive observations",
+							FinopsQuoteForMessage(model_name)),
+					 errhint("Use an additive form, or 'auto'.")));
+			break;
+	}
+}
+
+/* A float8[]; NaN, an unknown bound, becomes NULL. */
+static Datum
+bounds_array(const double *values, int n)
+{
+	Datum	   *datums = palloc_array(Datum, Max(n, 1));
+	bool	   *nulls = palloc_array(bool, Max(n, 1));
+	int			dims[1] = {n},
+				lbs[1] = {1};
+
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(FLOAT8OID));
+	for (int i = 0; i < n; i++)
+	{
+		nulls[i] = isnan(values[i]);
+		datums[i] = Float8GetDatum(values[i]);
+	}
+	return PointerGetDatum(construct_md_array(datums, nulls, 1, dims, lbs,
+											  FLOAT8OID, sizeof(float8),
+											  FLOAT8PASSBYVAL,
+											  TYPALIGN_DOUBLE));
+}
+
+/*
+ * finops.forecast(series, horizon, season_length, model, levels): rows
+ * (step, mean, lower[], upper[]), bounds in the order of levels, NULL where a
+ * single observation leaves the variance unknown.  In the unit of the series.
+ */
+Datum
+finops_forecast(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "finops forecast",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	FcRequest	q = {0};
+	double	   *mean,
+			   *lower,
+			   *upper;
+	char	   *name;
+
+	InitMaterializedSRF(fcinfo, 0);
+	old = MemoryContextSwitchTo(work);
+	q.y = series_arg(fcinfo, 0, &q.n);
+	q.h = horizon_arg(fcinfo, 1);
+	name = model_arg(fcinfo, 3);
+	q.model = ForecastModelArg(name);
+	q.levels = levels_arg(fcinfo, 4, &q.nlevels);
+	q.m = season_arg(fcinfo, 2, q.y, q.n);
+	q.interrupt = ForecastInterrupt;
+	mean = palloc_array(double, q.h);
+	lower = palloc_array(double, (Size) q.h * Max(q.nlevels, 1));
+	upper = palloc_array(double, (Size) q.h * Max(q.nlevels, 1));
+	ForecastRun(&q, name, mean, lower, upper, NULL);
+	for (int j = 0; j < q.h; j++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		values[0] = Int32GetDatum(j + 1);
+		values[1] = Float8GetDatum(mean[j]);
+		values[2] = bounds_array(lower + (Size) j * q.nlevels, q.nlevels);
+		values[3] = bounds_array(upper + (Size) j * q.nlevels, q.nlevels);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return (Datum) 0;
+}
+
+/* Planner support: a forecast has as many rows as its horizon. */
+Datum
+finops_forecast_support(PG_FUNCTION_ARGS)
+{
+	Node	   *node = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(node, SupportRequestRows))
+	{
+		SupportRequestRows *request = (SupportRequestRows *) node;
+
+		if (is_funcclause(request->node))
+		{
+			List	   *args = ((FuncExpr *) request->node)->args;
+			Node	   *horizon = list_length(args) > 1 ? lsecond(args) : NULL;
+
+			if (horizon != NULL && IsA(horizon, Const) &&
+				!((Const *) horizon)->constisnull &&
+				DatumGetInt32(((Const *) horizon)->constvalue) > 0)
+			{
+				request->rows = DatumGetInt32(((Const *) horizon)->constvalue);
+				PG_RETURN_POINTER(request);
+			}
+		}
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/* ---------------------------------------------------------------------
+ * Explanation
+ * ---------------------------------------------------------------------
+ */
+static void
+json_number(StringInfo buf, const char *key, double value)
+{
+	appendStringInfo(buf, ", \"%s\": ", key);
+	if (isfinite(value))
+		appendStringInfo(buf, "%.15g", value);
+	else
+		appendStringInfoString(buf, "null");
+}
+
+static void
+json_ets(StringInfo buf, const EtsFit *fit, const double *y)
+{
+	char		name[16];
+	double	   *resid = palloc_array(double, fit->n);
+	double		square = 0,
+				absolute = 0;
+
+	EtsResiduals(fit, y, resid);
+	for (int t = 0; t < fit->n; t++)
+	{
+		square += resid[t] * resid[t] / fit->n;
+		absolute += fabs(resid[t]) / fit->n;
+	}
+	appendStringInfo(buf, "\"model\": \"%s\"", EtsFormName(fit->form, name));
+	json_number(buf, "alpha", fit->alpha);
+	if (fit->form.trend != ETS_TREND_NONE)
+		json_number(buf, "beta", fit->beta);
+	if (fit->form.season != FC_SEASON_NONE)
+		json_number(buf, "gamma", fit->gamma);
+	if (fit->form.trend == ETS_TREND_DAMPED)
+		json_number(buf, "phi", fit->phi);
+	json_number(buf, "level", fit->level);
+	if (fit->form.trend != ETS_TREND_NONE)
+		json_number(buf, "slope", fit->slope);
+	if (fit->form.season != FC_SEASON_NONE)
+	{
+		appendStringInfoString(buf, ", \"season\": [");
+		for (int i = 0; i < fit->m; i++)
+			appendStringInfo(buf, "%s%.15g", i > 0 ? ", " : "", fit->season[i]);
+		appendStringInfoChar(buf, ']');
+	}
+	json_number(buf, "sigma2", fit->sigma2);
+	json_number(buf, "log_likelihood", -fit->criterion / 2);
+	json_number(buf, "aic", fit->aic);
+	json_number(buf, "aicc", fit->aicc);
+	json_number(buf, "bic", fit->bic);
+	json_number(buf, "rmse", sqrt(square));
+	json_number(buf, "mae", absolute);
+	pfree(resid);
+}
+
+static void
+json_theta(StringInfo buf, const char *name, const ThetaFit *fit)
+{
+	appendStringInfo(buf, "\"model\": \"%s\"", name);
+	json_number(buf, "alpha", fit->alpha);
+	json_number(buf, "theta", fit->theta);
+	json_number(buf, "level", fit->level);
+	json_number(buf, "intercept", fit->intercept);
+	json_number(buf, "slope", fit->slope);
+	json_number(buf, "sigma2", fit->sigma2);
+}
+
+/*
+ * finops.fit_model(series, season_length, model): what was chosen.  Numbers
+ * are in the unit of the series; log_likelihood leaves out constants that
+ * depend on the number of observations alone.
+ */
+Datum
+finops_fit_model(PG_FUNCTION_ARGS)
+{
+	static const char *const season_names[] = {"none", "additive", "multiplicative"};
+	FcRequest	q = {0};
+	FcDetail   *detail = palloc0(sizeof(FcDetail));
+	double		mean;
+	char	   *name,
+				canonical[32];
+	StringInfoData buf;
+
+	q.y = series_arg(fcinfo, 0, &q.n);
+	q.h = 1;
+	name = model_arg(fcinfo, 2);
+	q.model = ForecastModelArg(name);
+	q.m = season_arg(fcinfo, 1, q.y, q.n);
+	q.interrupt = ForecastInterrupt;
+	ForecastRun(&q, name, &mean, NULL, NULL, detail);
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"model\": \"%s\"",
+					 FcModelName(&q.model, canonical));
+	appendStringInfo(&buf, ", \"observations\": %d, \"used\": %d, \"season_length\": %d"
+					 ", \"season_detected\": %s, \"season_adjustment\": \"%s\""
+					 ", \"floored\": %s, \"members\": [",
+					 q.n, detail->used, detail->m,
+					 PG_ARGISNULL(1) ? "true" : "false",
+					 season_names[detail->adjusted],
+					 detail->floored ? "true" : "false");
+	for (int i = 0; i < detail->nmembers; i++)
+	{
+		FcMember   *member = &detail->member[i];
+
+		appendStringInfo(&buf, "%s{", i > 0 ? ", " : "");
+		if (member->is_theta)
+			json_theta(&buf, member->name, &member->theta);
+		else if (member->name != NULL)
+			appendStringInfo(&buf, "\"model\": \"%s\"", member->name);
+		else
+			json_ets(&buf, &member->ets, q.y + q.n - detail->used);
+		json_number(&buf, "weight", member->weight);
+		appendStringInfoChar(&buf, '}');
+	}
+	appendStringInfo(&buf, "], \"next\": %.15g}", mean);
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
+}
+
+/* ---------------------------------------------------------------------
+ * Backtest
+ * ---------------------------------------------------------------------
+ */
+
+/* Mean absolute seasonal difference of the training part; 0: no scale. */
+static double
+mase_scale(const double *y, int n, int m)
+{
+	double		sum = 0;
+
+	if (n <= m)
+		m = 1;
+	for (int t = m; t < n; t++)
+		sum += fabs(y[t] - y[t - m]) / (n - m);
+	return sum;
+}
+
+static void
+nullable(Datum *value, bool *isnull, bool known, double x)
+{
+	*isnull = !known;
+	*value = Float8GetDatum(known ? x : 0);
+}
+
+/* One fold: errors of the forecast made at origin, against what came. */
+static void
+backtest_row(ReturnSetInfo *rsinfo, const char *model, int fold,
+			 const FcRequest *q, const double *mean, const double *lower,
+			 const double *upper)
+{
+	const double *actual = q->y + q->n;
+	double		scale = mase_scale(q->y, q->n, q->m),
+				square = 0,
+				absolute = 0,
+				naive = 0,
+				signed_sum = 0,
+				percent = 0,
+				symmetric = 0,
+				total = 0;
+	int			inside[2] = {0, 0},
+				nonzero = 0,
+				season = q->m <= q->n ? q->m : 1;
+	Datum		values[15];
+	bool		nulls[15] = {false};
+
+	for (int j = 0; j < q->h; j++)
+	{
+		double		e = mean[j] - actual[j],
+					base = q->y[q->n - season + j % season] - actual[j];
+
+		square += e * e / q->h;
+		naive += base * base / q->h;
+		absolute += fabs(e) / q->h;
+		signed_sum += e / q->h;
+		total += fabs(actual[j]) / q->h;
+		if (actual[j] != 0)
+		{
+			percent += 100 * fabs(e / actual[j]);
+			nonzero++;
+		}
+		if (e != 0)
+			symmetric += 200 * fabs(e) / (fabs(mean[j]) + fabs(actual[j])) / q->h;
+		for (int i = 0; i < 2; i++)
+			if (actual[j] >= lower[2 * j + i] && actual[j] <= upper[2 * j + i])
+				inside[i]++;
+	}
+	values[0] = CStringGetTextDatum(model);
+	values[1] = Int32GetDatum(fold);
+	values[2] = Int32GetDatum(q->n);
+	values[3] = Int32GetDatum(q->h);
+	values[4] = Float8GetDatum(sqrt(square));
+	values[5] = Float8GetDatum(absolute);
+	nullable(&values[6], &nulls[6], nonzero > 0, percent / Max(nonzero, 1));
+	values[7] = Float8GetDatum(symmetric);
+	nullable(&values[8], &nulls[8], total > 0, 100 * absolute / Max(total, 1e-300));
+	nullable(&values[9], &nulls[9], scale > 0, absolute / Max(scale, 1e-300));
+	values[10] = Float8GetDatum(signed_sum);
+	values[11] = Float8GetDatum((double) inside[0] / q->h);
+	values[12] = Float8GetDatum((double) inside[1] / q->h);
+	values[13] = Float8GetDatum(sqrt(naive));
+	nullable(&values[14], &nulls[14], naive > 0,
+			 1 - sqrt(square) / Max(sqrt(naive), 1e-300));
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * finops.backtest(series, horizon, season_length, model, folds): rolling
+ * origin with a growing window; the test windows of the folds do not overlap
+ * and the last one ends with the series.  The season is looked for once, in
+ * the part before the first origin, so that no fold sees its future.
+ */
+Datum
+finops_backtest(PG_FUNCTION_ARGS)
+{
+	static const double levels[2] = {80, 95};
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "finops backtest",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	FcRequest	q = {0};
+	int			n,
+				folds;
+	char	   *name;
+	double	   *bounds;
+
+	InitMaterializedSRF(fcinfo, 0);
+	old = MemoryContextSwitchTo(work);
+	q.y = series_arg(fcinfo, 0, &n);
+	q.h = horizon_arg(fcinfo, 1);
+	name = model_arg(fcinfo, 3);
+	q.model = ForecastModelArg(name);
+	FinopsRequireArg(fcinfo, 4, "folds");
+	folds = PG_GETARG_INT32(4);
+	if (folds < 1 || folds > 1000)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("folds must be between 1 and 1000, not %d", folds)));
+	if ((int64) folds * q.h >= n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("series of %d observations is too short for %d folds of %d steps",
+						n, folds, q.h),
+				 errdetail("Each fold tests on its own window after a training part."),
+				 errhint("Use fewer folds or a shorter horizon.")));
+	q.m = season_arg(fcinfo, 2, q.y, n - folds * q.h);
+	q.levels = levels;
+	q.nlevels = 2;
+	q.interrupt = ForecastInterrupt;
+	bounds = palloc_array(double, 5 * (Size) q.h);
+	for (int fold = 1; fold <= folds; fold++)
+	{
+		q.n = n - (folds - fold + 1) * q.h;
+		ForecastRun(&q, name, bounds, bounds + q.h, bounds + 3 * (Size) q.h,
+					NULL);
+		backtest_row(rsinfo, name, fold, &q, bounds, bounds + q.h,
+					 bounds + 3 * (Size) q.h);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return (Datum) 0;
+}
