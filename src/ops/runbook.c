@@ -168,14 +168,40 @@ statement_text(const char *id)
 	return FinopsText(0, 1);
 }
 
+/* A syntax error is one of the statement, not of the query that called us. */
+static void
+place_syntax_error(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery((const char *) arg);
+	}
+}
+
+static List *
+parse_statement(char *sql)
+{
+	ErrorContextCallback callback = {error_context_stack, place_syntax_error, sql};
+	List	   *parsed;
+
+	error_context_stack = &callback;
+	parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	return parsed;
+}
+
 /*
  * One statement that can run inside a function: a query, a change of rows or
  * SHOW.
  */
 static void
-check_statement(const char *id, const char *sql)
+check_statement(const char *id, char *sql)
 {
-	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+	List	   *parsed = parse_statement(sql);
 	Node	   *statement;
 
 	if (list_length(parsed) != 1)
