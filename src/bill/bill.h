@@ -3,17 +3,430 @@
  * bill.h
  *	  Room bill: what other rooms may call, and what its files share.
  *
+ * From bytes to facts: a byte source (core/source.h) is split into records
+ * (csv.c); the header line is mapped to fields (header.c); each record is
+ * projected (project.c) to one line of COPY text, which the server's own
+ * COPY takes into the partition of its billing period (copy.c); the delivery
+ * is then put in the place of the one it restates (delivery.c).  ingest.c
+ * leads through it.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef FINOPS_BILL_H
 #define FINOPS_BILL_H
 
+#include "core/pure.h"
+
+/* ---------------------------------------------------------------------
+ * Records, csv.c
+ * ---------------------------------------------------------------------
+ */
+#define CSV_MAX_RECORD	((size_t) 64 * 1024 * 1024)
+#define CSV_MAX_FIELDS	16384
+
+#define CSV_QUOTED	1			/* stood in quotes */
+#define CSV_DOUBLED 2			/* doubled quotes were folded */
+
+typedef struct CsvField
+{
+	char	   *data;			/* not terminated */
+	int			len;
+	unsigned int flags;
+} CsvField;
+
+typedef enum CsvStatus
+{
+	CSV_RECORD,
+	CSV_END,
+	CSV_READ_FAILED,			/* the source said -1 */
+	CSV_NUL_BYTE,
+	CSV_UNTERMINATED,			/* the text ends inside quotes */
+	CSV_AFTER_QUOTE,			/* something follows a closing quote */
+	CSV_TOO_LONG,
+	CSV_TOO_MANY_FIELDS,
+	CSV_NO_MEMORY
+} CsvStatus;
+
+typedef int (*CsvRead) (void *arg, char *buf, int len);
+
+typedef struct CsvReader
+{
+	CsvField   *fields;			/* of the current record */
+	int			nfields;
+	int64		line;			/* where the record begins, from 1 */
+
+	CsvRead		read;
+	void	   *arg;
+	CsvStatus	status;
+	int64		next_line;
+	char	   *buf;			/* size + 1 bytes */
+	size_t		size;
+	size_t		pos;			/* first byte not yet used */
+	size_t		end;
+	bool		at_end;			/* of the source */
+	bool		started;
+	int			maxfields;
+	char		delimiter;
+	unsigned char stop[256];
+} CsvReader;
+
+extern void CsvInit(CsvReader *csv, CsvRead read, void *arg, char delimiter);
+extern CsvStatus CsvNext(CsvReader *csv);
+extern void CsvFree(CsvReader *csv);
+extern bool CsvIsNull(const CsvField *field);
+
+/* ---------------------------------------------------------------------
+ * Values, value.c
+ * ---------------------------------------------------------------------
+ */
+
+/* A piece of text that somebody else owns; data NULL is SQL NULL. */
+typedef struct Slice
+{
+	const char *data;
+	int			len;
+} Slice;
+
+/* Growing byte buffer; ok turns false when memory is short. */
+typedef struct OutBuf
+{
+	char	   *data;
+	size_t		len;
+	size_t		size;
+	bool		ok;
+} OutBuf;
+
+extern void OutReserve(OutBuf *out, size_t more);
+extern void OutBytes(OutBuf *out, const char *data, size_t len);
+extern void OutText(OutBuf *out, const char *text);
+extern void OutFree(OutBuf *out);
+
+typedef enum ValueStatus
+{
+	VALUE_OK,
+	VALUE_NOT_A_NUMBER,
+	VALUE_NUMBER_TOO_LONG,
+	VALUE_NOT_A_TIME,
+	VALUE_NOT_UTF8,
+	VALUE_NOT_JSON				/* a JSON object was expected */
+} ValueStatus;
+
+/* Digits before and behind the point that an amount may have. */
+#define NUMBER_MAX_DIGITS	100
+
+extern Slice SliceTrim(Slice s);
+extern bool SliceEqual(Slice s, const char *text);
+
+/* Integer, decimal or E-notation without sign characters but '-'. */
+extern ValueStatus NumberCheck(Slice s);
+
+/* a + sign * b, exactly; both have passed NumberCheck.  Appends to out. */
+extern void NumberAdd(OutBuf *out, Slice a, Slice b, int sign);
+
+/* A moment of a bill, in UTC. */
+typedef struct BillTime
+{
+	int			year,
+				month,
+				day,
+				hour,
+				minute,
+				second,
+				microsecond;
+} BillTime;
+
+extern ValueStatus TimeParse(Slice s, BillTime *time);
+extern void TimeWrite(OutBuf *out, const BillTime *time);
+extern void DateWrite(OutBuf *out, const BillTime *time);
+
+extern bool Utf8Valid(const char *data, int len);
+
+/* A value of COPY's text format; false: not UTF-8. */
+extern bool CopyText(OutBuf *out, Slice s);
+
+/* ---------------------------------------------------------------------
+ * JSON objects of tag columns, json.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct JsonMember
+{
+	Slice		key;			/* as written, without quotes */
+	Slice		value;			/* as written */
+	bool		is_string;
+} JsonMember;
+
+/*
+ * Walk over the top-level members of an object that jsonb will accept:
+ * valid text, no \u0000, depth and numbers bounded.  The member function may
+ * be NULL.  False: not such an object.
+ */
+typedef void (*JsonVisit) (void *arg, const JsonMember *member);
+extern bool JsonObject(Slice s, JsonVisit visit, void *arg);
+
+/* The text of a string or scalar value; JSON null is a Slice of NULL. */
+extern Slice JsonScalarText(const JsonMember *member, OutBuf *scratch);
+extern void JsonQuote(OutBuf *out, Slice s);
+
+/* ---------------------------------------------------------------------
+ * Headers, header.c
+ * ---------------------------------------------------------------------
+ */
+typedef enum BillFormat
+{
+	BILL_UNKNOWN,
+	BILL_CUR_LEGACY,			/* lineItem/UnblendedCost */
+	BILL_CUR,					/* line_item_unblended_cost */
+	BILL_FOCUS
+} BillFormat;
+
+/* What a column of a bill says, whatever its format calls it. */
+typedef enum BillField
+{
+	BF_NONE,
+	BF_UNBLENDED_COST,			/* FOCUS: BilledCost */
+	BF_EFFECTIVE_COST,			/* FOCUS only; computed for a CUR */
+	BF_LINE_ITEM_ID,
+	BF_TIME_INTERVAL,
+	BF_PERIOD_START,
+	BF_PERIOD_END,
+	BF_INVOICE_ID,
+	BF_BILL_TYPE,
+	BF_BILLING_ENTITY,
+	BF_PAYER,
+	BF_USAGE_ACCOUNT,
+	BF_USAGE_START,
+	BF_USAGE_END,
+	BF_LINE_TYPE,
+	BF_PRODUCT_CODE,
+	BF_PRODUCT_NAME,
+	BF_SERVICE_CODE,
+	BF_REGION,
+	BF_REGION_2,				/* used where BF_REGION is missing */
+	BF_INSTANCE_TYPE,
+	BF_RESOURCE_ID,
+	BF_USAGE_TYPE,
+	BF_USAGE_TYPE_2,
+	BF_OPERATION,
+	BF_ZONE,
+	BF_DESCRIPTION,
+	BF_LEGAL_ENTITY,
+	BF_USAGE_AMOUNT,
+	BF_USAGE_AMOUNT_2,
+	BF_PRICING_UNIT,
+	BF_PRICING_UNIT_2,
+	BF_UNBLENDED_RATE,
+	BF_BLENDED_COST,
+	BF_NET_UNBLENDED_COST,
+	BF_LIST_COST,
+	BF_CONTRACTED_COST,
+	BF_CURRENCY,
+	BF_RI_ARN,
+	BF_RI_EFFECTIVE,
+	BF_RI_EFFECTIVE_NET,
+	BF_RI_UNUSED_UPFRONT,
+	BF_RI_UNUSED_UPFRONT_NET,
+	BF_RI_UNUSED_RECURRING,
+	BF_RI_UNUSED_RECURRING_NET,
+	BF_SP_ARN,
+	BF_SP_EFFECTIVE,
+	BF_SP_EFFECTIVE_NET,
+	BF_SP_TOTAL,
+	BF_SP_USED,
+	BF_PROVIDER,
+	BF_PROVIDER_2,
+	BF_CHARGE_CLASS,
+	BF_CHARGE_FREQUENCY,
+	BF_COMMITMENT_ID,
+	BF_COMMITMENT_STATUS,
+	BF_COMMITMENT_CATEGORY,
+	BF_TAGS,					/* JSON object */
+	BF_COUNT
+} BillField;
+
+/* The tags that have a column of their own in the facts. */
+typedef enum BillTag
+{
+	BT_TENANT_ID,
+	BT_PLAN_ID,
+	BT_SERVICE_COMPONENT,
+	BT_ENVIRONMENT,
+	BT_COST_CENTER,
+	BT_PROJECT,
+	BT_COUNT
+} BillTag;
+
+typedef struct BillTagColumn
+{
+	int			column;
+	char	   *key;			/* as resource_tags shows it */
+	char	   *json_key;		/* the same, quoted and with its colon */
+	int			tag;			/* BillTag or -1 */
+	bool		is_tenant;		/* the chosen tenant tag key */
+} BillTagColumn;
+
+typedef struct BillHeader
+{
+	BillFormat	format;
+	int			ncolumns;
+	char	  **names;			/* as delivered */
+	int			column[BF_COUNT];	/* where a field stands, or -1 */
+	BillTagColumn *tags;
+	int			ntags;
+	int		   *unmapped;		/* columns of the format that are not loaded */
+	int			nunmapped;
+	int		   *unknown;		/* columns the format does not know */
+	int			nunknown;
+	const char *tenant_key;		/* NULL: tag tenant_id in any spelling */
+	const char *missing;		/* required column that is not there */
+} BillHeader;
+
+/*
+ * Map the header line.  False: format unknown, a required column missing, or
+ * memory short (header->names NULL).  want: BILL_UNKNOWN for any.
+ */
+extern bool HeaderMap(BillHeader *header, const CsvField *fields, int nfields,
+					  BillFormat want, const char *tenant_key);
+extern void HeaderFree(BillHeader *header);
+extern const char *BillFormatName(BillFormat format);
+
+/* Which tag column a key belongs in, or -1; prefixes such as user: ignored. */
+extern int	BillTagOfKey(Slice key);
+
+/* A key as resource_tags shows it, from the key of a CUR 2.0 map. */
+extern Slice BillMapKey(Slice key, bool *is_aws);
+
+/* ---------------------------------------------------------------------
+ * Facts, project.c
+ * ---------------------------------------------------------------------
+ */
+#define BILL_MAX_ODD_TYPES	20
+
+typedef struct BillPeriod
+{
+	int			year,
+				month;
+} BillPeriod;
+
+typedef struct BillProblem
+{
+	ValueStatus status;
+	const char *column;			/* name as delivered */
+	Slice		value;
+} BillProblem;
+
+/* What a record says besides its fact: where it belongs. */
+typedef struct BillRow
+{
+	BillPeriod	period;
+	bool		has_period;
+	Slice		provider;
+	Slice		payer;
+} BillRow;
+
+typedef struct BillProjector
+{
+	const BillHeader *header;
+	BillPeriod	default_period; /* year 0: the bill must say */
+	int64		blank_costs;	/* lines whose cost is not given */
+	int64		no_effective;	/* commitment lines without amortised cost */
+	int			nodd_types;
+	char		odd_types[BILL_MAX_ODD_TYPES][64];	/* not in the table */
+
+	/* of the current record */
+	Slice		value[BF_COUNT];
+	const struct LineType *type;	/* not of FOCUS bills */
+	Slice		billed;
+	Slice		effective;
+	Slice		tag[BT_COUNT];
+	Slice		tenant;
+	BillRow		row;
+	OutBuf		scratch;		/* computed amounts */
+	OutBuf		tags;			/* resource_tags, JSON */
+	OutBuf		tag_text;		/* decoded values */
+	BillProblem problem;
+} BillProjector;
+
+extern void ProjectorInit(BillProjector *p, const BillHeader *header);
+extern void ProjectorFree(BillProjector *p);
+
+/* Read one record; false: p->problem says what is wrong with it. */
+extern bool ProjectRecord(BillProjector *p, const CsvField *fields);
+
+/*
+ * Append the current record as a line of COPY text, in the columns that
+ * ProjectedColumns lists for this header.  constants: text for the columns
+ * source and delivery_id, escaped, tab between.  False: problem.
+ */
+extern bool ProjectWrite(BillProjector *p, OutBuf *out, const char *constants);
+extern int	ProjectedColumns(const BillHeader *header, const char **names,
+							 int max);
+
+#ifndef FINOPS_STANDALONE
+
 #include "core/core.h"
+#include "core/source.h"
+
+/* ---------------------------------------------------------------------
+ * Partitions, partition.c
+ * ---------------------------------------------------------------------
+ */
 
 /*
  * Partition of the facts for a billing period, made when there is none.
  * Call within a session, while no statement runs on the facts.
  */
 extern Oid	BillEnsurePartition(DateADT period);
+
+/* ---------------------------------------------------------------------
+ * Deliveries, delivery.c; all within a session
+ * ---------------------------------------------------------------------
+ */
+typedef struct BillDelivery
+{
+	int64		delivery_id;	/* BillNewDeliveryId() */
+	DateADT		period;
+	const char *source;
+	const char *digest;			/* SHA-256, hex */
+	const char *format;
+	const char *address;
+	const char *provider;		/* NULL: more than one */
+	const char *account_id;		/* NULL: more than one */
+	const char *detail;			/* JSON for the ingestion log, or NULL */
+	TimestampTz started_at;
+
+	/* set by BillPlaceDelivery */
+	int64		run_id;
+	const char *status;			/* loaded, replaced */
+	int64		line_items;
+	char	   *billed_cost;
+	char	   *effective_cost;
+} BillDelivery;
+
+extern int64 BillNewDeliveryId(void);
+
+/*
+ * The facts of the delivery stand in the partition: compare them with those
+ * of the delivery they restate and remove these, bring roll-up, tenants,
+ * gates, log and statistics into step.  The period has been opened by
+ * FinopsOpenPeriod.
+ */
+extern void BillPlaceDelivery(const FinopsSession *session,
+							  BillDelivery *delivery);
+
+/* Write the roll-up of a period anew; all sources when source is NULL. */
+extern int64 BillRebuildRollup(DateADT period, const char *source);
+
+/* ---------------------------------------------------------------------
+ * Into the partition, copy.c
+ * ---------------------------------------------------------------------
+ */
+
+/* Bytes of COPY text: up to max into buf, 0 at the end. */
+typedef int (*BillCopySource) (void *arg, char *buf, int max);
+
+extern uint64 BillCopyInto(Oid partition, const char *const *columns,
+						   int ncolumns, BillCopySource source, void *arg);
+
+#endif							/* FINOPS_STANDALONE */
 
 #endif							/* FINOPS_BILL_H */

@@ -79,6 +79,7 @@ CREATE TABLE @extschema@.fact_cost_raw (
 	service text NOT NULL,
 	charge_category text NOT NULL,
 	charge_class text,
+	charge_frequency text,
 	commitment_discount_id text,
 	commitment_discount_status text,
 	commitment_discount_category text,
@@ -115,6 +116,7 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.provider IS 'AWS, Microsoft, Google 
 COMMENT ON COLUMN @extschema@.fact_cost_raw.service IS 'AWS: product code, else service code; FOCUS: ServiceName';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.charge_category IS 'FOCUS charge category';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.charge_class IS 'Correction for a FOCUS correction';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.charge_frequency IS 'One-Time, Recurring or Usage-Based; NULL where nothing says';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.commitment_discount_status IS 'Used or Unused';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.billed_cost IS 'what the provider bills for this line: net unblended cost where the bill has net columns, else unblended cost; FOCUS BilledCost';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.effective_cost IS 'amortised cost of this line, computed at load by line type';
@@ -208,6 +210,31 @@ COMMENT ON COLUMN finops.cost_daily.usage_date IS 'day of the start of the charg
 COMMENT ON COLUMN finops.cost_daily.account_id IS 'the account that caused the cost, else the one that is billed';
 COMMENT ON COLUMN finops.cost_daily.list_cost IS 'NULL where no line says';
 COMMENT ON COLUMN finops.cost_daily.line_items IS 'lines summed';
+
+-- functions
+
+CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL)
+RETURNS TABLE (run_id bigint, delivery_id bigint, billing_period date, status text, rows_loaded bigint, rows_rejected bigint, billed_cost numeric, effective_cost numeric)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1
+AS 'MODULE_PATHNAME', 'finops_load_bill';
+COMMENT ON FUNCTION finops.load_bill(text, text, date, text) IS 'load a bill (AWS cost and usage report or FOCUS, CSV or gzip) from a file of the server; a delivery replaces the one of the same source and billing period';
+
+CREATE FUNCTION finops.rebuild_rollup(period date)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000
+AS 'MODULE_PATHNAME', 'finops_rebuild_rollup';
+COMMENT ON FUNCTION finops.rebuild_rollup(date) IS 'write the daily roll-up of a billing period anew from its facts; returns its rows';
+
+CREATE FUNCTION finops.cost_bridge(period date)
+RETURNS TABLE ("position" integer, line text, amount numeric, currency text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 12
+AS 'MODULE_PATHNAME', 'finops_cost_bridge';
+COMMENT ON FUNCTION finops.cost_bridge(date) IS 'from billed to effective cost of a billing period, line by line and per currency; the residual is what the lines do not explain';
+
+-- reading files and writing facts are for those who were given the right
+REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.rebuild_rollup(date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.cost_bridge(date) FROM PUBLIC;
 
 -- dump, privileges
 

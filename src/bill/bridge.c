@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * bridge.c
+ *	  finops.cost_bridge: from billed to effective cost, line by line.
+ *
+ * Each line of the bridge is summed over the facts by its own predicate; none
+ * is what remains after the others.  The residual is what the lines do not
+ * explain, and is zero when every fact follows the rules of project.c.
+ *
+ * "type" below is the provider's line item type, for FOCUS bills the charge
+ * category.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/bill.h"
+
+#define COMMITMENT_FEE	"type IN ('RIFee', 'SavingsPlanRecurringFee')"
+#define COVERED			"coalesce(status, '') IN ('Used', 'Unused')"
+
+typedef struct BridgeLine
+{
+	const char *label;
+	const char *amount;			/* per fact: b billed, e effective */
+	const char *predicate;
+} BridgeLine;
+
+static const BridgeLine bridge_lines[] = {
+	{"billed cost", "b", "true"},
+	{"new prepayments", "-b",
+		"NOT split AND (type = 'SavingsPlanUpfrontFee'"
+	" OR (type = 'Fee' AND reservation_arn IS NOT NULL) OR (type = 'Purchase' AND e = 0))"},
+	{"refunds of prepayments", "-b",
+	"NOT split AND type = 'Refund' AND product LIKE '%SavingsPlans'"},
+	{"commitment fees of the month", "-b", "NOT split AND " COMMITMENT_FEE},
+	{"covered usage as billed, and its negation", "-b",
+		"NOT split AND ((" COVERED " AND NOT " COMMITMENT_FEE ")"
+	" OR type = 'SavingsPlanNegation')"},
+	{"commitment cost used", "e", "NOT split AND status = 'Used'"},
+	{"commitment cost unused", "e",
+	"NOT split AND (" COMMITMENT_FEE " OR status = 'Unused')"},
+	{"split cost lines, counted in their parent", "-b", "split"},
+	{"other differences delivered by the provider", "e - b",
+		"NOT split AND status IS NULL AND type IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment')"
+	" AND NOT (type = 'Purchase' AND e = 0)"},
+};
+
+#define FACTS \
+	"SELECT billed_cost AS b, effective_cost AS e, reservation_arn," \
+	" coalesce(line_item_line_item_type, '') AS type," \
+	" coalesce(line_item_product_code, '') AS product," \
+	" commitment_discount_status AS status, line_item_currency_code AS currency," \
+	" coalesce(line_item_operation, '') IN ('EKSPod-EC2', 'ECSTask-EC2') AS split" \
+	" FROM @s@.fact_cost_raw WHERE bill_billing_period_start_date = $1"
+
+static char *
+bridge_sql(void)
+{
+	int			n = lengthof(bridge_lines);
+	StringInfoData sums;
+	StringInfoData rows;
+	StringInfoData total;
+
+	initStringInfo(&sums);
+	initStringInfo(&rows);
+	initStringInfo(&total);
+	for (int i = 0; i < n; i++)
+	{
+		const BridgeLine *line = &bridge_lines[i];
+
+		appendStringInfo(&sums, ", coalesce(sum(%s) FILTER (WHERE %s), 0) AS a%d",
+						 line->amount, line->predicate, i + 1);
+		appendStringInfo(&rows, "(%d, '%s', a%d), ", i + 1, line->label, i + 1);
+		appendStringInfo(&total, "%sa%d", i == 0 ? "" : " + ", i + 1);
+	}
+	return psprintf("WITH f AS (" FACTS "), s AS (SELECT currency, sum(e) AS e%s FROM f GROUP BY currency)"
+					" SELECT l.position, l.line, l.amount, s.currency FROM s, LATERAL (VALUES %s"
+					"(%d, 'effective cost', s.e), (%d, 'effective less billed', s.e - a1),"
+					" (%d, 'residual', s.e - (%s))) AS l(position, line, amount)"
+					" ORDER BY s.currency, l.position",
+					sums.data, rows.data, n + 1, n + 2, n + 3, total.data);
+}
+
+PG_FUNCTION_INFO_V1(finops_cost_bridge);
+
+/*
+ * finops.cost_bridge(period date) → position, line, amount, currency: the
+ * way from billed to effective cost of a billing period, unrounded, per
+ * currency of the bill; no rows for a period without facts.  22004, 22023
+ * for the period argument.
+ */
+Datum
+finops_cost_bridge(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	FinopsSession session;
+
+	FinopsBegin(&session);
+	FINOPS_RUN(bridge_sql(), ARG_DATE(period));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}

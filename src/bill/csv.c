@@ -1,0 +1,365 @@
+/*-------------------------------------------------------------------------
+ *
+ * csv.c
+ *	  Reader of delimited text, RFC 4180 with the liberties real bills take.
+ *
+ * Records are split in place: a field is a pointer into the reader's buffer,
+ * valid until the next record.  A record that is not complete in the buffer
+ * is scanned again once more bytes are there, so nothing in the buffer is
+ * changed before a record is known to be complete; doubled quotes are
+ * folded after that.
+ *
+ * The byte after the last one is always NUL, which stops every scanning
+ * loop, so that the loops need no check for the end of the buffer.  A NUL
+ * anywhere else is an error: text with NUL bytes is not text.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/bill.h"
+
+#include <stdlib.h>
+
+#define FIRST_SIZE	(256 * 1024)
+
+/* What ends a run of plain bytes, outside and inside quotes. */
+#define STOP_PLAIN	1
+#define STOP_QUOTED 2
+
+void
+CsvInit(CsvReader *csv, CsvRead read, void *arg, char delimiter)
+{
+	memset(csv, 0, sizeof(*csv));
+	csv->read = read;
+	csv->arg = arg;
+	csv->next_line = 1;
+	csv->stop[(unsigned char) delimiter] = STOP_PLAIN;
+	csv->stop['\n'] = STOP_PLAIN | STOP_QUOTED;
+	csv->stop['\r'] = STOP_PLAIN;
+	csv->stop['\0'] = STOP_PLAIN | STOP_QUOTED;
+	csv->stop['"'] = STOP_QUOTED;
+	csv->delimiter = delimiter;
+}
+
+void
+CsvFree(CsvReader *csv)
+{
+	free(csv->buf);
+	free(csv->fields);
+	csv->buf = NULL;
+	csv->fields = NULL;
+}
+
+/* More bytes behind those not yet used; false: csv->status says why. */
+static bool
+fill(CsvReader *csv)
+{
+	size_t		left = csv->end - csv->pos;
+
+	if (csv->buf == NULL || left > csv->size / 2)
+	{
+		size_t		size = csv->buf == NULL ? FIRST_SIZE : csv->size * 2;
+		char	   *buf;
+
+		if (size > CSV_MAX_RECORD)
+		{
+			csv->status = CSV_TOO_LONG;
+			return false;
+		}
+		buf = realloc(csv->buf, size + 1);
+		if (buf == NULL)
+		{
+			csv->status = CSV_NO_MEMORY;
+			return false;
+		}
+		csv->buf = buf;
+		csv->size = size;
+	}
+	memmove(csv->buf, csv->buf + csv->pos, left);
+	csv->pos = 0;
+	csv->end = left;
+	while (csv->end < csv->size && !csv->at_end)
+	{
+		int			want = (int) Min(csv->size - csv->end, (size_t) 1 << 20);
+		int			got = csv->read(csv->arg, csv->buf + csv->end, want);
+
+		if (got < 0)
+		{
+			csv->status = CSV_READ_FAILED;
+			return false;
+		}
+		if (got == 0)
+			csv->at_end = true;
+		csv->end += (size_t) got;
+	}
+	csv->buf[csv->end] = '\0';
+	if (!csv->started)
+	{
+		csv->started = true;
+		if (csv->end >= 3 && memcmp(csv->buf, "\xef\xbb\xbf", 3) == 0)
+			csv->pos = 3;
+	}
+	return true;
+}
+
+static bool
+add_field(CsvReader *csv, char *data, char *end, unsigned int flags)
+{
+	CsvField   *field;
+
+	if (csv->nfields == csv->maxfields)
+	{
+		int			max = csv->maxfields == 0 ? 256 : csv->maxfields * 2;
+		CsvField   *fields;
+
+		if (max > CSV_MAX_FIELDS)
+		{
+			csv->status = CSV_TOO_MANY_FIELDS;
+			return false;
+		}
+		fields = realloc(csv->fields, sizeof(CsvField) * (size_t) max);
+		if (fields == NULL)
+		{
+			csv->status = CSV_NO_MEMORY;
+			return false;
+		}
+		csv->fields = fields;
+		csv->maxfields = max;
+	}
+	field = &csv->fields[csv->nfields++];
+	field->data = data;
+	field->len = (int) (end - data);
+	field->flags = flags;
+	return true;
+}
+
+/* Doubled quotes of a complete record become single ones. */
+static void
+fold_quotes(CsvField *field)
+{
+	char	   *from = field->data;
+	char	   *end = field->data + field->len;
+	char	   *to = from;
+
+	while (from < end)
+	{
+		*to++ = *from;
+		from += *from == '"' ? 2 : 1;
+	}
+	field->len = (int) (to - field->data);
+}
+
+typedef enum ScanResult
+{
+	SCAN_FIELD,					/* a delimiter follows */
+	SCAN_LAST,					/* the record ends here */
+	SCAN_SHORT,					/* the buffer ends here */
+	SCAN_BAD
+} ScanResult;
+
+/*
+ * What stands behind a field at p; *next is set behind it.  A carriage
+ * return ends a line only before a newline or at the very end.
+ */
+static ScanResult
+after_field(CsvReader *csv, char *p, char **next, int64 *newlines)
+{
+	char	   *end = csv->buf + csv->end;
+
+	if (*p == csv->delimiter)
+	{
+		*next = p + 1;
+		return SCAN_FIELD;
+	}
+	if (*p == '\n')
+	{
+		(*newlines)++;
+		*next = p + 1;
+		return SCAN_LAST;
+	}
+	if (*p == '\r')
+	{
+		if (p + 1 == end && !csv->at_end)
+			return SCAN_SHORT;
+		if (p + 1 == end || p[1] == '\n')
+		{
+			(*newlines)++;
+			*next = Min(p + 2, end);
+			return SCAN_LAST;
+		}
+		return SCAN_BAD;
+	}
+	if (p == end)
+	{
+		*next = p;
+		return csv->at_end ? SCAN_LAST : SCAN_SHORT;
+	}
+	return SCAN_BAD;
+}
+
+static ScanResult
+scan_plain(CsvReader *csv, char *start, char **next, int64 *newlines)
+{
+	char	   *p = start;
+
+	for (;;)
+	{
+		ScanResult	result;
+
+		while ((csv->stop[(unsigned char) *p] & STOP_PLAIN) == 0)
+			p++;
+		result = after_field(csv, p, next, newlines);
+		if (result == SCAN_SHORT)
+			return result;
+		if (result == SCAN_BAD)
+		{
+			if (*p == '\0')
+			{
+				csv->status = CSV_NUL_BYTE;
+				return result;
+			}
+			p++;				/* a lone carriage return is data */
+			continue;
+		}
+		if (!add_field(csv, start, p, 0))
+			return SCAN_BAD;
+		return result;
+	}
+}
+
+/* start is behind the opening quote. */
+static ScanResult
+scan_quoted(CsvReader *csv, char *start, char **next, int64 *newlines)
+{
+	char	   *end = csv->buf + csv->end;
+	char	   *p = start;
+	unsigned int flags = CSV_QUOTED;
+
+	for (;;)
+	{
+		ScanResult	result;
+
+		while ((csv->stop[(unsigned char) *p] & STOP_QUOTED) == 0)
+			p++;
+		if (*p == '\n')
+		{
+			(*newlines)++;
+			p++;
+			continue;
+		}
+		if (*p == '\0')
+		{
+			if (p == end && !csv->at_end)
+				return SCAN_SHORT;
+			csv->status = p == end ? CSV_UNTERMINATED : CSV_NUL_BYTE;
+			return SCAN_BAD;
+		}
+		if (p + 1 == end && !csv->at_end)
+			return SCAN_SHORT;
+		if (p[1] == '"')
+		{
+			flags |= CSV_DOUBLED;
+			p += 2;
+			continue;
+		}
+		result = after_field(csv, p + 1, next, newlines);
+		if (result == SCAN_SHORT)
+			return result;
+		if (result == SCAN_BAD)
+		{
+			csv->status = CSV_AFTER_QUOTE;
+			return result;
+		}
+		if (!add_field(csv, start, p, flags))
+			return SCAN_BAD;
+		return result;
+	}
+}
+
+/* One record from csv->pos, which is moved behind it. */
+static ScanResult
+scan_record(CsvReader *csv)
+{
+	char	   *p = csv->buf + csv->pos;
+	int64		newlines = 0;
+	ScanResult	result;
+
+	csv->nfields = 0;
+	do
+	{
+		char	   *next = p;
+
+		if (*p == '"')
+			result = scan_quoted(csv, p + 1, &next, &newlines);
+		else
+			result = scan_plain(csv, p, &next, &newlines);
+		p = next;
+	} while (result == SCAN_FIELD);
+	if (result == SCAN_LAST)
+	{
+		csv->pos = (size_t) (p - csv->buf);
+		csv->line = csv->next_line;
+		csv->next_line += newlines;
+	}
+	return result;
+}
+
+CsvStatus
+CsvNext(CsvReader *csv)
+{
+	if (csv->status != CSV_RECORD)
+		return csv->status;
+	for (;;)
+	{
+		ScanResult	result = SCAN_SHORT;
+
+		if (csv->pos < csv->end)
+			result = scan_record(csv);
+		else if (csv->at_end)
+			return csv->status = CSV_END;
+		if (result == SCAN_SHORT)
+		{
+			if (!fill(csv))
+				return csv->status;
+			continue;
+		}
+		if (result == SCAN_BAD)
+		{
+			csv->line = csv->next_line;
+			return csv->status;
+		}
+		/* an empty line is no record */
+		if (csv->nfields == 1 && csv->fields[0].len == 0 &&
+			(csv->fields[0].flags & CSV_QUOTED) == 0)
+			continue;
+		for (int i = 0; i < csv->nfields; i++)
+			if (csv->fields[i].flags & CSV_DOUBLED)
+				fold_quotes(&csv->fields[i]);
+		return CSV_RECORD;
+	}
+}
+
+/*
+ * The spellings of "no value" seen in bills.  Quoted they are text, except
+ * that a quoted empty string says nothing either.
+ */
+bool
+CsvIsNull(const CsvField *field)
+{
+	const char *s = field->data;
+
+	if (field->len == 0)
+		return true;
+	if (field->flags & CSV_QUOTED)
+		return false;
+	switch (field->len)
+	{
+		case 2:
+			return s[0] == '\\' && s[1] == 'N';
+		case 4:
+			return memcmp(s, "NULL", 4) == 0 || memcmp(s, "null", 4) == 0;
+		case 6:
+			return memcmp(s, "(null)", 6) == 0;
+		default:
+			return false;
+	}
+}

@@ -1,0 +1,670 @@
+/*-------------------------------------------------------------------------
+ *
+ * ingest.c
+ *	  finops.load_bill: from a delivered file to the facts.
+ *
+ * The file is read twice: once for its digest, which decides whether there
+ * is anything to do, and once to load it.  Nothing of it is held in memory
+ * but one record and some output.
+ *
+ * The lines of the first billing period stream into COPY while the file is
+ * read.  No partition can be made while a statement runs on the facts, so
+ * lines of further periods wait in temporary files and are copied after it,
+ * period by period.
+ *
+ * Whose bill it is must be known before the first line is written: the
+ * account that the first line names, unless a later line names another.
+ * Then the load starts again with the address of the file as its source;
+ * a megabyte is read ahead before anything is written, which finds most
+ * such files at no cost.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/bill.h"
+
+#include "bill/load.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "mb/pg_wchar.h"
+#include "storage/buffile.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define READ_AHEAD		(1024 * 1024)
+#define COPY_CHUNK		(32 * 1024)
+#define SPOOL_CHUNK		(64 * 1024)
+#define MAX_PERIODS		120
+#define MAX_COLUMNS		80
+
+/* ---------------------------------------------------------------------
+ * The file: digest, kind, records
+ * ---------------------------------------------------------------------
+ */
+
+static void
+digest_file(BillLoad *load)
+{
+	static const char hex[] = "0123456789abcdef";
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
+	char	   *buf = palloc(COPY_CHUNK);
+	uint8		sum[PG_SHA256_DIGEST_LENGTH];
+	bool		ok = ctx != NULL && pg_cryptohash_init(ctx) >= 0;
+	int			got;
+
+	while (ok && (got = FinopsSourceRead(load->file, buf, COPY_CHUNK, &load->address)) > 0)
+	{
+		if (load->nfirst == 0)
+		{
+			load->nfirst = Min(got, (int) sizeof(load->first));
+			memcpy(load->first, buf, load->nfirst);
+		}
+		ok = pg_cryptohash_update(ctx, (uint8 *) buf, got) >= 0;
+	}
+	if (!ok || pg_cryptohash_final(ctx, sum, sizeof(sum)) < 0)
+		elog(ERROR, "could not compute SHA-256 digest");
+	pg_cryptohash_free(ctx);
+	pfree(buf);
+	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
+	{
+		load->digest[2 * i] = hex[sum[i] >> 4];
+		load->digest[2 * i + 1] = hex[sum[i] & 15];
+	}
+	load->digest[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
+}
+
+static void
+close_file(BillLoad *load)
+{
+	ByteSource *top = load->top;
+
+	load->top = NULL;
+	load->file = NULL;
+	if (top != NULL)
+		top->close(top);
+}
+
+static int
+read_csv(void *arg, char *buf, int len)
+{
+	BillLoad   *load = arg;
+
+	return FinopsSourceRead(load->top, buf, len, &load->address);
+}
+
+static void
+open_file(BillLoad *load)
+{
+	load->top = load->file = FinopsOpenFileSource(&load->address);
+	if (load->digest[0] == '\0')
+	{
+		load->state = FinopsFileState(load->file);
+		digest_file(load);
+		close_file(load);
+		BillCheckFileKind(load);
+		load->top = load->file = FinopsOpenFileSource(&load->address);
+	}
+	if (GzipMagic(load->first, load->nfirst))
+	{
+		load->top = GzipSourceOpen(load->file);
+		if (load->top == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	}
+	CsvInit(&load->csv, read_csv, load, ',');
+}
+
+/* The digest was taken from an earlier pass over the same bytes. */
+static void
+check_file_unchanged(BillLoad *load)
+{
+	FileState	now = FinopsFileState(load->file);
+
+	if (now.size != load->state.size || now.changed_ns != load->state.changed_ns ||
+		now.inode != load->state.inode)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the bill changed while it was read"),
+				 errhint("Load it again when it is complete.")));
+}
+
+static void
+read_header(BillLoad *load)
+{
+	CsvStatus	status = CsvNext(&load->csv);
+
+	if (status == CSV_END)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("the bill is empty"),
+				 errhint("Check that the delivery is complete.")));
+	if (status != CSV_RECORD)
+		BillRaiseCsv(load);
+	for (int i = 0; i < load->csv.nfields; i++)
+		if (!Utf8Valid(load->csv.fields[i].data, load->csv.fields[i].len))
+			BillRaiseProblem(load, VALUE_NOT_UTF8, "header",
+							 (Slice) {load->csv.fields[i].data, load->csv.fields[i].len});
+	if (!HeaderMap(&load->header, load->csv.fields, load->csv.nfields,
+				   load->want, load->tenant_key))
+		BillRaiseHeader(load);
+	ProjectorInit(&load->projector, &load->header);
+	if (load->has_want_period)
+		load->projector.default_period = BillPeriodOf(load->want_period);
+}
+
+/* ---------------------------------------------------------------------
+ * Whose bill
+ * ---------------------------------------------------------------------
+ */
+
+static char *
+copy_slice(BillLoad *load, Slice s)
+{
+	char	   *text;
+
+	if (s.data == NULL)
+		return NULL;
+	text = MemoryContextAlloc(load->context, s.len + 1);
+	memcpy(text, s.data, s.len);
+	text[s.len] = '\0';
+	return pg_any_to_server(text, s.len, PG_UTF8);
+}
+
+static bool
+same(Slice s, const OutBuf *known, bool known_is_null)
+{
+	if (s.data == NULL)
+		return known_is_null;
+	return !known_is_null && (size_t) s.len == known->len &&
+		memcmp(s.data, known->data, known->len) == 0;
+}
+
+static void
+remember(OutBuf *known, Slice s)
+{
+	known->len = 0;
+	if (s.data != NULL)
+		OutBytes(known, s.data, s.len);
+	OutReserve(known, 1);
+}
+
+/* Provider and account of the file, as far as it has been read. */
+static void
+note_account(BillLoad *load, const BillRow *row)
+{
+	if (!load->account_seen)
+	{
+		load->account_seen = true;
+		remember(&load->first_provider, row->provider);
+		remember(&load->first_payer, row->payer);
+		load->no_payer = row->payer.data == NULL;
+		if (load->no_payer)
+			load->mixed = true;
+		else if (!Utf8Valid(row->payer.data, row->payer.len) ||
+				 !Utf8Valid(row->provider.data, row->provider.len))
+			BillRaiseProblem(load, VALUE_NOT_UTF8, "account", row->payer);
+		load->provider = copy_slice(load, row->provider);
+		load->account_id = copy_slice(load, row->payer);
+		return;
+	}
+	if (load->mixed ||
+		(same(row->provider, &load->first_provider, false) &&
+		 same(row->payer, &load->first_payer, load->no_payer)))
+		return;
+	load->mixed = true;
+	if (load->source_id == NULL)
+		load->restart = true;
+}
+
+static const char *
+source_name(BillLoad *load)
+{
+	if (load->source_id != NULL)
+		return load->source_id;
+	if (load->mixed)
+		return load->address.text;
+	return psprintf("%s/%s", load->provider, load->account_id);
+}
+
+/* ---------------------------------------------------------------------
+ * Targets: one per billing period
+ * ---------------------------------------------------------------------
+ */
+
+static BillTarget *
+add_target(BillLoad *load, BillPeriod period)
+{
+	BillTarget *target;
+	MemoryContext old = MemoryContextSwitchTo(load->context);
+	OutBuf		text = {0};
+	const char *source;
+	char	   *utf8;
+
+	if (load->ntargets == MAX_PERIODS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the bill has more than %d billing periods", MAX_PERIODS),
+				 errhint("Load it in parts, each with a source_id of its own.")));
+	target = &load->targets[load->ntargets++];
+	memset(target, 0, sizeof(*target));
+	target->period = BillPeriodDate(period);
+	target->year_month = period;
+	target->delivery_id = BillNewDeliveryId();
+	source = target->source = pstrdup(source_name(load));
+	utf8 = pg_server_to_any(source, strlen(source), PG_UTF8);
+	CopyText(&text, (Slice) {utf8, (int) strlen(utf8)});
+	target->constants = psprintf("%.*s\t" INT64_FORMAT, (int) text.len, text.data,
+								 target->delivery_id);
+	OutFree(&text);
+	MemoryContextSwitchTo(old);
+	return target;
+}
+
+static BillTarget *
+target_of(BillLoad *load, BillPeriod period)
+{
+	BillTarget *last = load->last;
+
+	if (last != NULL && last->year_month.month == period.month &&
+		last->year_month.year == period.year)
+		return last;
+	for (int i = 0; i < load->ntargets; i++)
+		if (load->targets[i].year_month.month == period.month &&
+			load->targets[i].year_month.year == period.year)
+			return &load->targets[i];
+	return add_target(load, period);
+}
+
+/*
+ * Take the period's lock and look, now that nobody else can change it,
+ * whether these bytes are its current delivery already.
+ */
+static void
+open_target(BillLoad *load, BillTarget *target)
+{
+	uint64		n;
+
+	FinopsOpenPeriod(target->period);
+	n = FINOPS_RUN("SELECT delivery_id FROM finops.delivery"
+				   " WHERE digest = $1 AND billing_period = $2"
+				   " AND status = 'current' AND (source = $3 OR $3 IS NULL)"
+				   " ORDER BY delivery_id DESC LIMIT 1",
+				   ARG_TEXT(load->digest), ARG_DATE(target->period),
+				   ARG_TEXT(load->source_id));
+	target->opened = true;
+	target->unchanged = n > 0;
+	if (target->unchanged)
+		target->delivery_id = FinopsInt64(0, 1);
+	else
+		target->partition = BillEnsurePartition(target->period);
+}
+
+static void
+spool(BillTarget *target)
+{
+	if (target->file == NULL)
+		target->file = BufFileCreateTemp(false);
+	BufFileWrite(target->file, target->pending.data, target->pending.len);
+	target->pending.len = 0;
+}
+
+/* ---------------------------------------------------------------------
+ * Records
+ * ---------------------------------------------------------------------
+ */
+
+/* Read one record into its target; false at the end of the bill. */
+static bool
+load_record(BillLoad *load)
+{
+	BillProjector *p = &load->projector;
+	CsvStatus	status = CsvNext(&load->csv);
+	BillTarget *target;
+
+	if (status == CSV_END)
+		return false;
+	if (status != CSV_RECORD)
+		BillRaiseCsv(load);
+	if (load->csv.nfields != load->header.ncolumns)
+		BillRaiseRagged(load);
+	if (!ProjectRecord(p, load->csv.fields))
+		BillRaiseProblem(load, p->problem.status, p->problem.column, p->problem.value);
+	if (!p->row.has_period)
+		BillRaiseNoPeriod(load);
+	note_account(load, &p->row);
+	if (load->restart)
+		return true;
+	target = target_of(load, p->row.period);
+	load->last = target;
+	if (load->has_want_period && target->period != load->want_period)
+		BillRaisePeriod(load, target->period);
+	if (target->opened && target->unchanged)
+		return true;
+	if (!ProjectWrite(p, &target->pending, target->constants))
+		BillRaiseProblem(load, p->problem.status, p->problem.column, p->problem.value);
+	if (!target->pending.ok || (p->tags.data != NULL && !p->tags.ok))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (load->stream != NULL && target != load->stream &&
+		target->pending.len >= SPOOL_CHUNK)
+		spool(target);
+	return true;
+}
+
+/*
+ * Read until the streaming target is known and a megabyte waits for it, or
+ * the bill ends, or it turns out to need a restart.
+ */
+static void
+read_ahead(BillLoad *load)
+{
+	while (!load->ended && !load->restart &&
+		   (load->stream == NULL || load->stream->pending.len < READ_AHEAD))
+	{
+		CHECK_FOR_INTERRUPTS();
+		load->ended = !load_record(load);
+		if (load->last != NULL && !load->last->opened && load->stream == NULL)
+		{
+			open_target(load, load->last);
+			if (load->last->unchanged)
+				load->last->pending.len = 0;
+			else
+				load->stream = load->last;
+		}
+	}
+	if (load->ntargets == 0 && !load->restart)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("the bill has a header but no lines"),
+				 errhint("Check that the delivery is complete; a month without cost needs no load.")));
+}
+
+static int
+stream_bytes(void *arg, char *buf, int max)
+{
+	BillLoad   *load = arg;
+	OutBuf	   *pending = &load->stream->pending;
+	int			n;
+
+	if (load->stream_at == pending->len)
+	{
+		pending->len = load->stream_at = 0;
+		while (!load->ended && !load->restart && pending->len < COPY_CHUNK)
+			load->ended = !load_record(load);
+		if (load->restart)
+			return 0;
+	}
+	n = (int) Min(pending->len - load->stream_at, (size_t) max);
+	memcpy(buf, pending->data + load->stream_at, n);
+	load->stream_at += n;
+	return n;
+}
+
+static int
+spooled_bytes(void *arg, char *buf, int max)
+{
+	return (int) BufFileRead(((BillTarget *) arg)->file, buf, max);
+}
+
+static void
+copy_target(BillLoad *load, BillTarget *target, BillCopySource source, void *arg)
+{
+	const char *columns[MAX_COLUMNS];
+	int			n = ProjectedColumns(&load->header, columns, MAX_COLUMNS - 2);
+
+	columns[n++] = "source";
+	columns[n++] = "delivery_id";
+	target->lines = BillCopyInto(target->partition, columns, n, source, arg);
+}
+
+static void
+copy_spooled(BillLoad *load, BillTarget *target)
+{
+	if (!target->opened)
+		open_target(load, target);
+	if (!target->unchanged)
+	{
+		spool(target);
+		if (BufFileSeek(target->file, 0, 0, SEEK_SET) != 0)
+			elog(ERROR, "could not rewind temporary file");
+		copy_target(load, target, spooled_bytes, target);
+	}
+	if (target->file != NULL)
+		BufFileClose(target->file);
+	target->file = NULL;
+}
+
+/* ---------------------------------------------------------------------
+ * The load
+ * ---------------------------------------------------------------------
+ */
+
+/* Everything that does not live in a memory context. */
+static void
+release(void *arg)
+{
+	BillLoad   *load = arg;
+
+	for (int i = 0; i < load->ntargets; i++)
+		OutFree(&load->targets[i].pending);
+	OutFree(&load->first_provider);
+	OutFree(&load->first_payer);
+	CsvFree(&load->csv);
+	ProjectorFree(&load->projector);
+	HeaderFree(&load->header);
+	close_file(load);
+}
+
+static void
+start_again(BillLoad *load)
+{
+	if (load->stream != NULL && load->stream->lines > 0)
+		FINOPS_RUN("DELETE FROM @s@.fact_cost_raw"
+				   " WHERE bill_billing_period_start_date = $1 AND delivery_id = $2",
+				   ARG_DATE(load->stream->period),
+				   ARG_INT8(load->stream->delivery_id));
+	for (int i = 0; i < load->ntargets; i++)
+		if (load->targets[i].file != NULL)
+			BufFileClose(load->targets[i].file);
+	release(load);
+	load->ntargets = 0;
+	load->last = load->stream = NULL;
+	load->stream_at = 0;
+	load->restart = load->ended = false;
+	open_file(load);
+	read_header(load);
+}
+
+static void
+copy_all(BillLoad *load)
+{
+	for (;;)
+	{
+		read_ahead(load);
+		if (!load->restart && load->stream != NULL)
+			copy_target(load, load->stream, stream_bytes, load);
+		if (!load->restart)
+			break;
+		start_again(load);
+	}
+	check_file_unchanged(load);
+	for (int i = 0; i < load->ntargets; i++)
+		if (&load->targets[i] != load->stream)
+			copy_spooled(load, &load->targets[i]);
+}
+
+static void
+log_unchanged(const FinopsSession *session, BillLoad *load, int64 delivery_id)
+{
+	FINOPS_RUN("INSERT INTO @s@.cur_ingestion_log (run_id, delivery_id, source,"
+			   " address, format, period_start, period_end, status, row_count,"
+			   " rejected_count, duration_sec, source_digest, executed_by, started_at)"
+			   " SELECT d.run_id, d.delivery_id, d.source, $2, d.format,"
+			   " d.billing_period, (d.billing_period + interval '1 month')::date - 1,"
+			   " 'skipped', 0, 0,"
+			   " round(extract(epoch FROM clock_timestamp() - $3), 3), d.digest, $4, $3"
+			   " FROM finops.delivery d WHERE d.delivery_id = $1",
+			   ARG_INT8(delivery_id), ARG_TEXT(load->address.text),
+			   ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(load->started_at), false),
+			   ARG_TEXT(FinopsCallerName(session)));
+}
+
+static void
+place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
+{
+	BillDelivery delivery = {
+		.delivery_id = target->delivery_id,
+		.period = target->period,
+		.source = target->source,
+		.digest = load->digest,
+		.format = BillFormatName(load->header.format),
+		.address = load->address.text,
+		.provider = load->mixed ? NULL : load->provider,
+		.account_id = load->mixed ? NULL : load->account_id,
+		.detail = BillLogDetail(load),
+		.started_at = load->started_at,
+	};
+
+	if (target->unchanged)
+	{
+		log_unchanged(session, load, target->delivery_id);
+		return;
+	}
+	BillPlaceDelivery(session, &delivery);
+	target->status = delivery.status;
+}
+
+/* Answer with one row per billing period, in the order of time. */
+static void
+return_targets(FunctionCallInfo fcinfo, const BillLoad *load)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < load->ntargets; i++)
+		appendStringInfo(&list, "%s(" INT64_FORMAT "::bigint, '%s')", i == 0 ? "" : ", ",
+						 load->targets[i].delivery_id,
+						 load->targets[i].unchanged ? "unchanged" : load->targets[i].status);
+	FINOPS_RUN0(psprintf("SELECT d.run_id, d.delivery_id, d.billing_period, l.status,"
+						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.line_items END,"
+						 " 0::bigint, d.billed_cost, d.effective_cost"
+						 " FROM (VALUES %s) AS l(delivery_id, status)"
+						 " JOIN finops.delivery d USING (delivery_id)"
+						 " ORDER BY d.billing_period", list.data));
+	FinopsReturnRows(fcinfo);
+}
+
+/*
+ * These bytes are current already, for every period they were loaded for.
+ * Then there is nothing to read: answer from the deliveries.
+ */
+static bool
+is_current(BillLoad *load)
+{
+	uint64		n = FINOPS_RUN("SELECT max(delivery_id) FILTER (WHERE status = 'current'),"
+							   " billing_period FROM finops.delivery"
+							   " WHERE digest = $1 AND (source = $2 OR $2 IS NULL)"
+							   " GROUP BY source, billing_period ORDER BY billing_period",
+							   ARG_TEXT(load->digest), ARG_TEXT(load->source_id));
+
+	if (n == 0 || n > MAX_PERIODS)
+		return false;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		DateADT		period = DatumGetDateADT(FinopsValue(i, 2, &isnull));
+
+		if (load->has_want_period && period != load->want_period)
+			return false;
+		if (FinopsText(i, 1) == NULL)
+			return false;
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		BillTarget *target = &load->targets[load->ntargets++];
+
+		memset(target, 0, sizeof(*target));
+		target->delivery_id = FinopsInt64(i, 1);
+		target->opened = target->unchanged = true;
+	}
+	return true;
+}
+
+static void
+read_tenant_key(BillLoad *load)
+{
+	uint64		n = FINOPS_RUN0("SELECT tag_key FROM finops.tenant_key");
+	char	   *key = n > 0 ? FinopsText(0, 1) : NULL;
+
+	load->tenant_key = key == NULL ? NULL :
+		pg_server_to_any(key, strlen(key), PG_UTF8);
+}
+
+static BillLoad *
+new_load(FunctionCallInfo fcinfo)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "finops load",
+												  ALLOCSET_DEFAULT_SIZES);
+	BillLoad   *load = MemoryContextAllocZero(context, sizeof(BillLoad));
+	MemoryContextCallback *callback = MemoryContextAllocZero(context, sizeof(*callback));
+
+	load->context = context;
+	load->targets = MemoryContextAllocZero(context, sizeof(BillTarget) * MAX_PERIODS);
+	load->started_at = GetCurrentTimestamp();
+	load->want = BillFormatArg(fcinfo, 1);
+	load->has_want_period = !PG_ARGISNULL(2);
+	if (load->has_want_period)
+		load->want_period = FinopsPeriodArg(fcinfo, 2);
+	if (!PG_ARGISNULL(3))
+		load->source_id = BillSourceIdArg(fcinfo, 3);
+	callback->func = release;
+	callback->arg = load;
+	MemoryContextRegisterResetCallback(context, callback);
+	return load;
+}
+
+PG_FUNCTION_INFO_V1(finops_load_bill);
+
+/*
+ * finops.load_bill(source text, format text, billing_period date,
+ * source_id text): load a bill from a file of the server.  One row per
+ * billing period: run_id, delivery_id, billing_period, status (loaded,
+ * replaced, unchanged), rows_loaded, rows_rejected, billed_cost,
+ * effective_cost.
+ *
+ * 22004 and 22023 for arguments, 42501 without pg_read_server_files, 58P01
+ * and the like for the file, 22P04 for what is no bill, 22P02, 22007 and
+ * 22021 for a value, 55000 for a locked period, 0A000 for the network.
+ */
+Datum
+finops_load_bill(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	BillLoad   *load;
+
+	FinopsRequireArg(fcinfo, 0, "bill source");
+	FinopsRequireWritable("finops.load_bill");
+	load = new_load(fcinfo);
+	load->address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	FinopsCheckServerFileAccess();
+
+	FinopsBegin(&session);
+	open_file(load);
+	if (is_current(load))
+		close_file(load);
+	else
+	{
+		read_tenant_key(load);
+		read_header(load);
+		copy_all(load);
+		close_file(load);
+	}
+	for (int i = 0; i < load->ntargets; i++)
+		place_target(&session, load, &load->targets[i]);
+	BillWarnMissingCost(load);
+	return_targets(fcinfo, load);
+	FinopsEnd(&session);
+	MemoryContextDelete(load->context);
+	return (Datum) 0;
+}

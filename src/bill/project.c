@@ -1,0 +1,844 @@
+/*-------------------------------------------------------------------------
+ *
+ * project.c
+ *	  One record of a bill becomes one fact.
+ *
+ * Effective (amortised) cost of a cost and usage report is decided here, by
+ * line item type; FOCUS bills bring it.  The rules, with the AWS data
+ * dictionary for the columns:
+ *
+ *	SavingsPlanCoveredUsage		savings plan effective cost
+ *	SavingsPlanNegation			0: it takes back the covered lines' price
+ *	SavingsPlanRecurringFee		commitment to date less what was used of it
+ *	SavingsPlanUpfrontFee		0: amortised through covered usage
+ *	DiscountedUsage				reservation effective cost
+ *	RIFee						unused amortised upfront fee + unused recurring fee
+ *	Fee of a reservation		0
+ *	Refund of a savings plan	0
+ *	split cost lines			0: their cost stands in the parent's line
+ *	everything else				as billed
+ *
+ * Billed cost is the unblended cost, or the net unblended cost where the
+ * report has that column.  Discount lines without a net amount then bill
+ * nothing: net amounts have the discount in them already.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/bill.h"
+
+typedef enum CostRule
+{
+	COST_AS_BILLED,
+	COST_NONE,
+	COST_SP_EFFECTIVE,
+	COST_SP_UNUSED,
+	COST_RI_EFFECTIVE,
+	COST_RI_UNUSED,
+	COST_FEE,
+	COST_REFUND,
+	COST_DISCOUNT
+} CostRule;
+
+typedef struct LineType
+{
+	const char *name;
+	CostRule	rule;
+	const char *category;		/* FOCUS ChargeCategory */
+	const char *status;			/* FOCUS CommitmentDiscountStatus */
+	const char *frequency;		/* FOCUS ChargeFrequency */
+} LineType;
+
+static const LineType line_types[] = {
+	{"Usage", COST_AS_BILLED, "Usage", NULL, "Usage-Based"},
+	{"DiscountedUsage", COST_RI_EFFECTIVE, "Usage", "Used", "Usage-Based"},
+	{"SavingsPlanCoveredUsage", COST_SP_EFFECTIVE, "Usage", "Used", "Usage-Based"},
+	{"SavingsPlanNegation", COST_NONE, "Usage", NULL, "Usage-Based"},
+	{"SavingsPlanRecurringFee", COST_SP_UNUSED, "Purchase", NULL, "Recurring"},
+	{"SavingsPlanUpfrontFee", COST_NONE, "Purchase", NULL, "One-Time"},
+	{"RIFee", COST_RI_UNUSED, "Purchase", NULL, "Recurring"},
+	{"Fee", COST_FEE, "Purchase", NULL, "One-Time"},
+	{"Tax", COST_AS_BILLED, "Tax", NULL, NULL},
+	{"Credit", COST_AS_BILLED, "Credit", NULL, NULL},
+	{"Refund", COST_REFUND, "Adjustment", NULL, NULL},
+	{"FlatRateSubscription", COST_AS_BILLED, "Usage", NULL, "Recurring"},
+};
+
+static const LineType discount_type = {"Discount", COST_DISCOUNT, "Usage", NULL, NULL};
+static const LineType other_type = {"", COST_AS_BILLED, "Usage", NULL, NULL};
+
+static const char *const focus_categories[] = {
+	"Usage", "Purchase", "Tax", "Credit", "Adjustment",
+};
+
+/* Operations of split cost allocation lines (containers on EC2). */
+static const char *const split_operations[] = {"EKSPod-EC2", "ECSTask-EC2"};
+
+typedef enum OutKind
+{
+	OUT_FIELD,					/* text as delivered */
+	OUT_NUMBER,
+	OUT_TIME,
+	OUT_DATE,
+	OUT_PERIOD,
+	OUT_CURRENCY,
+	OUT_BILLED,
+	OUT_EFFECTIVE,
+	OUT_PROVIDER,
+	OUT_SERVICE,
+	OUT_CATEGORY,
+	OUT_CLASS,
+	OUT_FREQUENCY,
+	OUT_COMMITMENT_ID,
+	OUT_COMMITMENT_STATUS,
+	OUT_COMMITMENT_CATEGORY,
+	OUT_TAG,					/* field is a BillTag */
+	OUT_TAGS,
+	OUT_TENANT
+} OutKind;
+
+typedef struct OutColumn
+{
+	const char *name;
+	OutKind		kind;
+	int			field;
+	int			fallback;		/* field used where that one says nothing */
+} OutColumn;
+
+static const OutColumn out_columns[] = {
+	{"identity_line_item_id", OUT_FIELD, BF_LINE_ITEM_ID, 0},
+	{"identity_time_interval", OUT_FIELD, BF_TIME_INTERVAL, 0},
+	{"bill_billing_period_start_date", OUT_PERIOD, 0, 0},
+	{"bill_billing_period_end_date", OUT_DATE, BF_PERIOD_END, 0},
+	{"bill_invoice_id", OUT_FIELD, BF_INVOICE_ID, 0},
+	{"bill_type", OUT_FIELD, BF_BILL_TYPE, 0},
+	{"bill_billing_entity", OUT_FIELD, BF_BILLING_ENTITY, 0},
+	{"bill_payer_account_id", OUT_FIELD, BF_PAYER, 0},
+	{"line_item_usage_account_id", OUT_FIELD, BF_USAGE_ACCOUNT, 0},
+	{"line_item_usage_start_date", OUT_TIME, BF_USAGE_START, 0},
+	{"line_item_usage_end_date", OUT_TIME, BF_USAGE_END, 0},
+	{"line_item_line_item_type", OUT_FIELD, BF_LINE_TYPE, 0},
+	{"line_item_product_code", OUT_FIELD, BF_PRODUCT_CODE, 0},
+	{"product_servicecode", OUT_FIELD, BF_SERVICE_CODE, 0},
+	{"product_region", OUT_FIELD, BF_REGION, BF_REGION_2},
+	{"product_instance_type", OUT_FIELD, BF_INSTANCE_TYPE, 0},
+	{"line_item_resource_id", OUT_FIELD, BF_RESOURCE_ID, 0},
+	{"line_item_usage_type", OUT_FIELD, BF_USAGE_TYPE, BF_USAGE_TYPE_2},
+	{"line_item_operation", OUT_FIELD, BF_OPERATION, 0},
+	{"line_item_availability_zone", OUT_FIELD, BF_ZONE, 0},
+	{"line_item_line_item_description", OUT_FIELD, BF_DESCRIPTION, 0},
+	{"line_item_legal_entity", OUT_FIELD, BF_LEGAL_ENTITY, 0},
+	{"line_item_usage_amount", OUT_NUMBER, BF_USAGE_AMOUNT, BF_USAGE_AMOUNT_2},
+	{"pricing_unit", OUT_FIELD, BF_PRICING_UNIT, BF_PRICING_UNIT_2},
+	{"line_item_unblended_rate", OUT_NUMBER, BF_UNBLENDED_RATE, 0},
+	{"line_item_unblended_cost", OUT_NUMBER, BF_UNBLENDED_COST, 0},
+	{"line_item_blended_cost", OUT_NUMBER, BF_BLENDED_COST, 0},
+	{"line_item_net_unblended_cost", OUT_NUMBER, BF_NET_UNBLENDED_COST, 0},
+	{"list_cost", OUT_NUMBER, BF_LIST_COST, 0},
+	{"contracted_cost", OUT_NUMBER, BF_CONTRACTED_COST, 0},
+	{"line_item_currency_code", OUT_CURRENCY, BF_CURRENCY, 0},
+	{"reservation_arn", OUT_FIELD, BF_RI_ARN, 0},
+	{"savings_plan_arn", OUT_FIELD, BF_SP_ARN, 0},
+	{"provider", OUT_PROVIDER, 0, 0},
+	{"service", OUT_SERVICE, 0, 0},
+	{"charge_category", OUT_CATEGORY, 0, 0},
+	{"charge_class", OUT_CLASS, BF_CHARGE_CLASS, 0},
+	{"charge_frequency", OUT_FREQUENCY, 0, 0},
+	{"commitment_discount_id", OUT_COMMITMENT_ID, 0, 0},
+	{"commitment_discount_status", OUT_COMMITMENT_STATUS, 0, 0},
+	{"commitment_discount_category", OUT_COMMITMENT_CATEGORY, 0, 0},
+	{"billed_cost", OUT_BILLED, 0, 0},
+	{"effective_cost", OUT_EFFECTIVE, 0, 0},
+	{"resource_tags_user_tenant_id", OUT_TAG, BT_TENANT_ID, 0},
+	{"resource_tags_user_plan_id", OUT_TAG, BT_PLAN_ID, 0},
+	{"resource_tags_user_service_component", OUT_TAG, BT_SERVICE_COMPONENT, 0},
+	{"resource_tags_user_environment", OUT_TAG, BT_ENVIRONMENT, 0},
+	{"resource_tags_user_cost_center", OUT_TAG, BT_COST_CENTER, 0},
+	{"resource_tags_user_project", OUT_TAG, BT_PROJECT, 0},
+	{"resource_tags", OUT_TAGS, 0, 0},
+	{"tenant_id", OUT_TENANT, 0, 0},
+};
+
+static bool
+is_number(int field)
+{
+	switch (field)
+	{
+		case BF_USAGE_AMOUNT:
+		case BF_USAGE_AMOUNT_2:
+		case BF_UNBLENDED_RATE:
+		case BF_UNBLENDED_COST:
+		case BF_BLENDED_COST:
+		case BF_NET_UNBLENDED_COST:
+		case BF_LIST_COST:
+		case BF_CONTRACTED_COST:
+		case BF_EFFECTIVE_COST:
+		case BF_RI_EFFECTIVE:
+		case BF_RI_EFFECTIVE_NET:
+		case BF_RI_UNUSED_UPFRONT:
+		case BF_RI_UNUSED_UPFRONT_NET:
+		case BF_RI_UNUSED_RECURRING:
+		case BF_RI_UNUSED_RECURRING_NET:
+		case BF_SP_EFFECTIVE:
+		case BF_SP_EFFECTIVE_NET:
+		case BF_SP_TOTAL:
+		case BF_SP_USED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static const Slice null_slice = {NULL, 0};
+
+static Slice
+constant(const char *text)
+{
+	return text == NULL ? null_slice : (Slice) {text, (int) strlen(text)};
+}
+
+static bool
+is_set(const BillProjector *p, BillField field)
+{
+	return p->value[field].data != NULL;
+}
+
+/* The first of two fields that says something. */
+static Slice
+either(const BillProjector *p, int first, int second)
+{
+	return p->value[first].data != NULL ? p->value[first] : p->value[second];
+}
+
+static bool
+problem(BillProjector *p, ValueStatus status, int field, Slice value)
+{
+	int			column = p->header->column[field];
+
+	p->problem.status = status;
+	p->problem.column = column >= 0 ? p->header->names[column] : "";
+	p->problem.value = value;
+	return false;
+}
+
+void
+ProjectorInit(BillProjector *p, const BillHeader *header)
+{
+	memset(p, 0, sizeof(*p));
+	p->header = header;
+}
+
+void
+ProjectorFree(BillProjector *p)
+{
+	OutFree(&p->scratch);
+	OutFree(&p->tags);
+	OutFree(&p->tag_text);
+}
+
+/* ---------------------------------------------------------------------
+ * Reading
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+read_fields(BillProjector *p, const CsvField *fields)
+{
+	for (int f = BF_NONE + 1; f < BF_COUNT; f++)
+	{
+		int			column = p->header->column[f];
+		Slice		value;
+		ValueStatus status;
+
+		p->value[f] = null_slice;
+		if (column < 0 || CsvIsNull(&fields[column]))
+			continue;
+		value.data = fields[column].data;
+		value.len = fields[column].len;
+		if (is_number(f))
+		{
+			value = SliceTrim(value);
+			if (value.len == 0)
+				continue;
+			status = NumberCheck(value);
+			if (status != VALUE_OK)
+				return problem(p, status, f, value);
+		}
+		p->value[f] = value;
+	}
+	return true;
+}
+
+static bool
+read_time(BillProjector *p, BillField field, BillTime *time)
+{
+	Slice		text = SliceTrim(p->value[field]);
+
+	if (TimeParse(text, time) == VALUE_OK)
+		return true;
+	return problem(p, VALUE_NOT_A_TIME, field, text);
+}
+
+/* The month in which the line is billed, from the bill, else from its use. */
+static bool
+read_period(BillProjector *p)
+{
+	BillTime	time;
+	BillField	field = is_set(p, BF_PERIOD_START) ? BF_PERIOD_START : BF_USAGE_START;
+
+	p->row.has_period = true;
+	if (field != BF_PERIOD_START && p->default_period.year != 0)
+	{
+		p->row.period = p->default_period;
+		return true;
+	}
+	if (!is_set(p, field))
+	{
+		p->row.has_period = false;
+		return true;
+	}
+	if (!read_time(p, field, &time))
+		return false;
+	p->row.period.year = time.year;
+	p->row.period.month = time.month;
+	return true;
+}
+
+static const LineType *
+line_type(Slice name)
+{
+	static const char suffix[] = "Discount";
+	const int	len = (int) sizeof(suffix) - 1;
+
+	for (size_t i = 0; i < lengthof(line_types); i++)
+		if (SliceEqual(name, line_types[i].name))
+			return &line_types[i];
+	if (name.len >= len && memcmp(name.data + name.len - len, suffix, (size_t) len) == 0)
+		return &discount_type;
+	return &other_type;
+}
+
+/* Remember line types that the table does not have, for the log. */
+static void
+note_odd_type(BillProjector *p, Slice name)
+{
+	size_t		len = Min((size_t) name.len, sizeof(p->odd_types[0]) - 1);
+
+	for (int i = 0; i < p->nodd_types; i++)
+		if (strlen(p->odd_types[i]) == len &&
+			memcmp(p->odd_types[i], name.data, len) == 0)
+			return;
+	if (p->nodd_types == BILL_MAX_ODD_TYPES ||
+		!Utf8Valid(name.data, (int) len))
+		return;
+	memcpy(p->odd_types[p->nodd_types], name.data, len);
+	p->odd_types[p->nodd_types++][len] = '\0';
+}
+
+static bool
+is_split_line(const BillProjector *p)
+{
+	if (!is_set(p, BF_OPERATION))
+		return false;
+	for (size_t i = 0; i < lengthof(split_operations); i++)
+		if (SliceEqual(p->value[BF_OPERATION], split_operations[i]))
+			return true;
+	return false;
+}
+
+/* Savings plans are sold under product codes such as ComputeSavingsPlans. */
+static bool
+is_savings_plan_product(Slice code)
+{
+	static const char suffix[] = "SavingsPlans";
+	const int	len = (int) sizeof(suffix) - 1;
+
+	return code.len >= len && memcmp(code.data + code.len - len, suffix, (size_t) len) == 0;
+}
+
+/* A commitment line without its amortised cost costs what it is billed. */
+static Slice
+amortised(BillProjector *p, BillField net, BillField gross)
+{
+	Slice		value = either(p, net, gross);
+
+	if (value.data != NULL)
+		return value;
+	p->no_effective++;
+	return p->billed;
+}
+
+/* a + sign * b, nothing counting as 0; into the scratch buffer */
+static Slice
+sum_of(BillProjector *p, Slice a, Slice b, int sign)
+{
+	size_t		start;
+	Slice		result;
+
+	if (b.data == NULL)
+		return a;
+	if (a.data == NULL)
+		a = constant("0");
+	OutReserve(&p->scratch, 2 * NUMBER_MAX_DIGITS + 4);
+	start = p->scratch.len;
+	NumberAdd(&p->scratch, a, b, sign);
+	result.data = p->scratch.data + start;
+	result.len = (int) (p->scratch.len - start);
+	return result;
+}
+
+static Slice
+unused_reservation(BillProjector *p)
+{
+	Slice		upfront = either(p, BF_RI_UNUSED_UPFRONT_NET, BF_RI_UNUSED_UPFRONT);
+	Slice		recurring = either(p, BF_RI_UNUSED_RECURRING_NET, BF_RI_UNUSED_RECURRING);
+
+	if (upfront.data == NULL && recurring.data == NULL)
+	{
+		p->no_effective++;
+		return p->billed;
+	}
+	return sum_of(p, upfront, recurring, 1);
+}
+
+static Slice
+unused_savings_plan(BillProjector *p)
+{
+	if (!is_set(p, BF_SP_TOTAL))
+	{
+		p->no_effective++;
+		return p->billed;
+	}
+	return sum_of(p, p->value[BF_SP_TOTAL], p->value[BF_SP_USED], -1);
+}
+
+static Slice
+cur_effective(BillProjector *p, const LineType *type)
+{
+	if (is_split_line(p))
+		return constant("0");
+	switch (type->rule)
+	{
+		case COST_NONE:
+			return constant("0");
+		case COST_SP_EFFECTIVE:
+			return amortised(p, BF_SP_EFFECTIVE_NET, BF_SP_EFFECTIVE);
+		case COST_SP_UNUSED:
+			return unused_savings_plan(p);
+		case COST_RI_EFFECTIVE:
+			return amortised(p, BF_RI_EFFECTIVE_NET, BF_RI_EFFECTIVE);
+		case COST_RI_UNUSED:
+			return unused_reservation(p);
+		case COST_FEE:
+			return is_set(p, BF_RI_ARN) ? constant("0") : p->billed;
+		case COST_REFUND:
+			return is_savings_plan_product(p->value[BF_PRODUCT_CODE]) ?
+				constant("0") : p->billed;
+		case COST_AS_BILLED:
+		case COST_DISCOUNT:
+			break;
+	}
+	return p->billed;
+}
+
+static void
+read_cur_costs(BillProjector *p)
+{
+	const LineType *type = p->type = line_type(p->value[BF_LINE_TYPE]);
+	bool		net = p->header->column[BF_NET_UNBLENDED_COST] >= 0;
+
+	if (type == &other_type && is_set(p, BF_LINE_TYPE))
+		note_odd_type(p, p->value[BF_LINE_TYPE]);
+	p->billed = p->value[BF_UNBLENDED_COST];
+	if (net && is_set(p, BF_NET_UNBLENDED_COST))
+		p->billed = p->value[BF_NET_UNBLENDED_COST];
+	else if (net && type->rule == COST_DISCOUNT)
+		p->billed = constant("0");
+	if (p->billed.data == NULL)
+	{
+		p->blank_costs++;
+		p->billed = constant("0");
+	}
+	p->effective = cur_effective(p, type);
+	p->row.provider = constant("AWS");
+}
+
+/* The names under which the large providers appear. */
+static Slice
+provider_name(Slice name)
+{
+	static const char *const names[][2] = {
+		{"AWS", "AWS"},
+		{"Amazon Web Services", "AWS"},
+		{"Amazon Web Services, Inc.", "AWS"},
+		{"Microsoft", "Microsoft"},
+		{"Microsoft Azure", "Microsoft"},
+		{"Azure", "Microsoft"},
+		{"Google Cloud", "Google Cloud"},
+		{"Google Cloud Platform", "Google Cloud"},
+		{"Google", "Google Cloud"},
+		{"GCP", "Google Cloud"},
+		{"Oracle", "Oracle"},
+		{"Oracle Cloud", "Oracle"},
+		{"Oracle Cloud Infrastructure", "Oracle"},
+	};
+
+	name = SliceTrim(name);
+	if (name.len == 0)
+		return constant("unknown");
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (SliceEqual(name, names[i][0]))
+			return constant(names[i][1]);
+	return name;
+}
+
+static void
+read_focus_costs(BillProjector *p)
+{
+	Slice		provider = either(p, BF_PROVIDER, BF_PROVIDER_2);
+
+	if (provider.data == NULL)
+		provider = either(p, BF_BILLING_ENTITY, BF_LEGAL_ENTITY);
+	p->row.provider = provider.data == NULL ? constant("unknown") : provider_name(provider);
+	p->billed = p->value[BF_UNBLENDED_COST];
+	p->effective = p->value[BF_EFFECTIVE_COST];
+	if (p->billed.data == NULL || p->effective.data == NULL)
+		p->blank_costs++;
+	if (p->billed.data == NULL)
+		p->billed = constant("0");
+	if (p->effective.data == NULL)
+		p->effective = constant("0");
+}
+
+/* ---------------------------------------------------------------------
+ * Tags
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+is_blank(Slice s)
+{
+	return SliceTrim(s).len == 0;
+}
+
+/* A tag value for the columns it belongs in; the first one that is not blank. */
+static void
+note_tag(BillProjector *p, int tag, bool is_tenant, Slice value)
+{
+	if (value.data == NULL || is_blank(value))
+		return;
+	if (tag >= 0 && p->tag[tag].data == NULL)
+		p->tag[tag] = value;
+	if (is_tenant && p->tenant.data == NULL)
+		p->tenant = value;
+}
+
+static void
+read_tag_columns(BillProjector *p, const CsvField *fields)
+{
+	const BillHeader *h = p->header;
+
+	for (int i = 0; i < h->ntags; i++)
+	{
+		const BillTagColumn *tag = &h->tags[i];
+		const CsvField *field = &fields[tag->column];
+		Slice		value;
+
+		if (CsvIsNull(field))
+			continue;
+		value.data = field->data;
+		value.len = field->len;
+		OutText(&p->tags, p->tags.len == 0 ? "{" : ", ");
+		OutText(&p->tags, tag->json_key);
+		JsonQuote(&p->tags, value);
+		note_tag(p, tag->tag, tag->is_tenant, value);
+	}
+	if (p->tags.len > 0)
+		OutText(&p->tags, "}");
+}
+
+/* A member of a JSON tag column. */
+static void
+visit_tag(void *arg, const JsonMember *member)
+{
+	BillProjector *p = arg;
+	bool		is_aws = false;
+	Slice		key = member->key;
+	Slice		value = JsonScalarText(member, &p->tag_text);
+	bool		is_tenant;
+
+	if (p->header->format != BILL_FOCUS)
+		key = BillMapKey(key, &is_aws);
+	OutText(&p->tags, p->tags.len == 0 ? "{" : ", ");
+	OutText(&p->tags, is_aws ? "\"aws:" : "\"");
+	OutBytes(&p->tags, key.data, (size_t) key.len);
+	OutText(&p->tags, "\": ");
+	OutBytes(&p->tags, member->value.data, (size_t) member->value.len);
+	is_tenant = p->header->tenant_key != NULL && !is_aws &&
+		SliceEqual(key, p->header->tenant_key);
+	note_tag(p, is_aws ? -1 : BillTagOfKey(key), is_tenant, value);
+}
+
+static bool
+read_tag_json(BillProjector *p)
+{
+	Slice		json = p->value[BF_TAGS];
+
+	if (is_blank(json))
+		return true;
+	OutReserve(&p->tag_text, (size_t) json.len);
+	if (!JsonObject(json, visit_tag, p))
+		return problem(p, VALUE_NOT_JSON, BF_TAGS, json);
+	if (p->tags.len > 0)
+		OutText(&p->tags, "}");
+	return true;
+}
+
+static bool
+read_tags(BillProjector *p, const CsvField *fields)
+{
+	p->tags.len = 0;
+	p->tag_text.len = 0;
+	p->tenant = null_slice;
+	for (int i = 0; i < BT_COUNT; i++)
+		p->tag[i] = null_slice;
+	read_tag_columns(p, fields);
+	if (p->tags.len == 0 && is_set(p, BF_TAGS) && !read_tag_json(p))
+		return false;
+	if (p->header->tenant_key == NULL)
+		p->tenant = p->tag[BT_TENANT_ID];
+	return true;
+}
+
+bool
+ProjectRecord(BillProjector *p, const CsvField *fields)
+{
+	p->scratch.len = 0;
+	if (!read_fields(p, fields) || !read_period(p) || !read_tags(p, fields))
+		return false;
+	if (p->header->format == BILL_FOCUS)
+		read_focus_costs(p);
+	else
+		read_cur_costs(p);
+	p->row.payer = p->value[BF_PAYER];
+	return true;
+}
+
+/* ---------------------------------------------------------------------
+ * Writing
+ * ---------------------------------------------------------------------
+ */
+
+/* Columns for which this bill has nothing are left to their default, NULL. */
+static bool
+is_written(const BillHeader *h, const OutColumn *column)
+{
+	switch (column->kind)
+	{
+		case OUT_FIELD:
+		case OUT_NUMBER:
+		case OUT_TIME:
+		case OUT_DATE:
+		case OUT_CURRENCY:
+		case OUT_CLASS:
+			return h->column[column->field] >= 0 ||
+				(column->fallback != 0 && h->column[column->fallback] >= 0);
+		case OUT_COMMITMENT_ID:
+		case OUT_COMMITMENT_CATEGORY:
+			return h->column[BF_COMMITMENT_ID] >= 0 ||
+				h->column[BF_COMMITMENT_CATEGORY] >= 0 ||
+				h->column[BF_RI_ARN] >= 0 || h->column[BF_SP_ARN] >= 0;
+		case OUT_TAG:
+		case OUT_TAGS:
+		case OUT_TENANT:
+			return h->ntags > 0 || h->column[BF_TAGS] >= 0;
+		default:
+			return true;
+	}
+}
+
+int
+ProjectedColumns(const BillHeader *header, const char **names, int max)
+{
+	int			n = 0;
+
+	for (size_t i = 0; i < lengthof(out_columns) && n < max; i++)
+		if (is_written(header, &out_columns[i]))
+			names[n++] = out_columns[i].name;
+	return n;
+}
+
+static Slice
+service_name(const BillProjector *p)
+{
+	static const BillField order[] = {
+		BF_PRODUCT_CODE, BF_SERVICE_CODE, BF_PRODUCT_NAME, BF_LEGAL_ENTITY,
+	};
+
+	for (size_t i = 0; i < lengthof(order); i++)
+		if (is_set(p, order[i]) && !is_blank(p->value[order[i]]))
+			return p->value[order[i]];
+	return constant("unknown");
+}
+
+static bool
+equal_ignoring_case(Slice s, const char *text)
+{
+	int			len = (int) strlen(text);
+
+	if (s.len != len)
+		return false;
+	for (int i = 0; i < len; i++)
+		if ((s.data[i] | 0x20) != (text[i] | 0x20))
+			return false;
+	return true;
+}
+
+static Slice
+charge_category(BillProjector *p)
+{
+	Slice		type = p->value[BF_LINE_TYPE];
+
+	if (p->header->format != BILL_FOCUS)
+		return constant(p->type->category);
+	for (size_t i = 0; i < lengthof(focus_categories); i++)
+		if (equal_ignoring_case(type, focus_categories[i]))
+			return constant(focus_categories[i]);
+	if (type.data != NULL)
+		note_odd_type(p, type);
+	return constant("Usage");
+}
+
+static Slice
+commitment(const BillProjector *p, OutKind kind)
+{
+	bool		focus = p->header->format == BILL_FOCUS;
+
+	switch (kind)
+	{
+		case OUT_COMMITMENT_ID:
+			return focus ? p->value[BF_COMMITMENT_ID] : either(p, BF_SP_ARN, BF_RI_ARN);
+		case OUT_COMMITMENT_STATUS:
+			return focus ? p->value[BF_COMMITMENT_STATUS] :
+				constant(p->type->status);
+		case OUT_COMMITMENT_CATEGORY:
+			if (focus)
+				return p->value[BF_COMMITMENT_CATEGORY];
+			return is_set(p, BF_SP_ARN) ? constant("Spend") :
+				is_set(p, BF_RI_ARN) ? constant("Usage") : null_slice;
+		default:
+			return null_slice;
+	}
+}
+
+static bool
+write_time(BillProjector *p, OutBuf *out, int field, bool only_date)
+{
+	BillTime	time;
+
+	if (!is_set(p, (BillField) field) || is_blank(p->value[field]))
+	{
+		OutText(out, "\\N");
+		return true;
+	}
+	if (!read_time(p, (BillField) field, &time))
+		return false;
+	if (only_date)
+		DateWrite(out, &time);
+	else
+		TimeWrite(out, &time);
+	return true;
+}
+
+static void
+write_period(const BillProjector *p, OutBuf *out)
+{
+	BillTime	start = {.year = p->row.period.year, .month = p->row.period.month, .day = 1};
+
+	DateWrite(out, &start);
+}
+
+static Slice
+column_value(BillProjector *p, const OutColumn *column)
+{
+	switch (column->kind)
+	{
+		case OUT_FIELD:
+		case OUT_NUMBER:
+			return column->fallback != 0 ?
+				either(p, column->field, column->fallback) : p->value[column->field];
+		case OUT_CLASS:
+			return p->value[column->field];
+		case OUT_CURRENCY:
+			return is_set(p, BF_CURRENCY) ? p->value[BF_CURRENCY] : constant("USD");
+		case OUT_BILLED:
+			return p->billed;
+		case OUT_EFFECTIVE:
+			return p->effective;
+		case OUT_PROVIDER:
+			return p->row.provider;
+		case OUT_SERVICE:
+			return service_name(p);
+		case OUT_CATEGORY:
+			return charge_category(p);
+		case OUT_FREQUENCY:
+			return p->header->format == BILL_FOCUS ? p->value[BF_CHARGE_FREQUENCY] :
+				constant(p->type->frequency);
+		case OUT_TAG:
+			return p->tag[column->field];
+		case OUT_TAGS:
+			return p->tags.len > 0 ? (Slice) {p->tags.data, (int) p->tags.len} : null_slice;
+		case OUT_TENANT:
+			return p->tenant;
+		default:
+			return commitment(p, column->kind);
+	}
+}
+
+/* The bill's own name of the column, where one column is to blame. */
+static bool
+not_utf8(BillProjector *p, const OutColumn *column, Slice value)
+{
+	int			field = 0;
+
+	if (column->kind == OUT_FIELD || column->kind == OUT_CLASS ||
+		column->kind == OUT_CURRENCY)
+		field = is_set(p, column->field) ? column->field : column->fallback;
+	else if (column->kind == OUT_TAGS || column->kind == OUT_TAG || column->kind == OUT_TENANT)
+		field = BF_TAGS;
+	problem(p, VALUE_NOT_UTF8, field, value);
+	if (p->problem.column[0] == '\0')
+		p->problem.column = column->name;
+	return false;
+}
+
+bool
+ProjectWrite(BillProjector *p, OutBuf *out, const char *constants)
+{
+	for (size_t i = 0; i < lengthof(out_columns); i++)
+	{
+		const OutColumn *column = &out_columns[i];
+		Slice		value;
+
+		if (!is_written(p->header, column))
+			continue;
+		if (column->kind == OUT_TIME || column->kind == OUT_DATE)
+		{
+			if (!write_time(p, out, column->field, column->kind == OUT_DATE))
+				return false;
+		}
+		else if (column->kind == OUT_PERIOD)
+			write_period(p, out);
+		else
+		{
+			value = column_value(p, column);
+			if (value.data == NULL)
+				OutText(out, "\\N");
+			else if (!CopyText(out, value))
+				return not_utf8(p, column, value);
+		}
+		OutBytes(out, "\t", 1);
+	}
+	OutText(out, constants);
+	OutBytes(out, "\n", 1);
+	return true;
+}
