@@ -57,7 +57,7 @@ check-sql:
 	@$(ASSEMBLE) | diff -u finops--$(EXTVERSION).sql -
 
 deps:
-	@scripts/deps.sh demo
+	@PG_CONFIG="$(PG_CONFIG)" scripts/deps.sh demo
 
 demo:
 	@PG_CONFIG="$(PG_CONFIG)" scripts/demo.sh start $(if $(BILL),"$(BILL)")
@@ -76,9 +76,10 @@ lint:
 format:
 	@scripts/lint.sh format
 
+# an archive for PGXN, which wants the three-part version of META.json
+dist: NAME = finops-$(shell sed -n 's/^   "version": "\(.*\)",/\1/p' META.json)
 dist:
 	@mkdir -p build
-	git archive --format=zip --prefix=finops-$(EXTVERSION)/ -o build/finops-$(EXTVERSION).zip HEAD
-	@echo build/finops-$(EXTVERSION).zip
+	git archive --format=zip --prefix=$(NAME)/ -o build/$(NAME).zip HEAD
 
 .PHONY: print-compile check-sql deps demo demo-stop test lint format dist

@@ -79,13 +79,13 @@ extern BillPeriod BillPeriodOf(DateADT date);
 extern DateADT BillPeriodDate(BillPeriod period);
 
 extern void BillCheckFileKind(const BillLoad *load);
-extern void BillRaiseCsv(const BillLoad *load) pg_attribute_noreturn();
-extern void BillRaiseHeader(const BillLoad *load) pg_attribute_noreturn();
-extern void BillRaiseRagged(const BillLoad *load) pg_attribute_noreturn();
-extern void BillRaiseProblem(const BillLoad *load, ValueStatus status,
-							 const char *column, Slice value) pg_attribute_noreturn();
-extern void BillRaisePeriod(const BillLoad *load, DateADT found) pg_attribute_noreturn();
-extern void BillRaiseNoPeriod(const BillLoad *load) pg_attribute_noreturn();
+pg_noreturn extern void BillRaiseCsv(const BillLoad *load);
+pg_noreturn extern void BillRaiseHeader(const BillLoad *load);
+pg_noreturn extern void BillRaiseRagged(const BillLoad *load);
+pg_noreturn extern void BillRaiseProblem(const BillLoad *load, ValueStatus status,
+										 const char *column, Slice value);
+pg_noreturn extern void BillRaisePeriod(const BillLoad *load, DateADT found);
+pg_noreturn extern void BillRaiseNoPeriod(const BillLoad *load);
 extern void BillWarnMissingCost(const BillLoad *load);
 extern char *BillLogDetail(const BillLoad *load);
 
