@@ -1318,11 +1318,11 @@ COMMENT ON AGGREGATE finops.recon_variance(numeric, numeric) IS 'signed percent 
 
 -- reconciliation
 
-CREATE FUNCTION finops.reconcile(period date)
+CREATE FUNCTION finops.reconcile(period date, stages integer DEFAULT 4)
 RETURNS text
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_reconcile';
-COMMENT ON FUNCTION finops.reconcile(date) IS 'compares bill, allocation and documents of a billing period and sets its reconciliation gate; returns RECON-YYYY-MM';
+COMMENT ON FUNCTION finops.reconcile(date, integer) IS 'compares bill, allocation and, with 4 stages, the documents of a billing period and sets its reconciliation gate; returns RECON-YYYY-MM';
 
 CREATE FUNCTION finops.resolve_recon(recon_id text, service text DEFAULT 'ALL', note text DEFAULT NULL)
 RETURNS text
@@ -1348,7 +1348,7 @@ LANGUAGE c VOLATILE ROWS 5
 AS 'MODULE_PATHNAME', 'finops_verify_period';
 COMMENT ON FUNCTION finops.verify_period(date) IS 'compares a locked billing period with its seal; no row: nothing changed';
 
-REVOKE ALL ON FUNCTION finops.reconcile(date), finops.resolve_recon(text, text, text),
+REVOKE ALL ON FUNCTION finops.reconcile(date, integer), finops.resolve_recon(text, text, text),
 	finops.resolve_exception(text, text, text, text, text), finops.lock_period(date), finops.verify_period(date) FROM PUBLIC;
 
 -- what guards them
@@ -2042,7 +2042,7 @@ INSERT INTO finops.job (job_name, schedule, command, description, shipped) VALUE
 		'allocates the current and the previous month', true),
 	('invoice-preparation', '0 4 * * *', 'SELECT p AS billing_period, d.* FROM finops.open_periods() AS p, LATERAL (SELECT count(*) AS documents FROM finops.prepare_invoices(p)) AS d WHERE p < date_trunc(''month'', now() AT TIME ZONE ''UTC'')',
 		'computes the open documents of the previous month', true),
-	('reconciliation', '15 4 * * *', 'SELECT p AS billing_period, finops.reconcile(p) AS recon_id FROM finops.open_periods() AS p',
+	('reconciliation', '15 4 * * *', 'SELECT p AS billing_period, finops.reconcile(p, CASE WHEN p < date_trunc(''month'', now() AT TIME ZONE ''UTC'') THEN 4 ELSE 2 END) AS recon_id FROM finops.open_periods() AS p',
 		'reconciles the current and the previous month', true),
 	('close-reminder', '0 8 * * *', 'SELECT * FROM finops.close_reminders()',
 		'lists months that have ended and are not closed, with the gate they stopped at', true),

@@ -19,6 +19,7 @@ SELECT finops.recon_variance_combine('{1,2}', '{3,4}'), finops.recon_variance_fi
 SELECT finops.reconcile(NULL);
 SELECT finops.reconcile('2023-01-15');
 SELECT finops.reconcile('9999-01-01');
+SELECT finops.reconcile('2023-01-01', 3);
 SELECT finops.reconcile('2023-01-01');
 
 -- the bill and the entries of a month; service, tenant or kind, amount

@@ -23,7 +23,7 @@ INSERT INTO finops.job (job_name, schedule, command, description, shipped) VALUE
 		'allocates the current and the previous month', true),
 	('invoice-preparation', '0 4 * * *', 'SELECT p AS billing_period, d.* FROM finops.open_periods() AS p, LATERAL (SELECT count(*) AS documents FROM finops.prepare_invoices(p)) AS d WHERE p < date_trunc(''month'', now() AT TIME ZONE ''UTC'')',
 		'computes the open documents of the previous month', true),
-	('reconciliation', '15 4 * * *', 'SELECT p AS billing_period, finops.reconcile(p) AS recon_id FROM finops.open_periods() AS p',
+	('reconciliation', '15 4 * * *', 'SELECT p AS billing_period, finops.reconcile(p, CASE WHEN p < date_trunc(''month'', now() AT TIME ZONE ''UTC'') THEN 4 ELSE 2 END) AS recon_id FROM finops.open_periods() AS p',
 		'reconciles the current and the previous month', true),
 	('close-reminder', '0 8 * * *', 'SELECT * FROM finops.close_reminders()',
 		'lists months that have ended and are not closed, with the gate they stopped at', true),

@@ -86,7 +86,7 @@ supersede(const char *recon_id)
  *
  * $1 period, $2 first day after it, $3 recon id, $4 run, $5 revision,
  * $6 basis, $7 reporting currency, $8 amount floor, $9 provisional,
- * $10 caller; %s is the cost column of the basis.
+ * $10 caller, $11 stages asked for; %s is the cost column of the basis.
  */
 static const char *const measure_sql =
 "WITH" POLICY ","
@@ -150,7 +150,7 @@ static const char *const measure_sql =
 "   provisional, cost_basis, currency, status, detail, aws_total_usd, allocated_total_usd,"
 "   operator_overhead_usd, unallocated_usd, invoiced_total_usd, not_yet_invoiced_usd,"
 "   evidence, executed_by)"
-"  SELECT $3, $1, $2 - 1, $5, $4, CASE WHEN max(d.n) > 0 THEN 4 ELSE 2 END,"
+"  SELECT $3, $1, $2 - 1, $5, $4, CASE WHEN max(d.n) > 0 THEN $11 ELSE 2 END,"
 "   $9, $6, $7, 'ok', '', coalesce(sum(j.cost_in), 0), coalesce(sum(j.allocated), 0),"
 "   coalesce(sum(j.overhead), 0), coalesce(sum(j.unallocated), 0), coalesce(sum(j.invoiced), 0),"
 "   coalesce(sum(j.allocated) - sum(j.invoiced), 0),"
@@ -170,11 +170,11 @@ static const char *const measure_sql =
 /*
  * Everything worth an explanation, one row each, in one statement.  Rows of
  * severity info explain; warning and failed rows keep the gate shut until
- * they are resolved.  What was resolved in the previous run and is the same
+ * they are resolved.  What was resolved in an earlier run and is the same
  * amount again stays resolved.
  *
  * $1 period, $2 first day after it, $3 recon id, $4 prefix of the ids,
- * $5 reporting currency, $6 amount floor, $7 previous revision.
+ * $5 reporting currency, $6 amount floor.
  */
 static const char *const exceptions_sql =
 "WITH" POLICY ","
@@ -243,22 +243,22 @@ static const char *const exceptions_sql =
 "  SELECT 'FX', CASE WHEN abs(h.fx_rate - r.rate) * 100 > p.failed_pct * r.rate THEN 'failed' ELSE 'warning' END,"
 "   NULL, h.tenant_id, h.total * r.rate, h.total_usd, h.total_usd - h.total * r.rate,"
 "   format('document %s uses rate %s for %s, the period has %s', h.invoice_id, h.fx_rate, h.currency, r.rate)"
-"  FROM @s@.invoice_header h JOIN rate r USING (currency), policy p"
-"  WHERE h.period_start = $1 AND h.status <> 'void' AND p.stage = 'fx'"
+"  FROM total t, policy p, @s@.invoice_header h JOIN rate r USING (currency)"
+"  WHERE t.stage = 4 AND h.period_start = $1 AND h.status <> 'void' AND p.stage = 'fx'"
 "   AND abs(h.fx_rate - r.rate) * 100 > p.warning_pct * r.rate"
 " UNION ALL"
 "  SELECT 'Payment', 'info', NULL, h.tenant_id, h.total_usd, y.paid * h.fx_rate, (y.paid - h.total) * h.fx_rate,"
 "   format('document %s is %s with %s of %s %s confirmed', h.invoice_id, h.status, y.paid, h.total, h.currency)"
-"  FROM @s@.invoice_header h, LATERAL (SELECT coalesce(sum(q.amount), 0) AS paid FROM @s@.payment_txn q"
+"  FROM total t, @s@.invoice_header h, LATERAL (SELECT coalesce(sum(q.amount), 0) AS paid FROM @s@.payment_txn q"
 "   WHERE q.invoice_id = h.invoice_id AND q.status = 'confirmed') y"
-"  WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')"
+"  WHERE t.stage = 4 AND h.period_start = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')"
 "   AND (h.status = 'paid') <> (y.paid >= h.total)),"
 " before AS (SELECT DISTINCT ON (1, 2, 3, 4) h.content ->> 'category' AS category,"
 "   coalesce(h.content ->> 'service', '') AS service, coalesce(h.content ->> 'tenant_id', '') AS tenant_id,"
 "   (h.content ->> 'variance_usd')::numeric AS variance, h.content"
-"  FROM finops.recon_history h WHERE h.recon_id = $3 AND h.revision = $7"
+"  FROM finops.recon_history h WHERE h.recon_id = $3"
 "   AND h.relation = 'recon_exceptions' AND h.content ->> 'cause' IS NOT NULL"
-"  ORDER BY 1, 2, 3, 4, h.key)"
+"  ORDER BY 1, 2, 3, 4, h.revision DESC, h.key)"
 " INSERT INTO @s@.recon_exceptions (exception_id, recon_id, tenant_id, service, category, description,"
 "  expected_usd, actual_usd, variance_usd, variance_pct, severity, status, cause, adjusting_entry,"
 "  approver, note, resolved_at)"
@@ -277,7 +277,7 @@ static const char *const exceptions_sql =
  * service out of tolerance.  A row that was resolved with this very variance
  * stays resolved while no exception that concerns it is open.
  *
- * $1 period, $2 recon id, $3 previous revision.
+ * $1 period, $2 recon id.
  */
 static const char *const summary_sql =
 "WITH" POLICY ","
@@ -308,10 +308,11 @@ static const char *const summary_sql =
 "  finops.variance_pct(j.allocated_total_usd + j.operator_overhead_usd, j.aws_total_usd),"
 "  CASE WHEN b.content IS NULL THEN j.status ELSE 'resolved' END,"
 "  b.content ->> 'resolved_by', (b.content ->> 'resolved_at')::timestamptz, b.content ->> 'note'"
-" FROM judged j CROSS JOIN finops.recon_run r LEFT JOIN finops.recon_history b"
-"  ON b.recon_id = $2 AND b.revision = $3 AND b.relation = 'recon_summary' AND b.key = j.service"
-"  AND b.content ->> 'status' = 'resolved' AND (b.content ->> 'variance_usd')::numeric = j.variance"
-"  AND j.status <> 'ok' AND j.settled"
+" FROM judged j CROSS JOIN finops.recon_run r LEFT JOIN LATERAL (SELECT h.content"
+"   FROM finops.recon_history h WHERE h.recon_id = $2 AND h.relation = 'recon_summary'"
+"   AND h.key = j.service AND h.content ->> 'status' = 'resolved'"
+"   AND (h.content ->> 'variance_usd')::numeric = j.variance"
+"   ORDER BY h.revision DESC LIMIT 1) b ON j.status <> 'ok' AND j.settled"
 " WHERE r.recon_id = $2";
 
 /*
@@ -390,20 +391,21 @@ exception_prefix(DateADT period)
 
 /* Sum, join and judge; what must not be is raised. */
 static void
-measure(const FinopsSession *session, DateADT period, const char *recon_id,
-		int64 run_id, int32 revision, FinopsCostBasis basis)
+measure(const FinopsSession *session, DateADT period, int64 run_id,
+		int32 revision, int32 stages)
 {
+	FinopsCostBasis basis = FinopsPeriodBasis(period, false);
 	uint64		wrong;
 
 	wrong = FINOPS_RUN(psprintf(measure_sql,
 								basis == FINOPS_BASIS_BILLED ? "billed_cost" : "effective_cost"),
 					   ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
-					   ARG_TEXT(recon_id), ARG_INT8(run_id), ARG_INT4(revision),
+					   ARG_TEXT(ReconId(period)), ARG_INT8(run_id), ARG_INT4(revision),
 					   ARG_TEXT(FinopsBasisName(basis)),
 					   ARG_TEXT(finops_reporting_currency),
 					   ARG_DATUM(NUMERICOID, amount_floor(), false),
 					   ARG_BOOL(!FinopsPeriodHasEnded(period)),
-					   ARG_TEXT(FinopsCallerName(session)));
+					   ARG_TEXT(FinopsCallerName(session)), ARG_INT4(stages));
 	if (wrong > 0)
 		raise_arithmetic(period, wrong);
 }
@@ -422,13 +424,14 @@ require_allocation(DateADT period)
 }
 
 /*
- * finops.reconcile(period date) → text
+ * finops.reconcile(period date, stages integer DEFAULT 4) → text
  *
  * Reconciles the period and returns RECON-YYYY-MM.  Amounts are in the
  * reporting currency, unrounded; percents are signed percent of abs(cost in).
  * Stages 1 and 2 (tags, bill against allocation) always, 3 and 4 (documents,
- * rates) where the period has documents.  Errors: 22004, 22023 for a period
- * argument; 55000 for a locked period or one that is not allocated; XX001
+ * rates) where the period has documents and 4 stages are asked for; open
+ * documents that are older than the allocation would not compare.  Errors:
+ * 22004, 22023 for an argument; 55000 for a locked period or one that is not allocated; XX001
  * where the entries do not add up to cost in.
  */
 Datum
@@ -439,8 +442,16 @@ finops_reconcile(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	int64		run_id;
 	int32		revision;
+	int32		stages;
 	char	   *status;
 
+	FinopsRequireArg(fcinfo, 1, "stages");
+	stages = PG_GETARG_INT32(1);
+	if (stages != 2 && stages != 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stages must be 2 or 4"),
+				 errdetail("2 compares bill and allocation, 4 also the documents.")));
 	FinopsCheckPeriodNotFuture(period);
 	FinopsRequireWritable("finops.reconcile()");
 	FinopsBegin(&session);
@@ -448,16 +459,13 @@ finops_reconcile(PG_FUNCTION_ARGS)
 	require_allocation(period);
 	run_id = FinopsStartRun(&session, "reconcile", period);
 	revision = supersede(recon_id);
-	measure(&session, period, recon_id, run_id, revision,
-			FinopsPeriodBasis(period, false));
+	measure(&session, period, run_id, revision, stages);
 	FINOPS_RUN(exceptions_sql, ARG_DATE(period),
 			   ARG_DATE(FinopsPeriodEnd(period)), ARG_TEXT(recon_id),
 			   ARG_TEXT(exception_prefix(period)),
 			   ARG_TEXT(finops_reporting_currency),
-			   ARG_DATUM(NUMERICOID, amount_floor(), false),
-			   ARG_INT4(revision - 1));
-	FINOPS_RUN(summary_sql, ARG_DATE(period), ARG_TEXT(recon_id),
-			   ARG_INT4(revision - 1));
+			   ARG_DATUM(NUMERICOID, amount_floor(), false));
+	FINOPS_RUN(summary_sql, ARG_DATE(period), ARG_TEXT(recon_id));
 	status = ReconSetGate(period, run_id);
 	FinopsFinishRun(run_id, "completed",
 					psprintf("{\"recon_id\": \"%s\", \"status\": \"%s\"}", recon_id, status));

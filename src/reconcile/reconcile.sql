@@ -214,11 +214,11 @@ COMMENT ON AGGREGATE finops.recon_variance(numeric, numeric) IS 'signed percent 
 
 -- reconciliation
 
-CREATE FUNCTION finops.reconcile(period date)
+CREATE FUNCTION finops.reconcile(period date, stages integer DEFAULT 4)
 RETURNS text
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_reconcile';
-COMMENT ON FUNCTION finops.reconcile(date) IS 'compares bill, allocation and documents of a billing period and sets its reconciliation gate; returns RECON-YYYY-MM';
+COMMENT ON FUNCTION finops.reconcile(date, integer) IS 'compares bill, allocation and, with 4 stages, the documents of a billing period and sets its reconciliation gate; returns RECON-YYYY-MM';
 
 CREATE FUNCTION finops.resolve_recon(recon_id text, service text DEFAULT 'ALL', note text DEFAULT NULL)
 RETURNS text
@@ -244,7 +244,7 @@ LANGUAGE c VOLATILE ROWS 5
 AS 'MODULE_PATHNAME', 'finops_verify_period';
 COMMENT ON FUNCTION finops.verify_period(date) IS 'compares a locked billing period with its seal; no row: nothing changed';
 
-REVOKE ALL ON FUNCTION finops.reconcile(date), finops.resolve_recon(text, text, text),
+REVOKE ALL ON FUNCTION finops.reconcile(date, integer), finops.resolve_recon(text, text, text),
 	finops.resolve_exception(text, text, text, text, text), finops.lock_period(date), finops.verify_period(date) FROM PUBLIC;
 
 -- what guards them
