@@ -145,9 +145,10 @@ stage_numbered(const NumberBlock *block, const InvoiceIssuer *issuer,
 				 "  coalesce(h.recon_id, $6) AS recon_id, coalesce(h.issuer, $4::jsonb) AS issuer,"
 				 "  coalesce(h.recipient, jsonb_strip_nulls(jsonb_build_object('tenant_id', t.tenant_id,"
 				 "   'tenant_name', t.tenant_name, 'billing_contact', t.billing_contact, 'tax_profile', t.tax_profile))) AS recipient,"
-				 "  ($1::text[])[r.seq] AS invoice_number, $2::text AS number_series, $3 + r.seq AS number_seq,"
+				 "  u.invoice_number, $2::text AS number_series, $3 + r.seq AS number_seq,"
 				 "  $5 AS issued_at, $5 + $7 * interval '1 day' AS due_at"
-				 "  FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
+				 "  FROM inv_ready r JOIN unnest($1) WITH ORDINALITY u(invoice_number, seq) USING (seq)"
+				 "  JOIN @s@.invoice_header h USING (invoice_id)"
 				 "  JOIN @s@.tenant_master t ON t.tenant_id = h.tenant_id),"
 				 " line AS (SELECT l.invoice_id, " INVOICE_LINES_SQL " AS lines"
 				 "  FROM inv_ready r JOIN @s@.invoice_detail l USING (invoice_id) GROUP BY l.invoice_id)"
@@ -160,20 +161,27 @@ stage_numbered(const NumberBlock *block, const InvoiceIssuer *issuer,
 				 ARG_TEXT(recon_id), ARG_INT4(issuer->terms_days));
 }
 
-/* Chain the digests in order; element i is the hash of document i. */
-static Datum
-chain_hashes(NumberBlock *block, int64 count)
+/*
+ * Chain the digests in order; element i of hashes is the hash of document i,
+ * that of before the one it links to.
+ */
+static void
+chain_hashes(NumberBlock *block, int64 count, FinopsArg *before_arg,
+			 FinopsArg *hashes_arg)
 {
+	Datum	   *before = palloc_array(Datum, count);
 	Datum	   *hashes = palloc_array(Datum, count);
 
 	if ((int64) FINOPS_RUN0("SELECT digest FROM inv_numbered ORDER BY seq") != count)
 		elog(ERROR, "documents to be numbered are incomplete");
 	for (int64 i = 0; i < count; i++)
 	{
+		before[i] = CStringGetTextDatum(block->last_hash);
 		block->last_hash = InvoiceChainHash(block->last_hash, FinopsText(i, 1));
 		hashes[i] = CStringGetTextDatum(block->last_hash);
 	}
-	return text_array(hashes, count);
+	*before_arg = ARG_DATUM(TEXTARRAYOID, text_array(before, count), false);
+	*hashes_arg = ARG_DATUM(TEXTARRAYOID, text_array(hashes, count), false);
 }
 
 char *
@@ -183,22 +191,21 @@ InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer
 	bool		credit = strcmp(kind, "credit_note") == 0;
 	NumberBlock block = lock_series(credit ? issuer->credit_number_format :
 									issuer->number_format, kind);
-	char	   *before = block.last_hash;
-	Datum		hashes;
+	FinopsArg	before;
+	FinopsArg	hashes;
 
-	if (count > INT32_MAX / 128)
+	if (count > INT32_MAX / 256)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many documents to issue at once")));
 	stage_numbered(&block, issuer, count, recon_id);
-	hashes = chain_hashes(&block, count);
+	chain_hashes(&block, count, &before, &hashes);
 	FINOPS_RUN("UPDATE @s@.invoice_header h SET status = 'issued', invoice_number = n.invoice_number,"
 			   " number_series = n.number_series, number_seq = n.number_seq, issued_at = n.issued_at,"
 			   " due_at = n.due_at, recon_id = n.recon_id, issuer = n.issuer, recipient = n.recipient,"
-			   " prev_hash = CASE WHEN n.seq = 1 THEN $2 ELSE ($1::text[])[n.seq - 1] END,"
-			   " hash = ($1::text[])[n.seq]"
-			   " FROM inv_numbered n WHERE h.invoice_id = n.invoice_id",
-			   ARG_DATUM(TEXTARRAYOID, hashes, false), ARG_TEXT(before));
+			   " prev_hash = u.prev_hash, hash = u.hash"
+			   " FROM inv_numbered n JOIN ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY u(prev_hash, hash, seq) USING (seq)"
+			   " WHERE h.invoice_id = n.invoice_id", before, hashes);
 	FINOPS_RUN("UPDATE finops.number_series SET last_number = $2, last_hash = $3, updated_at = now()"
 			   " WHERE series = $1", ARG_TEXT(block.series),
 			   ARG_INT8(block.before + count), ARG_TEXT(block.last_hash));

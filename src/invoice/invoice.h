@@ -38,8 +38,8 @@ extern bool InvoiceFormatNumber(const char *format, int year, int month,
 typedef struct InvoicePreparation
 {
 	int64		documents;		/* open documents after the preparation */
-	int64		changed;		/* written, rewritten or removed */
-	bool		judged;			/* there were documents before */
+	int64		added;
+	int64		rewritten;		/* or removed: existed with other content */
 } InvoicePreparation;
 
 /* Within a session that holds the period; tenant NULL for all tenants. */
@@ -102,6 +102,32 @@ extern char *InvoiceNumberDocuments(const FinopsSession *session,
 									const InvoiceIssuer *issuer,
 									const char *kind, int64 count,
 									const char *recon_id);
+
+/* ---------------------------------------------------------------------
+ * Settlement, payment.c
+ * ---------------------------------------------------------------------
+ */
+
+/* SQL expression over invoice "h": total less credit notes less payments. */
+#define INVOICE_OPEN_SQL \
+	"(h.total + coalesce((SELECT sum(c.total) FROM @s@.invoice_header c" \
+	" WHERE c.original_invoice_id = h.invoice_id AND c.status IN ('issued', 'paid')), 0)" \
+	" - coalesce((SELECT sum(p.amount) FROM @s@.payment_txn p" \
+	" WHERE p.invoice_id = h.invoice_id AND p.status = 'confirmed'), 0))"
+
+typedef struct InvoiceDocument
+{
+	char	   *kind;
+	char	   *status;
+	char	   *currency;
+	int			digits;			/* after the decimal point */
+} InvoiceDocument;
+
+/* Lock an issued invoice for a settlement; P0002, 55000. */
+extern InvoiceDocument InvoiceLockDocument(const char *invoice_id);
+
+/* Mark the invoice paid when nothing is open any more. */
+extern void InvoiceSettle(const char *invoice_id, FinopsArg settled_at);
 
 /* ---------------------------------------------------------------------
  * Small helpers, setup.c

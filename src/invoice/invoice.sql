@@ -379,6 +379,31 @@ AS 'MODULE_PATHNAME', 'finops_verify_invoices';
 COMMENT ON FUNCTION finops.verify_invoices() IS 'recomputes every issued document, its link in the hash chain and the numbers of its series; empty when all is as it was issued';
 REVOKE ALL ON FUNCTION finops.verify_invoices() FROM PUBLIC;
 
+-- settlement
+
+CREATE FUNCTION finops.credit_invoice(invoice_id text, reason text, lines jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.invoice_header
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_credit_invoice';
+COMMENT ON FUNCTION finops.credit_invoice(text, text, jsonb) IS 'issues a credit note for all that is left of an invoice, or for lines [{"line_no": 1}, {"line_no": 2, "amount": 12.50}] with net amounts';
+REVOKE ALL ON FUNCTION finops.credit_invoice(text, text, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION finops.record_payment(payment_id text, amount numeric, currency text, method text, provider_ref text,
+	invoice_id text DEFAULT NULL, paid_at timestamptz DEFAULT pg_catalog.now())
+RETURNS SETOF @extschema@.payment_txn
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_record_payment';
+COMMENT ON FUNCTION finops.record_payment(text, numeric, text, text, text, text, timestamptz) IS 'records a confirmed payment once, for one invoice or for none yet; an invoice with nothing left open becomes paid';
+REVOKE ALL ON FUNCTION finops.record_payment(text, numeric, text, text, text, text, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION finops.receivables_ageing(as_of date DEFAULT CURRENT_DATE)
+RETURNS TABLE (tenant_id text, currency text, not_due numeric, days_1_30 numeric, days_31_60 numeric, days_61_90 numeric,
+	days_over_90 numeric, open_amount numeric, unapplied numeric)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_receivables_ageing';
+COMMENT ON FUNCTION finops.receivables_ageing(date) IS 'what tenants owed at the end of a day, by days past due, in each currency; payments without invoice in a row without tenant';
+REVOKE ALL ON FUNCTION finops.receivables_ageing(date) FROM PUBLIC;
+
 -- what is issued stays
 
 CREATE FUNCTION finops.guard_invoice_header()

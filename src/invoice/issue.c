@@ -72,13 +72,13 @@ check_unchanged(DateADT period, const InvoicePreparation *done)
 {
 	char	   *month = FinopsPeriodText(period);
 
-	if (done->changed > 0 && done->judged)
+	if (done->rewritten > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("documents of billing period %s are out of date", month),
 				 errdetail_plural("%lld document differs from what it is computed from now.",
 								  "%lld documents differ from what they are computed from now.",
-								  (unsigned long) done->changed, (long long) done->changed),
+								  (unsigned long) done->rewritten, (long long) done->rewritten),
 				 errhint("Run SELECT count(*) FROM finops.prepare_invoices('%s-01'), then SELECT finops.reconcile('%s-01').",
 						 month, month)));
 }

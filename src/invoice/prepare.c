@@ -32,40 +32,63 @@
 PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 
 /*
- * $1 first day, $2 first day of the next month, $3 tenant or NULL,
- * $4 reporting currency.  "COLLATE" keeps text order independent of the
- * database's locale.
+ * In the statements below $1 is the first day of the period, $2 that of the
+ * next one, $3 a tenant or NULL, $4 the reporting currency.  "COLLATE" keeps
+ * text order independent of the database's locale.
+ *
+ * The inputs are staged one by one, so that the planner knows how many rows
+ * each has also where no table has been analyzed yet.
  */
-#define RATES_SQL \
-	"rates AS MATERIALIZED (SELECT c.code, c.minor_unit::int4 AS digits," \
-	" ('1e' || c.minor_unit)::numeric AS scale, ('1e-' || c.minor_unit)::numeric AS unit," \
-	" CASE WHEN c.code = $4 THEN 1::numeric ELSE (SELECT f.rate FROM finops.fx_rate f" \
-	"  WHERE f.currency = c.code AND f.valid_from < $2 ORDER BY f.valid_from DESC LIMIT 1) END AS rate" \
-	" FROM (SELECT DISTINCT ON (code) code, minor_unit FROM finops.currency ORDER BY code, shipped) c)"
+static const char *const rates_sql =
+	"SELECT c.code, c.minor_unit::int4 AS digits,"
+	" ('1e' || c.minor_unit)::numeric AS scale, ('1e-' || c.minor_unit)::numeric AS unit,"
+	" CASE WHEN c.code = $2 THEN 1::numeric ELSE (SELECT f.rate FROM finops.fx_rate f"
+	"  WHERE f.currency = c.code AND f.valid_from < $1 ORDER BY f.valid_from DESC LIMIT 1) END AS rate"
+	" FROM (SELECT DISTINCT ON (code) code, minor_unit FROM finops.currency ORDER BY code, shipped) c";
+
+static const char *const candidates_sql =
+	"SELECT t.tenant_id, t.currency,"
+	" CASE WHEN t.tax_profile -> 'exempt' = 'true' OR jsonb_typeof(t.tax_profile -> 'rate_pct') <> 'number'"
+	"  OR t.tax_profile -> 'rate_pct' IS NULL THEN 0"
+	"  ELSE least(greatest((t.tax_profile -> 'rate_pct')::numeric, 0), 100) * 0.01 END AS tax_rate,"
+	" coalesce(t.tax_profile -> 'inclusive' = 'true', false) AS inclusive"
+	" FROM @s@.tenant_master t"
+	" WHERE t.billing_mode = 'invoice' AND t.status IN ('active', 'suspended')"
+	" AND ($1 IS NULL OR t.tenant_id = $1)";
+
+/* Each tenant's invoice of the period: the issued one, else the latest. */
+static const char *const existing_sql =
+	"SELECT DISTINCT ON (h.tenant_id) h.tenant_id, h.revision, h.status, h.invoice_id, h.input_digest"
+	" FROM @s@.invoice_header h WHERE h.period_start = $1 AND h.kind = 'invoice'"
+	" AND ($2 IS NULL OR h.tenant_id = $2) "
+	" ORDER BY h.tenant_id, h.status IN ('issued', 'paid') DESC, h.revision DESC";
 
 /* Tenants that get documents and have none that is issued. */
-#define TENANTS_SQL \
-	"tenants AS MATERIALIZED (SELECT t.tenant_id, t.currency, r.digits, r.scale, r.unit, r.rate AS doc_rate," \
-	" CASE WHEN t.tax_profile -> 'exempt' = 'true' OR jsonb_typeof(t.tax_profile -> 'rate_pct') <> 'number'" \
-	"  OR t.tax_profile -> 'rate_pct' IS NULL THEN 0" \
-	"  ELSE least(greatest((t.tax_profile -> 'rate_pct')::numeric, 0), 100) * 0.01 END AS tax_rate," \
-	" coalesce(t.tax_profile -> 'inclusive' = 'true', false) AS inclusive" \
-	" FROM @s@.tenant_master t LEFT JOIN rates r ON r.code = t.currency" \
-	" WHERE t.billing_mode = 'invoice' AND t.status IN ('active', 'suspended')" \
-	" AND ($3 IS NULL OR t.tenant_id = $3)" \
-	" AND NOT EXISTS (SELECT FROM @s@.invoice_header h WHERE h.tenant_id = t.tenant_id" \
-	"  AND h.period_start = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')))"
+static const char *const tenants_sql =
+	"SELECT t.*, r.digits, r.scale, r.unit, r.rate AS doc_rate"
+	" FROM inv_candidate t LEFT JOIN inv_rate r ON r.code = t.currency"
+	" LEFT JOIN inv_existing e ON e.tenant_id = t.tenant_id"
+	" WHERE coalesce(e.status, 'open') IN ('open', 'void')";
 
-#define BINDINGS_SQL \
-	"bindings AS MATERIALIZED (SELECT b.tenant_id, b.plan_code, b.binding_id, p.currency, p.base_price," \
-	" p.markup_pct, greatest(b.period_start, $1) AS first_day," \
-	" least(coalesce(b.period_end, $2 - 1), $2 - 1) AS last_day" \
-	" FROM @s@.tenant_plan_binding b JOIN @s@.plan_master p USING (plan_code)" \
-	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1" \
-	" AND ($3 IS NULL OR b.tenant_id = $3))," \
-	/* the plan of the last bound day gives the markup and stands on the document */ \
-	" last_plan AS (SELECT DISTINCT ON (tenant_id) tenant_id, plan_code, markup_pct" \
-	" FROM bindings ORDER BY tenant_id, first_day DESC)"
+static const char *const bindings_sql =
+	"SELECT b.tenant_id, b.plan_code, b.binding_id, p.currency, p.base_price,"
+	" p.markup_pct, greatest(b.period_start, $1) AS first_day,"
+	" least(coalesce(b.period_end, $2 - 1), $2 - 1) AS last_day"
+	" FROM @s@.tenant_plan_binding b JOIN @s@.plan_master p USING (plan_code)"
+	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1"
+	" AND ($3 IS NULL OR b.tenant_id = $3)";
+
+static const char *const costs_sql =
+	"SELECT a.tenant_id, a.service, a.currency, sum(a.amount) AS cost,"
+	" jsonb_object_agg(a.rule_id, a.rule_version ORDER BY a.rule_version) AS rules"
+	" FROM finops.allocation_current a WHERE a.period_start = $1 AND a.tenant_id IS NOT NULL"
+	" AND ($2 IS NULL OR a.tenant_id = $2)"
+	" GROUP BY a.tenant_id, a.service, a.currency HAVING sum(a.amount) <> 0";
+
+/* The plan of the last bound day gives the markup and stands on the document. */
+static const char *const last_plans_sql =
+	"SELECT DISTINCT ON (tenant_id) tenant_id, plan_code, markup_pct"
+	" FROM inv_binding ORDER BY tenant_id, first_day DESC";
 
 #define SUBSCRIPTION_SQL \
 	"subscription AS (SELECT t.tenant_id, 1 AS class, b.first_day::text AS sort_key, NULL::text AS sort_key2," \
@@ -81,17 +104,10 @@ PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 	" NULL::numeric AS cost, NULL::text AS cost_currency, NULL::numeric AS cost_usd," \
 	" CASE WHEN p.rate IS NULL THEN b.currency WHEN t.doc_rate IS NULL THEN t.currency END AS missing_rate," \
 	" jsonb_build_object('binding_id', b.binding_id, 'plan_code', b.plan_code, 'days', d.days) AS reference_ids" \
-	" FROM tenants t JOIN bindings b USING (tenant_id) LEFT JOIN rates p ON p.code = b.currency" \
+	" FROM inv_tenant t JOIN inv_binding b USING (tenant_id) LEFT JOIN inv_rate p ON p.code = b.currency" \
 	" CROSS JOIN LATERAL (SELECT b.last_day - b.first_day + 1 AS days) d" \
 	" CROSS JOIN LATERAL (SELECT b.base_price * d.days * CASE WHEN b.currency = t.currency THEN 1 ELSE p.rate END AS num," \
 	"  ($2 - $1) * CASE WHEN b.currency = t.currency THEN 1 ELSE t.doc_rate END AS den) n)"
-
-#define COSTS_SQL \
-	"costs AS (SELECT a.tenant_id, a.service, a.currency, sum(a.amount) AS cost," \
-	" jsonb_object_agg(a.rule_id, a.rule_version ORDER BY a.rule_version) AS rules" \
-	" FROM finops.allocation_current a WHERE a.period_start = $1 AND a.tenant_id IS NOT NULL" \
-	" AND ($3 IS NULL OR a.tenant_id = $3)" \
-	" GROUP BY a.tenant_id, a.service, a.currency HAVING sum(a.amount) <> 0)"
 
 /*
  * num / den is the exact amount; den is the same for all lines of a document,
@@ -102,8 +118,8 @@ PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 	"exact AS (SELECT t.*, c.service, c.currency AS cost_currency, c.cost, c.rules, r.rate AS cost_rate," \
 	" c.cost * (100 + coalesce(l.markup_pct, 0)) * 0.01 AS price," \
 	" c.cost * (100 + coalesce(l.markup_pct, 0)) * r.rate * t.scale AS num, 100 * t.doc_rate AS den" \
-	" FROM tenants t JOIN costs c USING (tenant_id) LEFT JOIN last_plan l USING (tenant_id)" \
-	" LEFT JOIN rates r ON r.code = c.currency)," \
+	" FROM inv_tenant t JOIN inv_cost c USING (tenant_id) LEFT JOIN inv_plan l USING (tenant_id)" \
+	" LEFT JOIN inv_rate r ON r.code = c.currency)," \
 	" signed AS (SELECT e.*, s.sgn, div(s.sgn * e.num, e.den)" \
 	"  - CASE WHEN s.sgn * e.num < 0 AND mod(e.num, e.den) <> 0 THEN 1 ELSE 0 END AS floor_units," \
 	"  s.total FROM (SELECT x.*, sum(x.num) OVER (PARTITION BY x.tenant_id) AS sum_num FROM exact x) e" \
@@ -124,14 +140,13 @@ PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 	" jsonb_build_object('service', k.service, 'rules', k.rules) AS reference_ids FROM ranked k)"
 
 static const char *const lines_sql =
-	"WITH " RATES_SQL ", " TENANTS_SQL ", " BINDINGS_SQL ", " SUBSCRIPTION_SQL ", "
-	COSTS_SQL ", " ALLOCATION_SQL
+	"WITH " SUBSCRIPTION_SQL ", " ALLOCATION_SQL
 	" SELECT l.tenant_id, row_number() OVER (PARTITION BY l.tenant_id"
 	" ORDER BY l.class, l.sort_key COLLATE \"C\", l.sort_key2 COLLATE \"C\")::int4 AS line_no,"
 	" l.line_type, l.service, l.description, l.quantity, l.unit, l.unit_price, l.gross,"
 	" l.cost, l.cost_currency, l.cost_usd, l.missing_rate, l.reference_ids,"
 	" t.currency, t.doc_rate, t.tax_rate, t.inclusive, t.scale, t.unit AS minor"
-	" FROM (SELECT * FROM subscription UNION ALL SELECT * FROM allocation) l JOIN tenants t USING (tenant_id)";
+	" FROM (SELECT * FROM subscription UNION ALL SELECT * FROM allocation) l JOIN inv_tenant t USING (tenant_id)";
 
 /*
  * Headers.  The id of a new document is made from the tenant's letters and
@@ -149,16 +164,12 @@ static const char *const docs_sql =
 	"  FROM sums s CROSS JOIN LATERAL (SELECT CASE WHEN s.inclusive"
 	"   THEN sign(s.gross) * div(2 * abs(s.gross) * s.scale * s.tax_rate + 1 + s.tax_rate, 2 * (1 + s.tax_rate))"
 	"   ELSE sign(s.gross) * div(2 * abs(s.gross) * s.scale * s.tax_rate + 1, 2) END * s.minor AS tax) x),"
-	" planned AS (SELECT DISTINCT ON (b.tenant_id) b.tenant_id, b.plan_code FROM @s@.tenant_plan_binding b"
-	"  WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1 ORDER BY b.tenant_id, b.period_start DESC),"
-	" existing AS (SELECT DISTINCT ON (h.tenant_id) h.tenant_id, h.revision, h.status, h.invoice_id, h.input_digest"
-	"  FROM @s@.invoice_header h WHERE h.period_start = $1 AND h.kind = 'invoice' ORDER BY h.tenant_id, h.revision DESC),"
 	" named AS (SELECT t.*, p.plan_code, e.input_digest AS old_digest, coalesce(e.status = 'open', false) AS is_open,"
 	"  CASE WHEN e.status = 'open' THEN e.revision ELSE coalesce(e.revision, 0) + 1 END AS revision, e.invoice_id AS old_id,"
 	"  regexp_replace(t.tenant_id, '[^A-Za-z0-9]', '', 'g') AS short_id,"
 	"  encode(sha256(convert_to(concat_ws('|', t.lines_digest, t.currency, t.doc_rate, t.tax_rate, t.inclusive, t.subtotal, t.tax,"
 	"   p.plan_code), 'UTF8')), 'hex') AS digest"
-	"  FROM taxed t LEFT JOIN planned p USING (tenant_id) LEFT JOIN existing e USING (tenant_id)),"
+	"  FROM taxed t LEFT JOIN inv_plan p USING (tenant_id) LEFT JOIN inv_existing e USING (tenant_id)),"
 	" numbered AS (SELECT n.*, format('INV-%s-%s', to_char($1, 'YYYYMM'), n.short_id) AS base_id,"
 	"  row_number() OVER (PARTITION BY n.short_id ORDER BY n.is_open DESC, n.tenant_id COLLATE \"C\") AS twin FROM named n)"
 	" SELECT n.tenant_id, n.plan_code, n.currency, n.doc_rate, n.tax_rate, n.inclusive, n.subtotal, n.tax, n.digest,"
@@ -198,15 +209,32 @@ check_rates(DateADT period)
 					 FinopsText(0, 2), FinopsPeriodText(period))));
 }
 
+/*
+ * Over all tenants a nested loop is never the right plan; over tables that
+ * were never analyzed the planner may think so.  Lasts until FinopsEnd.
+ */
+static void
+avoid_nested_loops(void)
+{
+	(void) set_config_option("enable_nestloop", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 static void
 stage_documents(DateADT period, const char *tenant)
 {
 	DateADT		next = FinopsPeriodEnd(period);
 
-	FINOPS_STAGE("inv_line", lines_sql, ARG_DATE(period), ARG_DATE(next),
-				 ARG_TEXT(tenant), ARG_TEXT(finops_reporting_currency));
+	FINOPS_STAGE("inv_rate", rates_sql, ARG_DATE(next), ARG_TEXT(finops_reporting_currency));
+	FINOPS_STAGE("inv_candidate", candidates_sql, ARG_TEXT(tenant));
+	FINOPS_STAGE("inv_existing", existing_sql, ARG_DATE(period), ARG_TEXT(tenant));
+	FinopsStage("inv_tenant", tenants_sql, 0, NULL);
+	FINOPS_STAGE("inv_binding", bindings_sql, ARG_DATE(period), ARG_DATE(next), ARG_TEXT(tenant));
+	FinopsStage("inv_plan", last_plans_sql, 0, NULL);
+	FINOPS_STAGE("inv_cost", costs_sql, ARG_DATE(period), ARG_TEXT(tenant));
+	FINOPS_STAGE("inv_line", lines_sql, ARG_DATE(period), ARG_DATE(next));
 	check_rates(period);
-	FINOPS_STAGE("inv_doc", docs_sql, ARG_DATE(period), ARG_DATE(next));
+	FINOPS_STAGE("inv_doc", docs_sql, ARG_DATE(period));
 	FinopsStage("inv_net", net_sql, 0, NULL);
 }
 
@@ -221,21 +249,19 @@ delete_stale(DateADT period, const char *tenant)
 							  ARG_DATE(period), ARG_TEXT(tenant));
 }
 
-static int64
-write_headers(DateADT period)
+static void
+write_headers(DateADT period, InvoicePreparation *done)
 {
-	int64		written;
-
 	FINOPS_RUN0("DELETE FROM @s@.invoice_detail l USING inv_doc d"
 				" WHERE l.invoice_id = d.invoice_id AND d.is_open AND NOT d.unchanged");
-	written = FINOPS_RUN0("UPDATE @s@.invoice_header h SET plan_code = d.plan_code, currency = d.currency,"
+	done->rewritten += FINOPS_RUN0("UPDATE @s@.invoice_header h SET plan_code = d.plan_code, currency = d.currency,"
 						  " subtotal = d.subtotal, tax = d.tax, total = d.subtotal + d.tax,"
 						  " subtotal_usd = d.subtotal * d.doc_rate, tax_usd = d.tax * d.doc_rate,"
 						  " total_usd = (d.subtotal + d.tax) * d.doc_rate, fx_rate = d.doc_rate,"
 						  " tax_rate = d.tax_rate, tax_inclusive = d.inclusive, input_digest = d.digest"
 						  " FROM inv_doc d WHERE h.invoice_id = d.invoice_id"
 						  " AND d.is_open AND NOT d.unchanged");
-	written += FINOPS_RUN("INSERT INTO @s@.invoice_header (invoice_id, tenant_id, plan_code, period_start, period_end,"
+	done->added = FINOPS_RUN("INSERT INTO @s@.invoice_header (invoice_id, tenant_id, plan_code, period_start, period_end,"
 						  " revision, currency, subtotal, tax, total, subtotal_usd, tax_usd, total_usd, fx_rate,"
 						  " tax_rate, tax_inclusive, input_digest)"
 						  " SELECT d.invoice_id, d.tenant_id, d.plan_code, $1, $2 - 1, d.revision, d.currency,"
@@ -245,7 +271,6 @@ write_headers(DateADT period)
 						  /* raises 40001 where a plain insert would say 23505 */
 						  " ON CONFLICT (tenant_id, period_start, kind, revision) DO NOTHING",
 						  ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)));
-	return written;
 }
 
 static void
@@ -265,8 +290,8 @@ write_details(DateADT period)
 }
 
 /*
- * The documents are what the reconciliation judges in its later stages: when
- * they change after it has seen documents of the period, its verdict falls.
+ * The documents are what the reconciliation judges in its later stages: its
+ * verdict falls when one that it may have seen is rewritten.
  */
 static void
 note_change(const FinopsSession *session, DateADT period,
@@ -275,9 +300,9 @@ note_change(const FinopsSession *session, DateADT period,
 	int64		run_id = FinopsStartRun(session, "prepare_invoices", period);
 	char	   *detail = psprintf("{\"documents\": %lld, \"changed\": %lld}",
 								  (long long) done->documents,
-								  (long long) done->changed);
+								  (long long) (done->added + done->rewritten));
 
-	if (done->judged)
+	if (done->rewritten > 0)
 		FinopsClearGates(period, FINOPS_GATE_RECONCILIATION);
 	FinopsSetGate(period, FINOPS_GATE_DOCUMENTS, "prepared",
 				  psprintf("%lld open documents", (long long) done->documents),
@@ -290,19 +315,19 @@ note_change(const FinopsSession *session, DateADT period,
 InvoicePreparation
 InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant)
 {
-	InvoicePreparation done = {0, 0, false};
+	InvoicePreparation done = {0, 0, 0};
 
-	done.judged = FINOPS_RUN("SELECT FROM @s@.invoice_header WHERE period_start = $1 LIMIT 1",
-							 ARG_DATE(period)) > 0;
+	if (tenant == NULL)
+		avoid_nested_loops();
 	stage_documents(period, tenant);
-	done.changed = delete_stale(period, tenant);
-	done.changed += write_headers(period);
-	if (done.changed > 0)
+	done.rewritten = delete_stale(period, tenant);
+	write_headers(period, &done);
+	if (done.added + done.rewritten > 0)
 		write_details(period);
 	FINOPS_RUN("SELECT count(*) FROM @s@.invoice_header WHERE period_start = $1"
 			   " AND status = 'open' AND kind = 'invoice'", ARG_DATE(period));
 	done.documents = FinopsInt64(0, 1);
-	if (done.changed > 0)
+	if (done.added + done.rewritten > 0)
 		note_change(session, period, &done);
 	return done;
 }

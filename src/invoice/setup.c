@@ -12,6 +12,7 @@
  */
 #include "invoice/invoice.h"
 
+#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -117,6 +118,22 @@ check_json_object(FunctionCallInfo fcinfo, int argno, const char *name)
 				 errmsg("%s must be a JSON object", name)));
 }
 
+/* An address is the text of a JSON object, or plain text. */
+static FinopsArg
+address_arg(const char *address)
+{
+	StringInfoData json;
+
+	if (address == NULL)
+		return ARG_DATUM(JSONBOID, (Datum) 0, true);
+	initStringInfo(&json);
+	if (address[0] == '{')
+		appendStringInfoString(&json, address);
+	else
+		escape_json(&json, address);
+	return ARG_DATUM(JSONBOID, DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)), false);
+}
+
 static void
 check_number_format(const char *format)
 {
@@ -149,7 +166,7 @@ finops_set_issuer(PG_FUNCTION_ARGS)
 	char	   *currency = InvoiceTextArg(fcinfo, 3);
 	char	   *format = InvoiceTextArg(fcinfo, 4);
 	char	   *credit_format = InvoiceTextArg(fcinfo, 7);
-	bool		address_is_json = address != NULL && address[0] == '{';
+	FinopsArg	address_json = address_arg(address);
 
 	check_number_format(format);
 	check_number_format(credit_format);
@@ -169,7 +186,7 @@ finops_set_issuer(PG_FUNCTION_ARGS)
 				   " payment_terms_days = n.payment_terms_days, bank = n.bank,"
 				   " credit_number_format = n.credit_number_format, updated_at = now()"
 				   " FROM (SELECT coalesce($1, legal_name) AS legal_name,"
-				   "  coalesce(CASE WHEN $9 THEN $2::jsonb ELSE to_jsonb($2) END, address) AS address,"
+				   "  coalesce($2, address) AS address,"
 				   "  coalesce($3, vat_id) AS vat_id, coalesce($4, currency) AS currency,"
 				   "  coalesce($5, number_format) AS number_format,"
 				   "  coalesce($6, payment_terms_days) AS payment_terms_days,"
@@ -182,11 +199,11 @@ finops_set_issuer(PG_FUNCTION_ARGS)
 				   "  (n.legal_name, n.address, n.vat_id, n.currency, n.number_format,"
 				   "  n.payment_terms_days, n.bank, n.credit_number_format)"
 				   " RETURNING to_jsonb(i.*)::text",
-				   ARG_TEXT(name), ARG_TEXT(address), ARG_TEXT(vat_id),
+				   ARG_TEXT(name), address_json, ARG_TEXT(vat_id),
 				   ARG_TEXT(currency), ARG_TEXT(format),
 				   InvoiceDatumArg(fcinfo, 5, INT4OID),
 				   InvoiceDatumArg(fcinfo, 6, JSONBOID),
-				   ARG_TEXT(credit_format), ARG_BOOL(address_is_json)) > 0)
+				   ARG_TEXT(credit_format)) > 0)
 		FinopsAudit(&session, "issuer_change", "issuer", "default", FinopsText(0, 1));
 	FINOPS_RUN0("SELECT * FROM finops.issuer WHERE issuer_id = 'default'");
 	FinopsReturnRows(fcinfo);
