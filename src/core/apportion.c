@@ -108,11 +108,13 @@ stored_form_known(void)
 	return known == 1;
 }
 
-static bool
-decode(Datum value, MoneyUnits *result)
+bool
+MoneyDecodeNumeric(Datum value, MoneyUnits *result)
 {
 	struct varlena *v = (struct varlena *) DatumGetPointer(value);
 
+	if (!stored_form_known())
+		return false;
 	if (VARATT_IS_EXTENDED(v) && !VARATT_IS_SHORT(v))
 		v = pg_detoast_datum(v);
 	return MoneyDecode(VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v), result);
@@ -224,8 +226,8 @@ resolve_scale(Numeric amount, int scale_arg, bool scale_null)
 static bool
 amount_units(Numeric amount, int scale, MoneyUnits *result)
 {
-	return scale <= MONEY_MAX_SCALE && stored_form_known() &&
-		decode(NumericGetDatum(amount), result) &&
+	return scale <= MONEY_MAX_SCALE &&
+		MoneyDecodeNumeric(NumericGetDatum(amount), result) &&
 		MoneyRescale(&result->units, scale - result->scale);
 }
 
@@ -235,7 +237,7 @@ add_weight(UnitWeights *w, Datum value)
 {
 	MoneyUnits	m;
 
-	if (!decode(value, &m))
+	if (!MoneyDecodeNumeric(value, &m))
 		return false;
 	if (m.negative)
 		refuse_negative_weight(DatumGetNumeric(value));

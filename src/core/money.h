@@ -30,4 +30,9 @@ extern void MoneyApportion(uint64 amount, const uint64 *weights, uint64 total,
 						   size_t n, uint64 *parts, uint64 *scratch,
 						   FinopsInterrupt interrupt);
 
+#ifndef FINOPS_STANDALONE
+/* MoneyDecode of a numeric, apportion.c; false also on unknown stored forms. */
+extern bool MoneyDecodeNumeric(Datum value, MoneyUnits *result);
+#endif
+
 #endif							/* FINOPS_MONEY_H */

@@ -64,9 +64,10 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 
 	for (int i = 0; i < nargs; i++)
 		types[i] = args[i].type;
-	plan = SPI_prepare(FinopsExpandSchema(sql), nargs, types);
+	plan = SPI_prepare_cursor(FinopsExpandSchema(sql), nargs, types,
+							  CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
 	tupdesc = CreateTupleDescCopy(source->resultDesc);
 

@@ -56,3 +56,89 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.tag_policy', 'WHERE NOT 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.tag_validation_log', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.tag_validation_log_log_id_seq', '');
 
+-- coverage aggregates
+
+CREATE FUNCTION finops.tag_coverage_step(state bytea, VARIADIC tags text[])
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_tag_coverage_step'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tag_coverage_step(bytea, text[]) IS 'state function of finops.tag_coverage';
+
+CREATE FUNCTION finops.tag_coverage_merge(a bytea, b bytea)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_tag_coverage_merge'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tag_coverage_merge(bytea, bytea) IS 'combine function of the tag coverage aggregates';
+
+CREATE FUNCTION finops.tag_coverage_pct(state bytea)
+RETURNS numeric
+AS 'MODULE_PATHNAME', 'finops_tag_coverage_pct'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tag_coverage_pct(bytea) IS 'final function of finops.tag_coverage';
+
+CREATE FUNCTION finops.tag_coverage_cost_step(state bytea, cost numeric, VARIADIC tags text[])
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_tag_coverage_cost_step'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tag_coverage_cost_step(bytea, numeric, text[]) IS 'state function of finops.tag_coverage_cost';
+
+CREATE FUNCTION finops.tag_coverage_cost_pct(state bytea)
+RETURNS numeric
+AS 'MODULE_PATHNAME', 'finops_tag_coverage_cost_pct'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tag_coverage_cost_pct(bytea) IS 'final function of finops.tag_coverage_cost';
+
+REVOKE ALL ON FUNCTION finops.tag_coverage_step(bytea, text[]), finops.tag_coverage_merge(bytea, bytea), finops.tag_coverage_pct(bytea),
+	finops.tag_coverage_cost_step(bytea, numeric, text[]), finops.tag_coverage_cost_pct(bytea) FROM PUBLIC;
+
+CREATE AGGREGATE finops.tag_coverage(VARIADIC tags text[]) (
+	SFUNC = finops.tag_coverage_step,
+	STYPE = bytea,
+	SSPACE = 80,
+	FINALFUNC = finops.tag_coverage_pct,
+	COMBINEFUNC = finops.tag_coverage_merge,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.tag_coverage(VARIADIC text[]) IS 'percent of rows on which every tag is present and not blank; NULL on no rows';
+
+CREATE AGGREGATE finops.tag_coverage_cost(cost numeric, VARIADIC tags text[]) (
+	SFUNC = finops.tag_coverage_cost_step,
+	STYPE = bytea,
+	SSPACE = 80,
+	FINALFUNC = finops.tag_coverage_cost_pct,
+	COMBINEFUNC = finops.tag_coverage_merge,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.tag_coverage_cost(numeric, VARIADIC text[]) IS 'percent of cost on which every tag is present and not blank, summed exactly; NULL on no rows and when the costs add up to zero';
+
+-- functions
+
+CREATE FUNCTION finops.tag_coverage_report(period date DEFAULT NULL)
+RETURNS TABLE (tag_key text, rows_total bigint, rows_tagged bigint, rows_pct numeric, cost_total numeric, cost_tagged numeric, cost_pct numeric, currency text)
+AS 'MODULE_PATHNAME', 'finops_tag_coverage_report'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION finops.tag_coverage_report(date) IS 'per tag key and currency: lines and billed cost on which the key is present and not blank, in one billing period or all';
+REVOKE ALL ON FUNCTION finops.tag_coverage_report(date) FROM PUBLIC;
+
+CREATE FUNCTION finops.tag_key_candidates()
+RETURNS TABLE (tag_key text, distinct_values bigint, rows_pct numeric, cost_pct numeric, suitable boolean, example_values text[])
+AS 'MODULE_PATHNAME', 'finops_tag_key_candidates'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION finops.tag_key_candidates() IS 'tag keys of the loaded bills that could name tenants, best first: chosen by the user with a sane number of values, called after somebody who pays, then by the billed cost they cover';
+REVOKE ALL ON FUNCTION finops.tag_key_candidates() FROM PUBLIC;
+
+CREATE FUNCTION finops.set_tenant_key(tag_key text)
+RETURNS TABLE (tenant_key text, currency text, tenants bigint, tenants_registered bigint, rows_total bigint, rows_tagged bigint, rows_pct numeric,
+	cost_total numeric, cost_tagged numeric, cost_pct numeric)
+AS 'MODULE_PATHNAME', 'finops_set_tenant_key'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION finops.set_tenant_key(text) IS 'chooses the tag key that names tenants and derives the tenant of every line of the months that are not locked; unseen values become unregistered tenants';
+REVOKE ALL ON FUNCTION finops.set_tenant_key(text) FROM PUBLIC;
+
+CREATE FUNCTION finops.validate_tags(period date)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'finops_validate_tags'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION finops.validate_tags(date) IS 'judges the tags of a billing period by the tag policy, replaces its findings in tag_validation_log and returns the run id';
+REVOKE ALL ON FUNCTION finops.validate_tags(date) FROM PUBLIC;
+

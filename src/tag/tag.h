@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * tag.h
+ *	  Room tag: what its files share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FINOPS_TAG_H
+#define FINOPS_TAG_H
+
+#include "core/core.h"
+
+/* A tag value without blanks around it; NULL when nothing else is there. */
+#define TAG_VALUE(text) "nullif(btrim(" text ", E' \\t\\n\\013\\f\\r'), '')"
+
+/*
+ * The tenant that tag key $1 gives to a line "f".  The key tenant_id means
+ * that tag in any spelling, as the loader has put it into its own column.
+ */
+#define TAG_TENANT_OF_LINE \
+	TAG_VALUE("CASE WHEN $1 = 'tenant_id' THEN" \
+			  " coalesce(f.resource_tags_user_tenant_id, f.resource_tags ->> 'tenant_id')" \
+			  " ELSE f.resource_tags ->> $1 END")
+
+/* Within a session: refuse a period of which no bill is loaded (55000). */
+extern void TagRequireBill(DateADT period);
+
+#endif							/* FINOPS_TAG_H */

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * validate.c
+ *	  finops.validate_tags: what the tag policy finds in a month.
+ *
+ * Findings are summed per resource, tag key and check, lines without a
+ * resource per service, so that a month gives as many rows as somebody can
+ * act on.  Only usage and purchases are judged: tax, credits and adjustments
+ * are not resources and cannot be tagged.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "tag/tag.h"
+
+PG_FUNCTION_INFO_V1(finops_validate_tags);
+
+/* The policy in force on $1: a row of the user hides shipped ones of its key. */
+#define POLICY \
+	"SELECT DISTINCT ON (p.tag_key) p.tag_key, p.required, p.value_pattern, p.severity" \
+	" FROM @s@.tag_policy p WHERE p.effective_from <= $1" \
+	" ORDER BY p.tag_key, p.shipped, p.effective_from DESC, p.version COLLATE \"C\" DESC"
+
+/* Taggable lines of the month by resource and set of tags. */
+#define CHARGES \
+	"SELECT f.line_item_resource_id AS resource_id, f.service," \
+	"   f.line_item_currency_code AS currency, f.resource_tags AS tags, f.tenant_id," \
+	"   f.resource_tags_user_plan_id AS plan_id, f.resource_tags_user_service_component AS service_component," \
+	"   f.resource_tags_user_environment AS environment, f.resource_tags_user_cost_center AS cost_center," \
+	"   f.resource_tags_user_project AS project, count(*) AS n," \
+	"   sum(CASE $2 WHEN 'billed' THEN f.billed_cost ELSE f.effective_cost END) AS cost" \
+	"  FROM @s@.fact_cost_raw f" \
+	"  WHERE f.bill_billing_period_start_date = $1 AND f.charge_category IN ('Usage', 'Purchase')" \
+	"  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
+
+/* The value a charge has for a policy's key, and the raw one behind it. */
+#define VALUES_OF_CHARGES \
+	" judged AS (" \
+	"  SELECT c.*, p.*, CASE p.tag_key WHEN 'tenant_id' THEN " TAG_VALUE("c.tenant_id") \
+	"    ELSE coalesce(" TAG_VALUE("CASE p.tag_key WHEN 'plan_id' THEN c.plan_id" \
+	"     WHEN 'service_component' THEN c.service_component" \
+	"     WHEN 'environment' THEN c.environment WHEN 'cost_center' THEN c.cost_center" \
+	"     WHEN 'project' THEN c.project END") "," \
+	"     " TAG_VALUE("c.tags ->> p.tag_key") ") END AS value," \
+	"   c.tags ->> CASE p.tag_key WHEN 'tenant_id' THEN $3 ELSE p.tag_key END AS raw" \
+	"  FROM charge c CROSS JOIN policy p)"
+
+#define FINDINGS \
+	" finding AS (" \
+	"  SELECT j.resource_id, j.service, j.tag_key, j.currency, j.n, j.cost, j.severity," \
+	"   CASE WHEN j.raw IS NULL THEN 'missing' ELSE 'blank_value' END AS check_name," \
+	"   CASE WHEN j.raw IS NULL THEN 'Tag ' || j.tag_key || ' is missing.'" \
+	"    ELSE 'Tag ' || j.tag_key || ' is blank.' END AS detail," \
+	"   j.tag_key = 'tenant_id' AS quarantined" \
+	"  FROM judged j WHERE j.value IS NULL AND (j.required OR j.raw IS NOT NULL)" \
+	" UNION ALL SELECT j.resource_id, j.service, j.tag_key, j.currency, j.n, j.cost, j.severity," \
+	"   'invalid_value', format('Value \"%s\" does not match %s.', left(j.value, 64), j.value_pattern), false" \
+	"  FROM judged j WHERE j.value !~ j.value_pattern" \
+	" UNION ALL SELECT c.resource_id, c.service, 'tenant_id', c.currency, c.n, c.cost, 'warning'," \
+	"   'unknown_tenant', format('Tenant \"%s\" is not registered.', left(c.tenant_id, 64)), false" \
+	"  FROM charge c LEFT JOIN @s@.tenant_master t USING (tenant_id)" \
+	"  WHERE c.tenant_id IS NOT NULL AND coalesce(t.status, 'unregistered') = 'unregistered'" \
+	" UNION ALL SELECT c.resource_id, c.service, 'tenant_id', c.currency, c.n, c.cost, 'warning'," \
+	"   'closed_tenant', format('Tenant \"%s\" is closed.', left(c.tenant_id, 64)), false" \
+	"  FROM charge c JOIN @s@.tenant_master t USING (tenant_id) WHERE t.status = 'closed'" \
+	" UNION ALL SELECT c.resource_id, c.service, e.key, c.currency, c.n, c.cost, 'info'," \
+	"   'blank_value', 'Tag ' || left(e.key, 64) || ' is blank.', false" \
+	"  FROM charge c CROSS JOIN LATERAL jsonb_each_text(c.tags) e" \
+	"  WHERE jsonb_typeof(c.tags) = 'object' AND " TAG_VALUE("e.value") " IS NULL" \
+	"  AND NOT EXISTS (SELECT FROM policy p WHERE p.tag_key = e.key OR p.tag_key = 'tenant_id' AND e.key = $3))"
+
+/*
+ * Keys that mean the same: equal but for case, blanks and punctuation, or a
+ * usual abbreviation of one another.  One finding per key and month.
+ */
+#define COLLISIONS \
+	" key_use AS (" \
+	"  SELECT e.key, regexp_replace(lower(e.key), '[^[:alnum:]]', '', 'g') AS plain, c.currency," \
+	"   sum(c.n) AS n, sum(c.cost) AS cost" \
+	"  FROM charge c CROSS JOIN LATERAL jsonb_object_keys(c.tags) e(key)" \
+	"  WHERE jsonb_typeof(c.tags) = 'object' GROUP BY 1, 2, 3)," \
+	" meaning AS (" \
+	"  SELECT k.*, coalesce(s.long, nullif(k.plain, ''), k.key) AS word FROM key_use k" \
+	"  LEFT JOIN (VALUES ('env', 'environment'), ('app', 'application'), ('cc', 'costcenter')," \
+	"   ('costcentre', 'costcenter'), ('dept', 'department'), ('org', 'organization')," \
+	"   ('organisation', 'organization'), ('tenant', 'tenantid'), ('proj', 'project')) s(short, long)" \
+	"   ON s.short = k.plain)," \
+	" collision AS (" \
+	"  SELECT m.key, m.currency, m.n, m.cost, others.keys FROM meaning m CROSS JOIN LATERAL (" \
+	"   SELECT string_agg(DISTINCT format('\"%s\"', left(o.key, 64)), ', ') AS keys" \
+	"   FROM meaning o WHERE o.word = m.word AND o.key <> m.key) others" \
+	"  WHERE others.keys IS NOT NULL)"
+
+static void
+write_findings(DateADT period, const char *basis, const char *tenant_key,
+			   int64 run_id)
+{
+	FINOPS_STAGE("policy", POLICY, ARG_DATE(period));
+	FINOPS_STAGE("charge", CHARGES, ARG_DATE(period), ARG_TEXT(basis));
+	FINOPS_RUN("DELETE FROM @s@.tag_validation_log WHERE period_start = $1",
+			   ARG_DATE(period));
+	FINOPS_RUN("INSERT INTO @s@.tag_validation_log (run_id, period_start, resource_id, service,"
+			   " tag_key, check_name, severity, detail, line_items, currency, cost, quarantined)"
+			   " WITH" VALUES_OF_CHARGES "," FINDINGS "," COLLISIONS
+			   " SELECT $1, $2, f.resource_id, max(f.service), f.tag_key, f.check_name, f.severity,"
+			   "  min(f.detail COLLATE \"C\"), sum(f.n), f.currency, sum(f.cost), bool_or(f.quarantined)"
+			   " FROM finding f"
+			   " GROUP BY f.resource_id, CASE WHEN f.resource_id IS NULL THEN f.service END,"
+			   "  f.tag_key, f.check_name, f.severity, f.currency"
+			   " UNION ALL SELECT $1, $2, NULL, NULL, c.key, 'colliding_key', 'info',"
+			   "  format('Key \"%s\" seems to mean the same as %s.', left(c.key, 64), c.keys),"
+			   "  c.n, c.currency, c.cost, false FROM collision c",
+			   ARG_INT8(run_id), ARG_DATE(period), ARG_TEXT(tenant_key));
+}
+
+/* Counts by severity and check, for the run and for the gate. */
+static char *
+describe_findings(DateADT period, char **gate_detail)
+{
+	char	   *json;
+
+	FINOPS_RUN("SELECT jsonb_build_object('findings', coalesce(sum(s.n), 0), 'critical', coalesce(sum(s.n) FILTER (WHERE s.severity = 'critical'), 0),"
+			   "  'warning', coalesce(sum(s.n) FILTER (WHERE s.severity = 'warning'), 0), 'info', coalesce(sum(s.n) FILTER (WHERE s.severity = 'info'), 0),"
+			   "  'checks', coalesce(jsonb_object_agg(s.tag_key || ' ' || s.check_name, s.n) FILTER (WHERE s.place <= 100), '{}'))::text,"
+			   " format('%s critical, %s warning and %s info findings', coalesce(sum(s.n) FILTER (WHERE s.severity = 'critical'), 0),"
+			   "  coalesce(sum(s.n) FILTER (WHERE s.severity = 'warning'), 0), coalesce(sum(s.n) FILTER (WHERE s.severity = 'info'), 0))"
+			   " FROM (SELECT l.tag_key, l.check_name, l.severity, count(*) AS n,"
+			   "   row_number() OVER (ORDER BY count(*) DESC, l.tag_key COLLATE \"C\", l.check_name) AS place"
+			   "  FROM @s@.tag_validation_log l WHERE l.period_start = $1 GROUP BY 1, 2, 3) s",
+			   ARG_DATE(period));
+	json = FinopsText(0, 1);
+	*gate_detail = FinopsText(0, 2);
+	return json;
+}
+
+/*
+ * finops.validate_tags(period date) -> bigint
+ *
+ * Judges the usage and purchases of a month by the tag policy in force on its
+ * first day, replaces the month's rows of tag_validation_log and sets the
+ * tags gate.  Returns the run id; the run's detail counts the findings.
+ * 22004 and 22023 for a period that is none, 55000 for a locked one and for
+ * one of which no bill is loaded, 2201B for a value_pattern that is no
+ * regular expression.
+ */
+Datum
+finops_validate_tags(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	FinopsSession session;
+	const char *basis;
+	char	   *tenant_key;
+	int64		run_id;
+	char	   *json;
+	char	   *detail;
+
+	FinopsRequireWritable("finops.validate_tags()");
+	FinopsCheckPeriodNotFuture(period);
+	FinopsBegin(&session);
+	FinopsOpenPeriod(period);
+	TagRequireBill(period);
+	basis = FinopsBasisName(FinopsPeriodBasis(period, false));
+	FINOPS_RUN0("SELECT coalesce((SELECT tag_key FROM finops.tenant_key), 'tenant_id')");
+	tenant_key = FinopsText(0, 1);
+	run_id = FinopsStartRun(&session, "validate_tags", period);
+	write_findings(period, basis, tenant_key, run_id);
+	json = describe_findings(period, &detail);
+	FinopsFinishRun(run_id, "completed", json);
+	FinopsSetGate(period, FINOPS_GATE_TAGS, "completed", detail, run_id);
+	FinopsEnd(&session);
+	PG_RETURN_INT64(run_id);
+}
