@@ -2147,7 +2147,7 @@ COMMENT ON COLUMN finops.job.schedule IS 'five cron fields, in GMT';
 COMMENT ON COLUMN finops.job.command IS 'one query, every name qualified; it runs as the caller of finops.run_job, its rows become the detail of the run, an error rolls it back and is recorded';
 
 INSERT INTO finops.job (job_name, schedule, command, description, shipped) VALUES
-	('tag-validation', '30 3 * * *', 'SELECT p AS billing_period, v.* FROM finops.open_periods() AS p, LATERAL (SELECT count(*) AS findings FROM finops.validate_tags(p)) AS v',
+	('tag-validation', '30 3 * * *', 'SELECT p AS billing_period, finops.validate_tags(p) AS run_id FROM finops.open_periods() AS p',
 		'judges the tags of the current and the previous month', true),
 	('allocation', '45 3 * * *', 'SELECT p AS billing_period, finops.allocate(p) AS run_id FROM finops.open_periods() AS p',
 		'allocates the current and the previous month', true),

@@ -131,6 +131,17 @@ SELECT finops.reconcile('2023-08-01');
 SELECT * FROM pg_temp.summary WHERE recon_id = 'RECON-2023-08';
 SELECT * FROM pg_temp.exceptions WHERE exception_id LIKE 'RX-202308%';
 SELECT stage, invoiced_total_usd, not_yet_invoiced_usd, status, detail FROM finops.recon_run WHERE recon_id = 'RECON-2023-08';
+-- a credit note takes back what it credits
+INSERT INTO invoice_header (invoice_id, tenant_id, period_start, period_end, kind, original_invoice_id) VALUES ('CN-A', 'a', '2023-08-01', '2023-08-31', 'credit_note', 'INV-A');
+INSERT INTO invoice_detail (invoice_id, line_no, tenant_id, period_start, line_type, service, description, quantity, unit, unit_price, unit_price_usd,
+	amount, amount_usd, tax_rate, cost, cost_currency, cost_usd)
+VALUES ('CN-A', 1, 'a', '2023-08-01', 'credit', 'EC2', 'EC2', -1, 'month', 100, 100, -100, -100, 0, -94, 'USD', -94);
+SELECT finops.reconcile('2023-08-01');
+SELECT * FROM pg_temp.exceptions WHERE exception_id LIKE 'RX-202308%';
+-- a control of bill and allocation only does not look at documents
+SELECT finops.reconcile('2023-08-01', 2);
+SELECT stage, status FROM finops.recon_run WHERE recon_id = 'RECON-2023-08';
+
 -- resolving: with evidence only, by function or by the UPDATE of a runbook
 SAVEPOINT a;
 SELECT finops.resolve_recon(NULL);

@@ -34,7 +34,7 @@ typedef struct CloseStep
 
 static const CloseStep close_steps[] = {
 	{"readiness", {NULL, NULL}, FINOPS_GATE_LOAD},
-	{"tags", {"SELECT count(*) FROM finops.validate_tags($1)", NULL}, FINOPS_GATE_TAGS},
+	{"tags", {"SELECT finops.validate_tags($1)", NULL}, FINOPS_GATE_TAGS},
 	{"allocation", {"SELECT finops.allocate($1)", NULL}, FINOPS_GATE_ALLOCATION},
 	{"reconciliation", {"SELECT finops.reconcile($1, 2)", NULL}, FINOPS_GATE_RECONCILIATION},
 	{"documents", {"SELECT count(*) FROM finops.prepare_invoices($1)", NULL}, FINOPS_GATE_DOCUMENTS},

@@ -18,6 +18,9 @@
  * threshold * abs(expected), because a quotient is rounded and an amount
  * exactly on a threshold belongs to the lower class.
  *
+ * Lines of credit notes carry their cost with the opposite sign, so the cost
+ * passed on is a plain sum over documents.
+ *
  *-------------------------------------------------------------------------
  */
 #include "reconcile/reconcile.h"
@@ -109,7 +112,7 @@ static const char *const measure_sql =
 "  GROUP BY 1, 2),"
 " invoiced AS ("
 "  SELECT coalesce(d.service, 'not by service') AS service,"
-"   sum(CASE WHEN h.kind = 'credit_note' THEN -abs(d.cost_usd) ELSE d.cost_usd END) AS amount"
+"   sum(d.cost_usd) AS amount"
 "  FROM @s@.invoice_header h JOIN @s@.invoice_detail d USING (invoice_id)"
 "  WHERE h.period_start = $1 AND h.status <> 'void' AND d.cost_usd IS NOT NULL"
 "  GROUP BY 1),"
@@ -193,8 +196,7 @@ static const char *const exceptions_sql =
 "   WHERE h.period_start = $1 AND h.status <> 'void') c),"
 " allocated AS (SELECT e.tenant_id, sum(e.amount * coalesce(r.rate, 1)) AS amount"
 "  FROM entries e JOIN rate r USING (currency) WHERE e.tenant_id IS NOT NULL GROUP BY 1),"
-" document AS (SELECT h.tenant_id, coalesce(sum(CASE WHEN h.kind = 'credit_note'"
-"   THEN -abs(d.cost_usd) ELSE d.cost_usd END), 0) AS amount"
+" document AS (SELECT h.tenant_id, coalesce(sum(d.cost_usd), 0) AS amount"
 "  FROM @s@.invoice_header h LEFT JOIN @s@.invoice_detail d"
 "   ON d.invoice_id = h.invoice_id AND d.cost_usd IS NOT NULL"
 "  WHERE h.period_start = $1 AND h.status <> 'void' GROUP BY 1),"
