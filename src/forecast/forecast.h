@@ -31,4 +31,26 @@ extern void ForecastRun(const FcRequest *request, const char *model_name,
 						double *mean, double *lower, double *upper,
 						FcDetail *detail);
 
+/* ---------------------------------------------------------------------
+ * Driver files, drivers.c
+ * ---------------------------------------------------------------------
+ */
+#define DRIVER_COLUMNS	8
+
+/* A row of forecast.drivers, values in the order of its columns. */
+typedef struct DriverRow
+{
+	Datum		values[DRIVER_COLUMNS];
+	bool		nulls[DRIVER_COLUMNS];
+} DriverRow;
+
+/*
+ * Reads a driver file (CSV with a header, plain or gzip; path, file:// or
+ * s3:// as finops.load_bill takes them).  load_dt NULL: the date in the file
+ * name.  Checks that the current user may read files of the server, so call
+ * it before FinopsBegin.
+ */
+extern DriverRow *ForecastReadDrivers(const char *source,
+									  const DateADT *load_dt, int *nrows);
+
 #endif							/* FINOPS_FORECAST_H */

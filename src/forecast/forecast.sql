@@ -241,6 +241,41 @@ AS 'MODULE_PATHNAME', 'finops_backtest'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000 ROWS 5;
 COMMENT ON FUNCTION finops.backtest(float8[], integer, integer, text, integer) IS 'errors of forecasts made at earlier origins; origin = observations used; skill = 1 - rmse / rmse of seasonal naive';
 
+-- forecast of cost
+
+CREATE FUNCTION finops.cost_forecast(horizon_months integer DEFAULT 12, group_by text DEFAULT 'total',
+	as_of date DEFAULT NULL, basis text DEFAULT NULL)
+RETURNS TABLE (key text, currency text, month date, cost_to_date float8, mean float8,
+	lower_80 float8, upper_80 float8, lower_95 float8, upper_95 float8)
+AS 'MODULE_PATHNAME', 'finops_cost_forecast'
+LANGUAGE C VOLATILE COST 1000000 ROWS 12;
+COMMENT ON FUNCTION finops.cost_forecast(integer, text, date, text) IS 'cost of the coming months, the one in course first, in total or by provider, account, service, region or tenant; days before as_of are used; estimates';
+REVOKE ALL ON FUNCTION finops.cost_forecast(integer, text, date, text) FROM PUBLIC;
+
+-- drivers and the forecast of unit cost
+
+CREATE FUNCTION finops.load_drivers(source text, load_dt date DEFAULT NULL)
+RETURNS TABLE (driver_load_dt date, status text, rows_loaded bigint, drivers bigint, months bigint)
+AS 'MODULE_PATHNAME', 'finops_load_drivers'
+LANGUAGE C VOLATILE ROWS 1;
+COMMENT ON FUNCTION finops.load_drivers(text, date) IS 'loads a driver file (CSV with header) as the set of its load date, which is taken from the file name; replaces that set, or says unchanged';
+REVOKE ALL ON FUNCTION finops.load_drivers(text, date) FROM PUBLIC;
+
+CREATE FUNCTION finops.rollback_drivers(load_dt date)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'finops_rollback_drivers'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION finops.rollback_drivers(date) IS 'removes the drivers of a load date; returns how many rows';
+REVOKE ALL ON FUNCTION finops.rollback_drivers(date) FROM PUBLIC;
+
+CREATE FUNCTION finops.recalc_forecast(as_of date DEFAULT CURRENT_DATE, driver_load_dt date DEFAULT NULL)
+RETURNS TABLE (run_id uuid, run_name text, drivers_of date, status text, forecast_rows bigint,
+	total_cost numeric, previous_total numeric, variance_pct numeric, message text)
+AS 'MODULE_PATHNAME', 'finops_recalc_forecast'
+LANGUAGE C VOLATILE ROWS 1;
+COMMENT ON FUNCTION finops.recalc_forecast(date, date) IS 'projects twelve months of cost per driver and scenario from the drivers of a load date (NULL: the latest up to as_of) and the cost per unit; compares with the run before';
+REVOKE ALL ON FUNCTION finops.recalc_forecast(date, date) FROM PUBLIC;
+
 -- error measures
 
 CREATE FUNCTION finops.error_accum(float8[], float8, float8)

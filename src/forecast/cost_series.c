@@ -1,0 +1,238 @@
+/*-------------------------------------------------------------------------
+ *
+ * cost_series.c
+ *	  Forecasts of daily cost, summed to months.  Pure.
+ *
+ * Daily cost has a week, a level that drifts, and now and then a trend that
+ * does not last.  A few months of days must carry a year, so trends are
+ * damped: the forms are exponential smoothing without or with damped trend,
+ * without or with a season of seven days, averaged with Akaike weights.
+ * Working by day is also what takes the length of months out.
+ *
+ * The interval of a month cannot be had from the intervals of its days, whose
+ * errors are correlated; it is read from simulated futures that are summed
+ * like the forecast.  As in model.c the simulated deviations are widened,
+ * more for short histories and far months.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "forecast/cost_series.h"
+
+#include "core/fmath.h"
+#include "forecast/models.h"
+
+#include <math.h>
+
+#define WEEK		7
+#define COST_SEED	UINT64_C(20080229)
+#define MAX_COST_FORMS 6
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a,
+				y = *(const double *) b;
+
+	return x < y ? -1 : (x > y ? 1 : 0);
+}
+
+double
+CostMedian(const double *values, int n)
+{
+	double	   *sorted,
+				result;
+
+	if (n == 0)
+		return 0;
+	sorted = FcAlloc(n);
+	memcpy(sorted, values, n * sizeof(double));
+	qsort(sorted, n, sizeof(double), compare_doubles);
+	result = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+	FcFree(sorted);
+	return result;
+}
+
+/* Quantile of an ascending sample of COST_PATHS values. */
+double
+CostQuantile(const double *sample, double p)
+{
+	double		at = p * (COST_PATHS - 1);
+	int			below = (int) at;
+
+	if (below >= COST_PATHS - 1)
+		return sample[COST_PATHS - 1];
+	return sample[below] + (at - below) * (sample[below + 1] - sample[below]);
+}
+
+double
+CostTakeFees(double *daily, int n, const int *day_of_month)
+{
+	double	   *excess = FcAlloc(n + 1),
+				fee;
+	int			count = 0;
+
+	for (int t = 0; t + 3 < n; t++)
+	{
+		double		usual;
+		bool		unusual;
+
+		if (day_of_month[t] != 1)
+			continue;
+		usual = CostMedian(daily + t + 1, Min(WEEK, n - t - 1));
+		/* half as much again: far beyond the difference of weekdays */
+		unusual = daily[t] - usual > 0.5 * fabs(usual) && daily[t] > usual;
+		excess[count++] = unusual ? daily[t] - usual : 0;
+	}
+	fee = CostMedian(excess, count);
+	for (int i = 0; i < count; i++)
+		if (excess[i] == 0)
+			fee = 0;
+	if (fee > 0)
+	{
+		count = 0;
+		for (int t = 0; t + 3 < n; t++)
+			if (day_of_month[t] == 1)
+				daily[t] -= excess[count++];
+	}
+	FcFree(excess);
+	return fee;
+}
+
+/* The forms for daily cost, fitted, with their Akaike weights. */
+static int
+fit_forms(const double *y, int n, EtsFit *fits, double *weights,
+		  FinopsInterrupt interrupt)
+{
+	static const EtsForm forms[MAX_COST_FORMS] = {
+		{false, ETS_TREND_NONE, FC_SEASON_NONE},
+		{false, ETS_TREND_DAMPED, FC_SEASON_NONE},
+		{false, ETS_TREND_NONE, FC_SEASON_ADDITIVE},
+		{false, ETS_TREND_DAMPED, FC_SEASON_ADDITIVE},
+		{true, ETS_TREND_NONE, FC_SEASON_MULTIPLICATIVE},
+		{true, ETS_TREND_DAMPED, FC_SEASON_MULTIPLICATIVE},
+	};
+	EtsOptions	options = EtsShrunk;
+	double		best = (double) INFINITY,
+				total = 0;
+	int			count = 0;
+
+	options.interrupt = interrupt;
+	for (int i = 0; i < MAX_COST_FORMS; i++)
+		if (n > EtsParameterCount(forms[i], WEEK) + 2 &&
+			(forms[i].season == FC_SEASON_NONE || n >= 3 * WEEK) &&
+			EtsFitForm(y, n, WEEK, forms[i], &options, &fits[count]) &&
+			isfinite(fits[count].aicc))
+			count++;
+	for (int i = 0; i < count; i++)
+		best = Min(best, fits[i].aicc);
+	for (int i = 0; i < count; i++)
+		total += weights[i] = FmathExp(-(fits[i].aicc - best) / 2);
+	for (int i = 0; i < count; i++)
+		weights[i] /= total;
+	return count;
+}
+
+/* A few days or the same amount every day: their mean goes on. */
+static void
+forecast_flat(const double *y, int n, CostMonths *m)
+{
+	double		mean = FcMean(y, n),
+				square = 0,
+				spread;
+	FmathRandom random;
+
+	for (int t = 0; t < n; t++)
+		square += (y[t] - mean) * (y[t] - mean);
+	spread = n > 1 ? sqrt(square / (n - 1) * (1 + 1.0 / n)) : 0;
+	FmathSeed(&random, COST_SEED);
+	for (int k = 0; k < COST_PATHS; k++)
+	{
+		/* the level itself is uncertain: one deviation for all days */
+		double		level = mean + spread * FmathNormal(&random);
+
+		for (int j = 0; j < m->ndays; j++)
+			m->sample[m->month[j] * COST_PATHS + k] += level;
+	}
+	for (int j = 0; j < m->ndays; j++)
+		m->mean[m->month[j]] += mean;
+}
+
+static void
+simulate(const EtsFit *fit, const double *mean, double floor, double widen,
+		 int from, int to, CostMonths *m, FmathRandom *random, double *path,
+		 FinopsInterrupt interrupt)
+{
+	for (int k = from; k < to; k++)
+	{
+		EtsSimulate(fit, m->ndays, (struct FmathRandom *) random, path);
+		for (int j = 0; j < m->ndays; j++)
+		{
+			double		far = Min((j + 1.0) / fit->n, 1);
+			double		x = mean[j] + (path[j] - mean[j]) * widen * (1 + 1.3 * far);
+
+			m->sample[m->month[j] * COST_PATHS + k] += Max(x, floor);
+		}
+		if (interrupt != NULL && k % 16 == 0)
+			interrupt();
+	}
+}
+
+void
+CostForecastDays(const double *daily, int n, CostMonths *m,
+				 FinopsInterrupt interrupt)
+{
+	EtsFit		fits[MAX_COST_FORMS];
+	double		weights[MAX_COST_FORMS],
+				share = 0,
+				floor = -(double) INFINITY,
+				largest = 0,
+			   *y,
+			   *path,
+			   *mean;
+	int			count = 0,
+				done = 0,
+				exponent = 0;
+	FmathRandom random;
+
+	memset(m->mean, 0, m->nmonths * sizeof(double));
+	memset(m->sample, 0, (size_t) m->nmonths * COST_PATHS * sizeof(double));
+	y = FcAlloc((size_t) n + 2 * m->ndays);
+	mean = y + n;
+	path = mean + m->ndays;
+	/* in units in which thresholds mean the same for cents and millions */
+	for (int t = 0; t < n; t++)
+		largest = Max(largest, fabs(daily[t]));
+	if (largest > 0)
+		frexp(largest, &exponent);
+	for (int t = 0; t < n; t++)
+		y[t] = ldexp(daily[t], 10 - exponent);
+	if (!FcIsConstant(y, n))
+		count = fit_forms(y, n, fits, weights, interrupt);
+	if (count == 0)
+		forecast_flat(y, n, m);
+	for (int t = 0; t < n && (t == 0 || floor == 0); t++)
+		floor = y[t] >= 0 ? 0 : -(double) INFINITY;
+	FmathSeed(&random, COST_SEED);
+	for (int i = 0; i < count; i++)
+	{
+		int			until;
+
+		share += weights[i];
+		until = i == count - 1 ? COST_PATHS : (int) (share * COST_PATHS + 0.5);
+		EtsForecast(&fits[i], m->ndays, mean);
+		for (int j = 0; j < m->ndays; j++)
+			m->mean[m->month[j]] += weights[i] * Max(mean[j], floor);
+		simulate(&fits[i], mean, floor, 1.16 + 7.0 / n, done, until, m,
+				 &random, path, interrupt);
+		done = until;
+	}
+	for (int i = 0; i < m->nmonths; i++)
+	{
+		m->mean[i] = ldexp(m->mean[i], exponent - 10);
+		for (int k = 0; k < COST_PATHS; k++)
+			m->sample[i * COST_PATHS + k] = ldexp(m->sample[i * COST_PATHS + k], exponent - 10);
+		qsort(m->sample + (size_t) i * COST_PATHS, COST_PATHS, sizeof(double),
+			  compare_doubles);
+	}
+	FcFree(y);
+}
