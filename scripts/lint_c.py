@@ -69,7 +69,7 @@ def plain_checks(path, lines):
             yield f"{where}: indented by spaces, not tabs"
         if width(line) > MAX_LINE and '"' not in line and not line.startswith("/* links:"):
             yield f"{where}: {width(line)} columns wide"
-        if "pg_attribute_noreturn" in line:
+        if re.search(r"(^|\) )pg_attribute_noreturn\(\)", line):
             yield f"{where}: PostgreSQL 18 has no pg_attribute_noreturn(); begin with pg_noreturn"
         if re.match(r"^\s*//", line):
             yield f"{where}: // comment"

@@ -52,7 +52,10 @@ SET finops.cost_basis = 'billed';
 SET finops.recon_amount_floor = '5';
 SET finops.reporting_currency = 'EUR';
 SET finops.s3_endpoint = 'file:///tmp';
+-- the server's own message differs between versions
+\set VERBOSITY sqlstate
 SHOW finops.s3_endpoint;
+\set VERBOSITY default
 SELECT finops.currency_minor_unit('USD');
 SELECT * FROM tenant_master;
 SELECT * FROM finops.run;

@@ -16,9 +16,8 @@ FROM tenant_master t, LATERAL finops.register_tenant(t.tenant_id, t.tenant_id ||
 SELECT count(*) AS bindings FROM tenant_master t, LATERAL finops.bind_plan(t.tenant_id, 'team', '2025-01-01');
 
 -- shared cost follows direct cost, support is the operator's
-INSERT INTO allocation_rules (rule_id, priority, category, formula, service_match, billable, effective_from, notes) VALUES
-	('support', 10, 'OTHER', 'proportional', '%Support%', false, '2025-01-01', 'support is operator overhead'),
-	('shared', 100, 'OTHER', 'proportional', NULL, true, '2025-01-01', 'everything else follows direct cost');
+SELECT finops.add_allocation_rule('support', 'proportional', '2025-01-01', service_match => 'AWSSupport%', billable => false, priority => 10);
+SELECT finops.add_allocation_rule('shared', 'proportional', '2025-01-01');
 
 \if :{?stop}
 SELECT finops.allocate('2025-06-01');
