@@ -111,3 +111,18 @@ SELECT sum(c.total) FROM unnest(ARRAY[4, 2, 5, 3]) WITH ORDINALITY n(line, i)
 CROSS JOIN LATERAL finops.credit_invoice('INV-202204-IL', 'back', jsonb_build_array(jsonb_build_object('line_no', n.line))) c;
 SELECT tax, total FROM invoice_header WHERE kind = 'credit_note' AND tenant_id = 'I-L' ORDER BY revision;
 ROLLBACK;
+
+-- more rows than work_mem holds, to the end and into an error: no temporary file is left behind
+BEGIN;
+SET LOCAL work_mem = '64kB';
+CREATE TABLE finops.fact_cost_allocated_2022_04 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2022-04-01') TO ('2022-05-01');
+INSERT INTO tenant_master (tenant_id, tenant_name, currency) SELECT 'W-' || n, 'W', 'EUR' FROM generate_series(1, 400) n;
+INSERT INTO fact_cost_allocated (tenant_id, period_start, period_end, service, category, rule_id, rule_version, run_id, kind, origin, currency, allocated_cost_usd)
+SELECT 'W-' || n, '2022-04-01', '2022-04-30', 'S' || s, 'OTHER', 'direct-tag', 1, 1, 'direct', 'o', 'USD', n * s * 0.01 FROM generate_series(1, 400) n, generate_series(1, 5) s;
+SAVEPOINT a;
+SELECT count(*) FROM finops.prepare_invoices('2022-04-01');
+ROLLBACK TO a;
+SELECT rate FROM finops.set_fx_rate('EUR', '2022-04-01', 1);
+-- 0.01 x (1 + 2 + 3 + 4 + 5) x (1 + ... + 400)
+SELECT count(*), sum(total) FROM finops.prepare_invoices('2022-04-01');
+ROLLBACK;

@@ -128,6 +128,7 @@ extern char *FinopsExpandSchema(const char *sql);
  */
 extern uint64 FinopsStage(const char *name, const char *sql, int nargs,
 						  const FinopsArg *args);
+extern void FinopsEndStages(void);	/* FinopsEnd calls it */
 
 #define FINOPS_STAGE(name, sql, ...) \
 	FinopsStage(name, sql, lengthof(((FinopsArg[]) {__VA_ARGS__})), \

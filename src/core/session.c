@@ -150,6 +150,7 @@ FinopsBegin(FinopsSession *session)
 void
 FinopsEnd(FinopsSession *session)
 {
+	FinopsEndStages();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(false, session->guc_level);

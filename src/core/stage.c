@@ -10,6 +10,11 @@
  * planner knows its row count.  It ends with the session; no catalog entry is
  * made and nothing is dumped.
  *
+ * A tuplestore's temporary file belongs to the resource owner, its memory to
+ * the session's SPI context.  FinopsEnd closes the files in order; an abort
+ * closes them by itself and must not be followed by a second close, so that
+ * the callback of the memory context only forgets the stage.
+ *
  *-------------------------------------------------------------------------
  */
 #include "core/core.h"
@@ -19,6 +24,53 @@
 #include "utils/plancache.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
+
+typedef struct Stage
+{
+	Tuplestorestate *store;
+	MemoryContext context;		/* the session's */
+	MemoryContextCallback forget;
+	struct Stage *next;
+} Stage;
+
+static Stage *stages = NULL;
+
+static void
+forget_stage(void *arg)
+{
+	for (Stage **at = &stages; *at != NULL; at = &(*at)->next)
+		if (*at == arg)
+		{
+			*at = (*at)->next;
+			return;
+		}
+}
+
+static void
+remember_stage(Tuplestorestate *store)
+{
+	Stage	   *stage = palloc0(sizeof(Stage));
+
+	stage->store = store;
+	stage->context = CurrentMemoryContext;
+	stage->forget.func = forget_stage;
+	stage->forget.arg = stage;
+	stage->next = stages;
+	stages = stage;
+	MemoryContextRegisterResetCallback(stage->context, &stage->forget);
+}
+
+/* Called by FinopsEnd, before SPI_finish frees the memory. */
+void
+FinopsEndStages(void)
+{
+	for (Stage *stage = stages; stage != NULL; stage = stage->next)
+		if (stage->context == CurrentMemoryContext && stage->store != NULL)
+		{
+			tuplestore_end(stage->store);
+			stage->store = NULL;
+		}
+}
 
 static ParamListInfo
 make_params(int nargs, const FinopsArg *args)
@@ -62,6 +114,7 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 	SPIPlanPtr	plan;
 	int			rc;
 
+	remember_stage(store);
 	for (int i = 0; i < nargs; i++)
 		types[i] = args[i].type;
 	plan = SPI_prepare_cursor(FinopsExpandSchema(sql), nargs, types,

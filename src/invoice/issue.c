@@ -31,7 +31,7 @@ check_ended(DateADT period)
 static void
 check_allocated(DateADT period)
 {
-	if (FINOPS_RUN("SELECT FROM finops.allocation_current WHERE period_start = $1 LIMIT 1",
+	if (FINOPS_RUN("SELECT FROM @s@.fact_cost_allocated WHERE period_start = $1 LIMIT 1",
 				   ARG_DATE(period)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
