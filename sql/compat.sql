@@ -62,6 +62,27 @@ SELECT finops.msck_repair_table('fact_cost_raw') > 0 AS made, finops.msck_repair
 SELECT partition FROM finops.show_partitions('cur_database.cur_table') WHERE partition BETWEEN 'year=2024/month=11' AND 'year=2025/month=02';
 ROLLBACK;
 
+-- EXTERNAL_TABLE: a driver file by its s3:// address, here a directory
+\getenv src PG_ABS_SRCDIR
+\set s3 file:// :src /test/data/s3
+\set VERBOSITY sqlstate
+SELECT * FROM external_table('s3://finops-data/forecast/drivers/drivers_2025-07-01.csv');
+SET finops.s3_endpoint = :'s3';
+SELECT * FROM external_table('s3://finops-data/forecast/drivers/drivers_2025-07-01.csv');
+SELECT * FROM external_table(NULL);
+SELECT * FROM external_table('s3://finops-data/forecast/drivers/drivers_2025-08-01.csv');
+SELECT * FROM external_table('s3://finops-data/../../runbook_data.sql');
+SELECT * FROM external_table('ftp://finops-data/x');
+SELECT * FROM external_table(:'src' || '/test/data/runbook_cur_2024_01.csv');
+BEGIN;
+CREATE ROLE regress_finops_nobody;
+GRANT EXECUTE ON FUNCTION external_table(text) TO regress_finops_nobody;
+SET ROLE regress_finops_nobody;
+SELECT * FROM external_table('s3://finops-data/forecast/drivers/drivers_2025-07-01.csv');
+ROLLBACK;
+\set VERBOSITY default
+RESET finops.s3_endpoint;
+
 -- SHOW WAREHOUSES
 SHOW warehouses;
 BEGIN;

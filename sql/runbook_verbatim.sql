@@ -27,10 +27,17 @@ BEGIN;
 \set ECHO none
 \i :data
 \set ECHO all
-INSERT INTO forecast.drivers (driver_code, period_start, value, load_dt) VALUES ('MAU', '2025-08-01', 1, '2025-07-01'), ('MAU', '2025-08-01', 1, '2025-06-01');
+\set s3 file:// :src /test/data/s3
+SET finops.s3_endpoint = :'s3';
+
+-- S000-Q1
+INSERT INTO forecast.drivers
+SELECT *
+FROM EXTERNAL_TABLE('s3://finops-data/forecast/drivers/drivers_2025-07-01.csv');
+SELECT driver_code, scenario, period_start, value, unit, load_dt FROM forecast.drivers ORDER BY driver_code, period_start;
 -- S000-Q2
 DELETE FROM forecast.drivers WHERE load_dt = '2025-07-01';
-SELECT load_dt FROM forecast.drivers;
+SELECT count(*) FROM forecast.drivers;
 
 -- S001-Q1
 SELECT COUNT(*) FROM cost_cache WHERE created_at > NOW() - INTERVAL '1 hour';

@@ -2,7 +2,8 @@
  *
  * compat.c
  *	  What lets SQL of other dialects run: the translator as a SQL function,
- *	  the counterpart of MSCK REPAIR TABLE, and the set-up of the room.
+ *	  the counterparts of EXTERNAL_TABLE and MSCK REPAIR TABLE, and the set-up
+ *	  of the room.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,9 +12,12 @@
 #include "bill/bill.h"
 #include "catalog/namespace.h"
 #include "compat/compat.h"
+#include "forecast/forecast.h"
 #include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(finops_translate_sql);
+PG_FUNCTION_INFO_V1(finops_external_table);
 PG_FUNCTION_INFO_V1(finops_msck_repair_table);
 
 void
@@ -73,6 +77,33 @@ finops_translate_sql(PG_FUNCTION_ARGS)
 				 errmsg("translation is longer than %d bytes", TRANSLATE_MAX_OUTPUT),
 				 errdetail("Aliases in HAVING are replaced by their expressions.")));
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+}
+
+/*
+ * external_table(uri text) returns setof forecast.drivers: the lines of a
+ * driver file, whose name carries the load date.  Takes the addresses that
+ * finops.load_bill takes, and as it 42501 without pg_read_server_files;
+ * 22023 for a name without a date, 22P04 for a file that is no driver file.
+ */
+Datum
+finops_external_table(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	DriverRow  *rows;
+	int			n;
+
+	FinopsRequireArg(fcinfo, 0, "address");
+	rows = ForecastReadDrivers(text_to_cstring(PG_GETARG_TEXT_PP(0)), NULL, &n);
+	InitMaterializedSRF(fcinfo, 0);
+	if (rsinfo->setDesc->natts != DRIVER_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table forecast.drivers has %d columns instead of %d",
+						rsinfo->setDesc->natts, DRIVER_COLUMNS)));
+	for (int i = 0; i < n; i++)
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc,
+							 rows[i].values, rows[i].nulls);
+	return (Datum) 0;
 }
 
 static bool

@@ -67,6 +67,13 @@ AS 'MODULE_PATHNAME', 'finops_add_months'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.add_months(date, integer) IS 'date months later; the last day of a month stays a last day';
 
+CREATE FUNCTION @extschema@.external_table(uri text)
+RETURNS SETOF forecast.drivers
+AS 'MODULE_PATHNAME', 'finops_external_table'
+LANGUAGE C VOLATILE COST 1000;
+COMMENT ON FUNCTION @extschema@.external_table(text) IS 'lines of a driver file (CSV) whose name carries the load date; a path, file:// or s3:// address';
+REVOKE ALL ON FUNCTION @extschema@.external_table(text) FROM PUBLIC;
+
 CREATE FUNCTION finops.translate_sql(sql text, dialect text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'finops_translate_sql'

@@ -10,7 +10,8 @@ SET LOCAL intervalstyle = postgres;
 \o /dev/null
 \ir ../data/runbook_data.sql
 \o
-INSERT INTO forecast.drivers (driver_code, period_start, value, load_dt) VALUES ('MAU', '2025-08-01', 1, '2025-07-01'), ('MAU', '2025-08-01', 1, '2025-06-01');
+\set s3 file:// :src /test/data/s3
+SET LOCAL finops.s3_endpoint = :'s3';
 
 -- the catalogue
 
@@ -30,7 +31,8 @@ SELECT results_eq($$ SELECT id FROM finops.runbook
 
 CREATE TEMP TABLE expected (id text PRIMARY KEY, verbatim boolean, ordered boolean, keys text[], rows jsonb);
 INSERT INTO expected VALUES
-	('S000-Q2', false, true, NULL, '[{"affected_rows": 1}]'),
+	('S000-Q1', false, true, NULL, '[{"affected_rows": 3}]'),
+	('S000-Q2', false, true, NULL, '[{"affected_rows": 3}]'),
 	('S001-Q1', true, true, NULL, '[{"count": 1}]'),
 	('S001-Q3', true, true, NULL, '[{"?column?": 1}]'),
 	('S001-Q4', true, false, NULL, jsonb_build_array(
@@ -181,13 +183,19 @@ SELECT is(pg_temp.catalogue(e), pg_temp.in_order(e.rows, e), e.id || ' by run_ru
 FROM expected e ORDER BY e.id COLLATE "C";
 
 -- DML and SHOW, which a PL/pgSQL loop does not take
+SELECT lives_ok(sql_verbatim, 'S000-Q1 runs as written') FROM finops.runbook WHERE id = 'S000-Q1';
+SELECT throws_ok(sql_verbatim, '23505', NULL, 'S000-Q1 does not load a file twice') FROM finops.runbook WHERE id = 'S000-Q1';
+SELECT results_eq($$ SELECT driver_code, period_start, value, load_dt FROM forecast.drivers ORDER BY 1, 2 $$,
+	$$ VALUES ('MAU', date '2025-08-01', 120000::numeric, date '2025-07-01'), ('MAU', '2025-09-01', 125500.5, '2025-07-01'),
+		('STORAGE_GB', '2025-08-01', 5120, '2025-07-01') $$, 'S000-Q1 loads the lines of the file');
 SELECT lives_ok(sql_verbatim, id || ' runs as written') FROM finops.runbook WHERE id IN ('S000-Q2', 'S001-Q5') ORDER BY id;
+SELECT is_empty('SELECT FROM forecast.drivers', 'S000-Q2 removes them');
 SHOW WAREHOUSES \gset
 SELECT is(:'warehouses'::text, 'WH_ANALYTICS, WH_LOADING', 'S004-Q2 and S004-Q18 as written');
 SELECT throws_ok($$ SELECT finops.run_runbook('S001-Q6') $$, '0A000', NULL, 'S001-Q6 is not run inside a function; sql/runbook_verbatim.sql runs it');
 
-SELECT results_eq($$ SELECT count(*)::int FROM (SELECT id FROM expected UNION SELECT 'S001-Q6') t JOIN finops.runbook USING (id) $$, ARRAY[61],
-	'every statement on a relation was run');
+SELECT results_eq($$ SELECT count(*)::int FROM (SELECT id FROM expected UNION SELECT 'S001-Q6') t JOIN finops.runbook USING (id) $$, ARRAY[62],
+	'every statement was run: 62 of 62');
 
 -- the 27 have no other way
 SELECT throws_ok(sql_verbatim, '42601', NULL, id || ' is no PostgreSQL as it is written')
