@@ -198,12 +198,20 @@ END
 $$;
 COMMENT ON PROCEDURE finops.close_month(date, boolean, text) IS 'closes a month gate by gate, committing after each: readiness, tags, allocation, reconciliation, documents, control, issue and lock; a gate that is shut is returned in result with its reason and the next call';
 
+-- set-up
+
+CREATE FUNCTION finops.setup()
+RETURNS TABLE (step integer, subject text, state text, detail text, next_call text)
+LANGUAGE c VOLATILE ROWS 15
+AS 'MODULE_PATHNAME', 'finops_setup';
+COMMENT ON FUNCTION finops.setup() IS 'the first run: what is there, what is missing before a month can be closed, and the call that sets it; the tag keys that could identify tenants';
+
 REVOKE ALL ON PROCEDURE finops.require_no_transaction(text), finops.run_job(text), finops.close_month(date, boolean, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.start_job(text), finops.finish_job(bigint, text, text, text, text, jsonb),
 	finops.fail_job(text, text, text, text, text), finops.schedule_jobs(), finops.unschedule_jobs(),
 	finops.purge_job_runs(interval), finops.open_periods(date), finops.close_reminders(date), finops.readiness(date),
 	finops.begin_close(date, boolean), finops.close_step(date, text), finops.close_verdict(date, text, boolean),
-	finops.end_close(date, boolean, text) FROM PUBLIC;
+	finops.end_close(date, boolean, text), finops.setup() FROM PUBLIC;
 REVOKE ALL ON finops.job, finops.job_run FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('finops.job', 'WHERE NOT shipped');
