@@ -104,7 +104,7 @@ SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,ChargePeriodEnd\n1
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,1,\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,{"a":1\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,"{""a"": ""\\u0000""}"\n');
-SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,"""a"": ""b"""\n');
+SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,"""a"": ""b"","\n');
 SELECT try_file('latin1.csv', 'BilledCost,EffectiveCost,BillingPeriodStart,ChargeDescription\0121,1,2019-01-01,caf\351\012');
 SELECT try_file('latin1_header.csv', 'BilledCost,EffectiveCost,BillingPeriodStart,caf\351\012');
 SELECT try_file('latin1_number.csv', 'BilledCost,EffectiveCost,BillingPeriodStart\0121\240000,1,2019-01-01\012');

@@ -73,7 +73,7 @@ typedef struct CsvReader
 extern void CsvInit(CsvReader *csv, CsvRead read, void *arg, char delimiter);
 extern CsvStatus CsvNext(CsvReader *csv);
 extern void CsvFree(CsvReader *csv);
-extern bool CsvIsNull(const CsvField *field);
+extern bool CsvIsNull(const CsvField *field, bool quoted_too);
 
 /* ---------------------------------------------------------------------
  * Values, value.c
@@ -300,6 +300,7 @@ extern Slice BillMapKey(Slice key, bool *is_aws);
  * ---------------------------------------------------------------------
  */
 #define BILL_MAX_ODD_TYPES	20
+#define BILL_MAX_COLUMNS	64	/* of the facts, that a bill may fill */
 
 typedef struct BillPeriod
 {
@@ -326,6 +327,7 @@ typedef struct BillRow
 typedef struct BillProjector
 {
 	const BillHeader *header;
+	bool		written[BILL_MAX_COLUMNS];
 	BillPeriod	default_period; /* year 0: the bill must say */
 	int64		blank_costs;	/* lines whose cost is not given */
 	int64		no_effective;	/* commitment lines without amortised cost */
@@ -343,6 +345,7 @@ typedef struct BillProjector
 	OutBuf		scratch;		/* computed amounts */
 	OutBuf		tags;			/* resource_tags, JSON */
 	OutBuf		tag_text;		/* decoded values */
+	OutBuf		tag_json;		/* a JSON tag column that lacked its braces */
 	BillProblem problem;
 } BillProjector;
 

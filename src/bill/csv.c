@@ -275,6 +275,37 @@ scan_quoted(CsvReader *csv, char *start, char **next, int64 *newlines)
 	}
 }
 
+/*
+ * The common case, without calls: plain fields with a delimiter behind them.
+ * Stops before the first field that is anything else.
+ */
+static char *
+scan_simple(CsvReader *csv, char *p)
+{
+	CsvField   *field = csv->fields + csv->nfields;
+	CsvField   *end = csv->fields + csv->maxfields;
+
+	while (field < end && *p != '"')
+	{
+		char	   *start = p;
+
+		while ((csv->stop[(unsigned char) *p] & STOP_PLAIN) == 0)
+			p++;
+		if (*p != csv->delimiter)
+		{
+			p = start;
+			break;
+		}
+		field->data = start;
+		field->len = (int) (p - start);
+		field->flags = 0;
+		field++;
+		p++;
+	}
+	csv->nfields = (int) (field - csv->fields);
+	return p;
+}
+
 /* One record from csv->pos, which is moved behind it. */
 static ScanResult
 scan_record(CsvReader *csv)
@@ -286,7 +317,11 @@ scan_record(CsvReader *csv)
 	csv->nfields = 0;
 	do
 	{
-		char	   *next = p;
+		char	   *next;
+
+		if (csv->maxfields > 0)
+			p = scan_simple(csv, p);
+		next = p;
 
 		if (*p == '"')
 			result = scan_quoted(csv, p + 1, &next, &newlines);
@@ -339,17 +374,18 @@ CsvNext(CsvReader *csv)
 }
 
 /*
- * The spellings of "no value" seen in bills.  Quoted they are text, except
- * that a quoted empty string says nothing either.
+ * The spellings of "no value" seen in bills.  Quoted they are text, unless
+ * the column holds numbers or times (quoted_too), where they can mean nothing
+ * else; a quoted empty string says nothing anywhere.
  */
 bool
-CsvIsNull(const CsvField *field)
+CsvIsNull(const CsvField *field, bool quoted_too)
 {
 	const char *s = field->data;
 
 	if (field->len == 0)
 		return true;
-	if (field->flags & CSV_QUOTED)
+	if ((field->flags & CSV_QUOTED) && !quoted_too)
 		return false;
 	switch (field->len)
 	{

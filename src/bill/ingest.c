@@ -35,7 +35,6 @@
 #define COPY_CHUNK		(32 * 1024)
 #define SPOOL_CHUNK		(64 * 1024)
 #define MAX_PERIODS		120
-#define MAX_COLUMNS		80
 
 /* ---------------------------------------------------------------------
  * The file: digest, kind, records
@@ -409,8 +408,8 @@ spooled_bytes(void *arg, char *buf, int max)
 static void
 copy_target(BillLoad *load, BillTarget *target, BillCopySource source, void *arg)
 {
-	const char *columns[MAX_COLUMNS];
-	int			n = ProjectedColumns(&load->header, columns, MAX_COLUMNS - 2);
+	const char *columns[BILL_MAX_COLUMNS + 2];
+	int			n = ProjectedColumns(&load->header, columns, BILL_MAX_COLUMNS);
 
 	columns[n++] = "source";
 	columns[n++] = "delivery_id";
@@ -596,7 +595,8 @@ read_tenant_key(BillLoad *load)
 	uint64		n = FINOPS_RUN0("SELECT tag_key FROM finops.tenant_key");
 	char	   *key = n > 0 ? FinopsText(0, 1) : NULL;
 
-	load->tenant_key = key == NULL ? NULL :
+	/* tenant_id is the tag of that name in any spelling */
+	load->tenant_key = key == NULL || strcmp(key, "tenant_id") == 0 ? NULL :
 		pg_server_to_any(key, strlen(key), PG_UTF8);
 }
 

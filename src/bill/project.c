@@ -188,6 +188,13 @@ is_number(int field)
 	}
 }
 
+static bool
+is_time(int field)
+{
+	return field == BF_PERIOD_START || field == BF_PERIOD_END ||
+		field == BF_USAGE_START || field == BF_USAGE_END;
+}
+
 static const Slice null_slice = {NULL, 0};
 
 static Slice
@@ -220,11 +227,55 @@ problem(BillProjector *p, ValueStatus status, int field, Slice value)
 	return false;
 }
 
+/* Some tag column of this bill may fill the tag; -1: the tenant. */
+static bool
+has_tag(const BillHeader *h, int tag)
+{
+	if (h->column[BF_TAGS] >= 0)
+		return true;
+	for (int i = 0; i < h->ntags; i++)
+		if (tag < 0 ? h->tags[i].is_tenant : h->tags[i].tag == tag)
+			return true;
+	return false;
+}
+
+/* Columns for which this bill has nothing are left to their default, NULL. */
+static bool
+is_written(const BillHeader *h, const OutColumn *column)
+{
+	switch (column->kind)
+	{
+		case OUT_FIELD:
+		case OUT_NUMBER:
+		case OUT_TIME:
+		case OUT_DATE:
+		case OUT_CURRENCY:
+		case OUT_CLASS:
+			return h->column[column->field] >= 0 ||
+				(column->fallback != 0 && h->column[column->fallback] >= 0);
+		case OUT_COMMITMENT_ID:
+		case OUT_COMMITMENT_CATEGORY:
+			return h->column[BF_COMMITMENT_ID] >= 0 ||
+				h->column[BF_COMMITMENT_CATEGORY] >= 0 ||
+				h->column[BF_RI_ARN] >= 0 || h->column[BF_SP_ARN] >= 0;
+		case OUT_TAG:
+			return has_tag(h, column->field);
+		case OUT_TENANT:
+			return has_tag(h, h->tenant_key == NULL ? BT_TENANT_ID : -1);
+		case OUT_TAGS:
+			return h->ntags > 0 || h->column[BF_TAGS] >= 0;
+		default:
+			return true;
+	}
+}
+
 void
 ProjectorInit(BillProjector *p, const BillHeader *header)
 {
 	memset(p, 0, sizeof(*p));
 	p->header = header;
+	for (size_t i = 0; i < lengthof(out_columns); i++)
+		p->written[i] = is_written(header, &out_columns[i]);
 }
 
 void
@@ -233,6 +284,7 @@ ProjectorFree(BillProjector *p)
 	OutFree(&p->scratch);
 	OutFree(&p->tags);
 	OutFree(&p->tag_text);
+	OutFree(&p->tag_json);
 }
 
 /* ---------------------------------------------------------------------
@@ -250,7 +302,7 @@ read_fields(BillProjector *p, const CsvField *fields)
 		ValueStatus status;
 
 		p->value[f] = null_slice;
-		if (column < 0 || CsvIsNull(&fields[column]))
+		if (column < 0 || CsvIsNull(&fields[column], is_number(f) || is_time(f)))
 			continue;
 		value.data = fields[column].data;
 		value.len = fields[column].len;
@@ -520,16 +572,20 @@ is_blank(Slice s)
 	return SliceTrim(s).len == 0;
 }
 
-/* A tag value for the columns it belongs in; the first one that is not blank. */
+/*
+ * A tag value for the columns it belongs in.  Several keys may be spellings
+ * of one column: the first that is not blank fills it.  The tenant has one
+ * key; of equal keys the last one counts, as it does in resource_tags.
+ */
 static void
 note_tag(BillProjector *p, int tag, bool is_tenant, Slice value)
 {
-	if (value.data == NULL || is_blank(value))
-		return;
-	if (tag >= 0 && p->tag[tag].data == NULL)
+	bool		blank = value.data == NULL || is_blank(value);
+
+	if (tag >= 0 && !blank && p->tag[tag].data == NULL)
 		p->tag[tag] = value;
-	if (is_tenant && p->tenant.data == NULL)
-		p->tenant = value;
+	if (is_tenant)
+		p->tenant = blank ? null_slice : SliceTrim(value);
 }
 
 static void
@@ -543,7 +599,7 @@ read_tag_columns(BillProjector *p, const CsvField *fields)
 		const CsvField *field = &fields[tag->column];
 		Slice		value;
 
-		if (CsvIsNull(field))
+		if (CsvIsNull(field, false))
 			continue;
 		value.data = field->data;
 		value.len = field->len;
@@ -573,18 +629,30 @@ visit_tag(void *arg, const JsonMember *member)
 	OutBytes(&p->tags, key.data, (size_t) key.len);
 	OutText(&p->tags, "\": ");
 	OutBytes(&p->tags, member->value.data, (size_t) member->value.len);
-	is_tenant = p->header->tenant_key != NULL && !is_aws &&
-		SliceEqual(key, p->header->tenant_key);
+	is_tenant = p->header->tenant_key != NULL &&
+		(is_aws ? strncmp(p->header->tenant_key, "aws:", 4) == 0 &&
+		 SliceEqual(key, p->header->tenant_key + 4) :
+		 SliceEqual(key, p->header->tenant_key));
 	note_tag(p, is_aws ? -1 : BillTagOfKey(key), is_tenant, value);
 }
 
 static bool
 read_tag_json(BillProjector *p)
 {
-	Slice		json = p->value[BF_TAGS];
+	Slice		json = SliceTrim(p->value[BF_TAGS]);
 
-	if (is_blank(json))
+	if (json.len == 0)
 		return true;
+	if (json.data[0] == '"')
+	{
+		/* some exports leave the braces away */
+		p->tag_json.len = 0;
+		OutText(&p->tag_json, "{");
+		OutBytes(&p->tag_json, json.data, (size_t) json.len);
+		OutText(&p->tag_json, "}");
+		json.data = p->tag_json.data;
+		json.len = (int) p->tag_json.len;
+	}
 	OutReserve(&p->tag_text, (size_t) json.len);
 	if (!JsonObject(json, visit_tag, p))
 		return problem(p, VALUE_NOT_JSON, BF_TAGS, json);
@@ -604,8 +672,8 @@ read_tags(BillProjector *p, const CsvField *fields)
 	read_tag_columns(p, fields);
 	if (p->tags.len == 0 && is_set(p, BF_TAGS) && !read_tag_json(p))
 		return false;
-	if (p->header->tenant_key == NULL)
-		p->tenant = p->tag[BT_TENANT_ID];
+	if (p->header->tenant_key == NULL && p->tag[BT_TENANT_ID].data != NULL)
+		p->tenant = SliceTrim(p->tag[BT_TENANT_ID]);
 	return true;
 }
 
@@ -627,34 +695,6 @@ ProjectRecord(BillProjector *p, const CsvField *fields)
  * Writing
  * ---------------------------------------------------------------------
  */
-
-/* Columns for which this bill has nothing are left to their default, NULL. */
-static bool
-is_written(const BillHeader *h, const OutColumn *column)
-{
-	switch (column->kind)
-	{
-		case OUT_FIELD:
-		case OUT_NUMBER:
-		case OUT_TIME:
-		case OUT_DATE:
-		case OUT_CURRENCY:
-		case OUT_CLASS:
-			return h->column[column->field] >= 0 ||
-				(column->fallback != 0 && h->column[column->fallback] >= 0);
-		case OUT_COMMITMENT_ID:
-		case OUT_COMMITMENT_CATEGORY:
-			return h->column[BF_COMMITMENT_ID] >= 0 ||
-				h->column[BF_COMMITMENT_CATEGORY] >= 0 ||
-				h->column[BF_RI_ARN] >= 0 || h->column[BF_SP_ARN] >= 0;
-		case OUT_TAG:
-		case OUT_TAGS:
-		case OUT_TENANT:
-			return h->ntags > 0 || h->column[BF_TAGS] >= 0;
-		default:
-			return true;
-	}
-}
 
 int
 ProjectedColumns(const BillHeader *header, const char **names, int max)
@@ -819,7 +859,7 @@ ProjectWrite(BillProjector *p, OutBuf *out, const char *constants)
 		const OutColumn *column = &out_columns[i];
 		Slice		value;
 
-		if (!is_written(p->header, column))
+		if (!p->written[i])
 			continue;
 		if (column->kind == OUT_TIME || column->kind == OUT_DATE)
 		{

@@ -175,7 +175,7 @@ is_null(const char *text, unsigned int flags)
 	CsvField	field = {copy, (int) strlen(text), flags};
 
 	strcpy(copy, text);
-	return CsvIsNull(&field);
+	return CsvIsNull(&field, false);
 }
 
 int
