@@ -2342,20 +2342,20 @@ BEGIN
 	CALL finops.require_no_transaction('finops.close_month()');
 	PERFORM finops.begin_close(period, provisional);
 	COMMIT;
-	FOREACH step IN ARRAY ARRAY['readiness', 'tags', 'allocation', 'reconciliation', 'documents', 'control', 'issue'] LOOP
-		EXIT WHEN provisional AND step OPERATOR(pg_catalog.=) 'issue';
-		BEGIN
-			said := finops.close_step(period, step);
-		EXCEPTION WHEN object_not_in_prerequisite_state OR invalid_parameter_value THEN
-			GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-			stopped := pg_catalog.format('%s: %s. %s Next: %s', step, said, detail, hint);
-		END;
-		COMMIT;
-		IF stopped IS NULL THEN
-			stopped := finops.close_verdict(period, step, provisional);
+	FOR step IN SELECT s.step FROM pg_catalog.unnest(ARRAY['readiness', 'tags', 'allocation', 'reconciliation', 'documents', 'control', 'issue']) AS s(step) LOOP
+		IF stopped IS NULL AND NOT (provisional AND step OPERATOR(pg_catalog.=) 'issue') THEN
+			BEGIN
+				said := finops.close_step(period, step);
+			EXCEPTION WHEN object_not_in_prerequisite_state OR invalid_parameter_value THEN
+				GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+				stopped := pg_catalog.format('%s: %s. %s Next: %s', step, said, detail, hint);
+			END;
+			COMMIT;
+			IF stopped IS NULL THEN
+				stopped := finops.close_verdict(period, step, provisional);
+			END IF;
+			RAISE NOTICE 'close of %, %', pg_catalog.to_char(period, 'YYYY-MM'), coalesce('stopped at ' OPERATOR(pg_catalog.||) stopped, pg_catalog.format('%s: %s', step, said));
 		END IF;
-		RAISE NOTICE 'close of %, %', pg_catalog.to_char(period, 'YYYY-MM'), coalesce('stopped at ' OPERATOR(pg_catalog.||) stopped, pg_catalog.format('%s: %s', step, said));
-		EXIT WHEN stopped IS NOT NULL;
 	END LOOP;
 	result := finops.end_close(period, provisional, stopped);
 	COMMIT;
