@@ -946,7 +946,6 @@ CREATE TABLE @extschema@.invoice_header (
 	CONSTRAINT invoice_header_tenant_key UNIQUE (tenant_id, period_start, kind, revision),
 	CONSTRAINT invoice_header_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
 	CONSTRAINT invoice_header_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
-	CONSTRAINT invoice_header_original_fkey FOREIGN KEY (original_invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
 	CONSTRAINT invoice_header_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['invoice', 'credit_note'])),
 	CONSTRAINT invoice_header_original_check CHECK ((kind OPERATOR(pg_catalog.=) 'credit_note') OPERATOR(pg_catalog.=) (original_invoice_id IS NOT NULL)),
 	CONSTRAINT invoice_header_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['open', 'issued', 'paid', 'void'])),
@@ -977,6 +976,7 @@ COMMENT ON COLUMN @extschema@.invoice_header.subtotal_usd IS 'subtotal in the re
 COMMENT ON COLUMN @extschema@.invoice_header.fx_rate IS 'units of the reporting currency for one unit of the document''s currency, fixed with the document';
 COMMENT ON COLUMN @extschema@.invoice_header.tax_rate IS 'ratio: 0.19 is 19 percent';
 COMMENT ON COLUMN @extschema@.invoice_header.tax_inclusive IS 'prices included the tax: total = sum of gross_amount of the lines, and the net lines are derived from it';
+COMMENT ON COLUMN @extschema@.invoice_header.original_invoice_id IS 'the invoice that a credit note credits; no foreign key, since pg_dump warns of one from a table to itself (finops.verify_invoices checks it)';
 COMMENT ON COLUMN @extschema@.invoice_header.issuer IS 'the issuer''s data as they stood at issue';
 COMMENT ON COLUMN @extschema@.invoice_header.recipient IS 'the tenant''s name, billing contact and tax profile as they stood at issue';
 COMMENT ON COLUMN @extschema@.invoice_header.input_digest IS 'digest of what the document was computed from; preparation rewrites an open document when it differs';
