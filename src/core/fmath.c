@@ -72,6 +72,26 @@ FmathExp(double x)
 	return ldexp(p, (int) k);
 }
 
+/* Folded into the first quarter turn, then the Taylor series to x^24. */
+double
+FmathCosTurn(double turns)
+{
+	double		t = fabs(turns - floor(turns + 0.5)),	/* 0 .. 1/2 */
+				sign = 1,
+				x,
+				p = 1;
+
+	if (t > 0.25)
+	{
+		t = 0.5 - t;
+		sign = -1;
+	}
+	x = 6.28318530717958647693 * t;
+	for (int i = 24; i >= 2; i -= 2)
+		p = 1 - p * x * x / (i * (i - 1));
+	return t == 0.25 ? 0 : sign * p;
+}
+
 static double
 ratio(const double *num, const double *den, double r)
 {

@@ -15,6 +15,7 @@
 
 extern double FmathLog(double x);
 extern double FmathExp(double x);
+extern double FmathCosTurn(double turns);	/* cos(2 pi turns) */
 extern double FmathNormQuantile(double p);
 
 /*

@@ -12,7 +12,8 @@
  * The interval of a month cannot be had from the intervals of its days, whose
  * errors are correlated; it is read from simulated futures that are summed
  * like the forecast.  As in model.c the simulated deviations are widened,
- * more for short histories and far months.
+ * more for short histories; far months are wide already, since the level of
+ * daily cost drifts.
  *
  *-------------------------------------------------------------------------
  */
@@ -83,7 +84,7 @@ CostTakeFees(double *daily, int n, const int *day_of_month)
 		unusual = daily[t] - usual > 0.5 * fabs(usual) && daily[t] > usual;
 		excess[count++] = unusual ? daily[t] - usual : 0;
 	}
-	fee = CostMedian(excess, count);
+	fee = count > 0 ? CostMedian(excess, count) : 0;
 	for (int i = 0; i < count; i++)
 		if (excess[i] == 0)
 			fee = 0;
@@ -134,9 +135,9 @@ fit_forms(const double *y, int n, EtsFit *fits, double *weights,
 
 /* A few days or the same amount every day: their mean goes on. */
 static void
-forecast_flat(const double *y, int n, CostMonths *m)
+forecast_flat(const double *y, int n, double floor, CostMonths *m)
 {
-	double		mean = FcMean(y, n),
+	double		mean = FcIsConstant(y, n) ? y[0] : FcMean(y, n),
 				square = 0,
 				spread;
 	FmathRandom random;
@@ -148,7 +149,7 @@ forecast_flat(const double *y, int n, CostMonths *m)
 	for (int k = 0; k < COST_PATHS; k++)
 	{
 		/* the level itself is uncertain: one deviation for all days */
-		double		level = mean + spread * FmathNormal(&random);
+		double		level = Max(mean + spread * FmathNormal(&random), floor);
 
 		for (int j = 0; j < m->ndays; j++)
 			m->sample[m->month[j] * COST_PATHS + k] += level;
@@ -167,8 +168,7 @@ simulate(const EtsFit *fit, const double *mean, double floor, double widen,
 		EtsSimulate(fit, m->ndays, (struct FmathRandom *) random, path);
 		for (int j = 0; j < m->ndays; j++)
 		{
-			double		far = Min((j + 1.0) / fit->n, 1);
-			double		x = mean[j] + (path[j] - mean[j]) * widen * (1 + 1.3 * far);
+			double		x = mean[j] + (path[j] - mean[j]) * widen;
 
 			m->sample[m->month[j] * COST_PATHS + k] += Max(x, floor);
 		}
@@ -208,10 +208,10 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		y[t] = ldexp(daily[t], 10 - exponent);
 	if (!FcIsConstant(y, n))
 		count = fit_forms(y, n, fits, weights, interrupt);
-	if (count == 0)
-		forecast_flat(y, n, m);
 	for (int t = 0; t < n && (t == 0 || floor == 0); t++)
 		floor = y[t] >= 0 ? 0 : -(double) INFINITY;
+	if (count == 0)
+		forecast_flat(y, n, floor, m);
 	FmathSeed(&random, COST_SEED);
 	for (int i = 0; i < count; i++)
 	{

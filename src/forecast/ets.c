@@ -439,8 +439,8 @@ fourier_season(const double *y, int n, int m, FcSeasonKind kind,
 
 	for (int t = 0; t < n; t++)
 	{
-		double		angle = 2 * M_PI * t / m;
-		double		row[4] = {1, t, cos(angle), sin(angle)};
+		double		turn = (double) (t % m) / m;
+		double		row[4] = {1, t, FmathCosTurn(turn), FmathCosTurn(turn - 0.25)};
 
 		for (int i = 0; i < 4; i++)
 		{
@@ -454,8 +454,8 @@ fourier_season(const double *y, int n, int m, FcSeasonKind kind,
 	line = b[0] + b[1] * (n - 1) / 2.0;
 	for (int t = 0; t < m; t++)
 	{
-		double		angle = 2 * M_PI * t / m;
-		double		wave = b[2] * cos(angle) + b[3] * sin(angle);
+		double		turn = (double) t / m;
+		double		wave = b[2] * FmathCosTurn(turn) + b[3] * FmathCosTurn(turn - 0.25);
 
 		factor[t] = kind == FC_SEASON_ADDITIVE ? wave :
 			Max(line > 0 ? 1 + wave / line : 1, 0.05);

@@ -46,6 +46,11 @@ test_functions(void)
 		good = good && near(FmathLog(exp(x)), log(exp(x)), 4.5e-16);
 	}
 	ok(good, "log and exp agree with the C library to two units");
+	good = true;
+	for (int i = -500; i <= 500; i++)
+		good = good && fabs(FmathCosTurn(i / 97.0) - cos(2 * M_PI * i / 97.0)) < 2e-14;
+	ok(good && FmathCosTurn(0.25) == 0 && FmathCosTurn(-3) == 1 && FmathCosTurn(7.5) == -1,
+	   "cosine of turns");
 	ok(FmathLog(1) == 0 && FmathExp(0) == 1, "log 1 and exp 0 are exact");
 	ok(isnan(FmathLog(-1)) && isinf(FmathLog(0)) && isinf(FmathExp(710)) &&
 	   FmathExp(-800) == 0, "domain and range of log and exp");

@@ -1,0 +1,132 @@
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/cost_series.c */
+/*-------------------------------------------------------------------------
+ *
+ * cost_series_test.c
+ *	  Daily cost summed to months: fees, weeks, trends, intervals of sums.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "forecast/cost_series.h"
+
+#include "core/fmath.h"
+
+#include <stdio.h>
+
+#define DAYS	90				/* three months of 30 */
+#define AHEAD	60
+
+static int	number;
+static int	failed;
+static int	day_of_month[DAYS + AHEAD];
+static int	month[AHEAD];
+static double mean[2];
+static double sample[2 * COST_PATHS];
+
+static void
+ok(bool good, const char *text)
+{
+	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
+	failed += !good;
+}
+
+static void
+run(const double *y, int n)
+{
+	CostMonths	m = {AHEAD, month, 2, mean, sample};
+
+	CostForecastDays(y, n, &m, NULL);
+}
+
+static void
+test_fees(void)
+{
+	double		y[DAYS];
+
+	for (int t = 0; t < DAYS; t++)
+		y[t] = 100 + t % 7 + (day_of_month[t] == 1 ? 500 + t : 0);
+	/* excess over the median of the week after: 500 + t - 3 + t % 7 */
+	ok(fabs(CostTakeFees(y, DAYS, day_of_month) - (530 + 2 - 3)) < 1e-9,
+	   "the usual fee of the first");
+	ok(y[0] == 103 && y[30] == 103 && y[31] == 103, "and the day without it");
+	for (int t = 0; t < DAYS; t++)
+		y[t] = 100 + (t == 30 ? 500 : 0);
+	ok(CostTakeFees(y, DAYS, day_of_month) == 0 && y[30] == 600,
+	   "what happened once is no fee");
+	ok(CostTakeFees(y, 2, day_of_month) == 0, "too short for fees");
+}
+
+static void
+test_sums(void)
+{
+	double		y[DAYS];
+	FmathRandom r;
+
+	for (int t = 0; t < DAYS; t++)
+		y[t] = 50;
+	run(y, DAYS);
+	ok(fabs(mean[0] - 1500) < 1e-9 && fabs(mean[1] - 1500) < 1e-9 &&
+	   sample[0] == sample[COST_PATHS - 1], "a constant goes on");
+	for (int t = 0; t < DAYS; t++)
+		y[t] = t % 7 < 5 ? 100 : 20;
+	run(y, DAYS);
+	/* days 90..119: 90 % 7 = 6, so 1 + 4 weeks + 1 = 21 working days */
+	ok(fabs(mean[0] - (21 * 100 + 9 * 20)) < 5, "weekdays are counted");
+	FmathSeed(&r, 8);
+	for (int t = 0; t < DAYS; t++)
+		y[t] = 100 + 3 * FmathNormal(&r);
+	run(y, DAYS);
+	ok(fabs(mean[0] - 3000) < 100 && sample[0] < mean[0] &&
+	   mean[0] < sample[COST_PATHS - 1], "noise around a level");
+	run(y, 4);
+	ok(fabs(mean[0] - 30 * (y[0] + y[1] + y[2] + y[3]) / 4) < 1e-6,
+	   "four days: their mean");
+	for (int t = 0; t < DAYS; t++)
+		y[t] *= 1e-7;
+	run(y, DAYS);
+	ok(fabs(mean[0] - 3e-4) < 1e-5, "small amounts, the same forecast");
+}
+
+/* Random walks: how often the second month falls into its 80 percent. */
+static void
+test_coverage(void)
+{
+	FmathRandom r;
+	int			inside = 0;
+
+	FmathSeed(&r, 21);
+	for (int k = 0; k < 60; k++)
+	{
+		double		y[DAYS + AHEAD],
+					level = 1000,
+					actual = 0;
+
+		for (int t = 0; t < DAYS + AHEAD; t++)
+		{
+			level += 5 * FmathNormal(&r);
+			y[t] = level + 10 * FmathNormal(&r);
+			if (t >= DAYS + 30)
+				actual += y[t];
+		}
+		run(y, DAYS);
+		if (actual >= CostQuantile(sample + COST_PATHS, 0.1) &&
+			actual <= CostQuantile(sample + COST_PATHS, 0.9))
+			inside++;
+	}
+	/* at least 70 percent, allowing for chance; never all of them */
+	ok(inside >= 42 && inside <= 58, "80 percent intervals of monthly sums cover");
+}
+
+int
+main(void)
+{
+	for (int t = 0; t < DAYS + AHEAD; t++)
+		day_of_month[t] = t % 30 + 1;
+	for (int j = 0; j < AHEAD; j++)
+		month[j] = j / 30;
+	test_fees();
+	test_sums();
+	test_coverage();
+	ok(CostMedian((double[]) {3, 1, 2, 10}, 4) == 2.5 && CostMedian(NULL, 0) == 0, "median");
+	printf("1..%d\n", number);
+	return failed != 0;
+}
