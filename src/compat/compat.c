@@ -139,7 +139,7 @@ finops_msck_repair_table(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relation \"%s\" has no partitions that finops makes",
 						get_rel_name(relid) ? get_rel_name(relid) : "?"),
-				 errhint("SELECT finops.msck_repair_table('cur_database.cur_table');")));
+				 errhint("Use SELECT finops.msck_repair_table('cur_database.cur_table').")));
 	FinopsRequireWritable("finops.msck_repair_table()");
 	FinopsBegin(&session);
 	n = FINOPS_RUN0("SELECT m.month::date"
