@@ -42,6 +42,11 @@ PG_FUNCTION_INFO_V1(finops_allocate);
 
 #define ENTRY_KEY \
 	"tenant_id, kind, service, category, rule_id, rule_version, origin, currency"
+#define ENTRY_KEY_BY_BYTES \
+	"tenant_id COLLATE \"C\" AS tenant_id, kind COLLATE \"C\" AS kind," \
+	" service COLLATE \"C\" AS service, category COLLATE \"C\" AS category," \
+	" rule_id COLLATE \"C\" AS rule_id, rule_version," \
+	" origin COLLATE \"C\" AS origin, currency COLLATE \"C\" AS currency"
 
 static void
 create_partition(const char *name, DateADT period)
@@ -77,7 +82,12 @@ AllocateEnsurePartition(DateADT period)
 		create_partition(name, period);
 }
 
-/* One scan of the facts. */
+/*
+ * One scan of the facts.  Sums are hashed: for many tenants the planner would
+ * rather sort all lines by their names, which takes several times as long;
+ * the hash table is bounded by work_mem as well.  enable_sort returns to the
+ * caller's value when the session ends.
+ */
 static void
 sum_cost(DateADT period, FinopsCostBasis basis)
 {
@@ -88,10 +98,10 @@ sum_cost(DateADT period, FinopsCostBasis basis)
 			   ARG_DATE(period));
 	by_usage_type = FINOPS_RUN0("SELECT 1 FROM pg_temp.finops_rule"
 								" WHERE usage_type_like IS NOT NULL LIMIT 1") > 0;
+	FINOPS_RUN0("SET LOCAL enable_sort = off");
 	FINOPS_RUN0(psprintf("CREATE TEMP TABLE finops_cost ON COMMIT DROP AS"
-						 " SELECT f.provider, f.service, f.charge_category,"
-						 " f.line_item_currency_code AS currency, f.tenant_id,"
-						 " %s AS usage_type, sum(f.%s_cost) AS cost"
+						 " SELECT f.tenant_id, f.service, %s AS usage_type, f.charge_category,"
+						 " f.provider, f.line_item_currency_code AS currency, sum(f.%s_cost) AS cost"
 						 " FROM @s@.fact_cost_raw f"
 						 " WHERE f.bill_billing_period_start_date = '%s-01'"
 						 " GROUP BY 1, 2, 3, 4, 5, 6",
@@ -99,7 +109,8 @@ sum_cost(DateADT period, FinopsCostBasis basis)
 						 "CASE WHEN f.tenant_id IS NULL THEN f.line_item_usage_type END" :
 						 "NULL::text",
 						 FinopsBasisName(basis), FinopsPeriodText(period)));
-	FINOPS_RUN0("ANALYZE pg_temp.finops_cost");
+	FINOPS_RUN0("SET LOCAL enable_sort = on");
+	FINOPS_RUN0("ANALYZE pg_temp.finops_rule, pg_temp.finops_cost");
 }
 
 static void
@@ -278,13 +289,13 @@ post_differences(DateADT period, int64 run_id)
 		" allocated_cost_usd, share, key_metric, key_value, key_total)"
 		" SELECT " ENTRY_KEY ", $1, $2 - 1, $3, sum(amount), max(share), max(key_metric),"
 		" max(key_value), max(key_total)"
-		" FROM (SELECT " ENTRY_KEY ", amount, share, key_metric, key_value, key_total"
+		" FROM (SELECT " ENTRY_KEY_BY_BYTES ", amount, share, key_metric, key_value, key_total"
 		"  FROM pg_temp.finops_entry"
-		"  UNION ALL SELECT " ENTRY_KEY ", -allocated_cost_usd, NULL, NULL, NULL, NULL"
+		"  UNION ALL SELECT " ENTRY_KEY_BY_BYTES ", -allocated_cost_usd, NULL, NULL, NULL, NULL"
 		"  FROM @s@.fact_cost_allocated"
 		"  WHERE period_start = $1 AND kind IN " OPEN_KINDS ") u"
 		" GROUP BY " ENTRY_KEY " HAVING sum(amount) <> 0"
-		" ORDER BY origin COLLATE \"C\", tenant_id COLLATE \"C\", kind",
+		" ORDER BY origin, tenant_id, kind",
 		ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)), ARG_INT8(run_id));
 }
 
@@ -417,6 +428,7 @@ finops_allocate(PG_FUNCTION_ARGS)
 	register_unseen_tenants();
 	make_buckets();
 	make_shares();
+	FINOPS_RUN0("ANALYZE pg_temp.finops_bucket, pg_temp.finops_share");
 	refuse_zero_keys(period);
 	make_entries();
 	make_fixed_amounts();
