@@ -561,7 +561,7 @@ prepare(EtsWork *w, double *x, double *lower, double *upper, double *scale)
 				lower[w->at.season + i] = SEASON_MIN;
 		}
 	w->floor = w->form.multiplicative_error ? w->n * 1e-20 :
-		w->n * 1e-20 * (level * level + spread * spread);
+		w->n * Max(1e-20 * (level * level + spread * spread), 1e-280);
 }
 
 /*

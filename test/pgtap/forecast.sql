@@ -61,6 +61,9 @@ SELECT ok((SELECT bool_and(f.mean IS NOT NULL AND abs(f.mean) < 1e301) FROM fino
 SELECT is((SELECT count(*) FROM finops.forecast((SELECT y FROM monthly), 5, 12, m)), 5::bigint, m)
 FROM unnest('{auto,naive,seasonal_naive,drift,mean,ses,holt,damped,holt_winters,holt_winters_multiplicative,ets,theta,otm,dotm,"ETS(A,N,A)","ETS(M,Ad,M)",MAN,aaa}'::text[]) AS m;
 
+SELECT is((SELECT round(mean::numeric, 9) FROM finops.forecast(array_fill(v, ARRAY[30]), 1, 4, m)), v::numeric, m || ' on a constant ' || v)
+FROM unnest('{auto,naive,seasonal_naive,drift,mean,ses,holt,damped,holt_winters,ets,theta,otm,dotm}'::text[]) AS m, unnest('{0,7,-3}'::float8[]) AS v;
+
 -- backtest
 
 SELECT results_eq(
@@ -94,7 +97,6 @@ FROM (VALUES (0::float8, 1e16::float8), (0, 1), (0, -1e16), (0, 0)) AS v(a, p);
 
 -- serial and parallel plans agree to the last printed digit
 
-CREATE TABLE pg_temp.many AS SELECT 0 AS nothing;
 CREATE TABLE public.forecast_pairs AS
 SELECT 1e6 + 1000 * pg_temp.noise(i, 2) AS a, 1e6 + 1000 * pg_temp.noise(i, 3) AS p FROM generate_series(1, 200000) AS i;
 ALTER TABLE public.forecast_pairs SET (parallel_workers = 2);
