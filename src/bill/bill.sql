@@ -252,15 +252,3 @@ REVOKE ALL ON finops.delivery, finops.cost_daily, @extschema@.fact_cost_raw, cur
 	@extschema@.cur_ingestion_log, @extschema@.fact_cost_delta FROM PUBLIC;
 REVOKE ALL ON SEQUENCE finops.fact_cost_raw_row_id_seq FROM PUBLIC;
 
-
--- generator
-
-CREATE FUNCTION finops.generated_bill_lines(
-	billing_period date,
-	line_items bigint DEFAULT 100000,
-	tenants integer DEFAULT 50,
-	seed bigint DEFAULT 1)
-RETURNS SETOF text
-LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000 ROWS 100000
-AS 'MODULE_PATHNAME', 'finops_generated_bill_lines';
-COMMENT ON FUNCTION finops.generated_bill_lines(date, bigint, integer, bigint) IS 'the text of a generated bill as CUR 2.0 CSV, header first, one row per line; the same arguments give the same text everywhere';

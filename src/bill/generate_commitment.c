@@ -139,6 +139,7 @@ reservation_upfront(GenBill *bill, char *out)
 	line->bill_type = "Purchase";
 	line->end = bill->calendar.stamp[1];
 	line->operation = meter->sku->operation;
+	line->unit = "Quantity";
 	line->priced = true;
 	line->quantity = c->slots * GEN_ONE;
 	line->cost = upfront_value(bill);

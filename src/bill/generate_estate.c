@@ -335,7 +335,7 @@ tag_nobody(GenMeter *meter, uint64 draw)
 			add_tag(meter, "user_tenant_id", "  ");
 			break;
 		case 2:
-			add_tag(meter, "user_tenantid", "TEN-00001");
+			add_tag(meter, "user_customer", "TEN-00001");
 			break;
 	}
 }

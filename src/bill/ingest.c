@@ -91,17 +91,30 @@ read_csv(void *arg, char *buf, int len)
 	return FinopsSourceRead(load->top, buf, len, &load->address);
 }
 
+/* Sources live as long as the load does, whatever context is current. */
+static void
+open_bytes(BillLoad *load)
+{
+	MemoryContext old = MemoryContextSwitchTo(load->context);
+
+	load->top = load->file = load->generated != NULL ?
+		BillGeneratedSource(load->generated) : FinopsOpenFileSource(&load->address);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 open_file(BillLoad *load)
 {
-	load->top = load->file = FinopsOpenFileSource(&load->address);
+	open_bytes(load);
 	if (load->digest[0] == '\0')
 	{
-		load->state = FinopsFileState(load->file);
+		if (load->generated == NULL)
+			load->state = FinopsFileState(load->file);
 		digest_file(load);
 		close_file(load);
-		BillCheckFileKind(load);
-		load->top = load->file = FinopsOpenFileSource(&load->address);
+		if (load->generated == NULL)
+			BillCheckFileKind(load);
+		open_bytes(load);
 	}
 	if (GzipMagic(load->first, load->nfirst))
 	{
@@ -117,8 +130,11 @@ open_file(BillLoad *load)
 static void
 check_file_unchanged(BillLoad *load)
 {
-	FileState	now = FinopsFileState(load->file);
+	FileState	now;
 
+	if (load->generated != NULL)
+		return;
+	now = FinopsFileState(load->file);
 	if (now.size != load->state.size || now.changed_ns != load->state.changed_ns ||
 		now.inode != load->state.inode)
 		ereport(ERROR,
@@ -516,7 +532,8 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		.period = target->period,
 		.source = target->source,
 		.digest = load->digest,
-		.format = BillFormatName(load->header.format),
+		.format = load->generated != NULL ? "generated" :
+		BillFormatName(load->header.format),
 		.address = load->address.text,
 		.provider = load->mixed ? NULL : load->provider,
 		.account_id = load->mixed ? NULL : load->account_id,
@@ -600,8 +617,9 @@ read_tenant_key(BillLoad *load)
 		pg_server_to_any(key, strlen(key), PG_UTF8);
 }
 
-static BillLoad *
-new_load(FunctionCallInfo fcinfo)
+/* What a load needs; deleting its context, or an error, releases it. */
+BillLoad *
+BillNewLoad(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "finops load",
@@ -612,16 +630,30 @@ new_load(FunctionCallInfo fcinfo)
 	load->context = context;
 	load->targets = MemoryContextAllocZero(context, sizeof(BillTarget) * MAX_PERIODS);
 	load->started_at = GetCurrentTimestamp();
-	load->want = BillFormatArg(fcinfo, 1);
-	load->has_want_period = !PG_ARGISNULL(2);
-	if (load->has_want_period)
-		load->want_period = FinopsPeriodArg(fcinfo, 2);
-	if (!PG_ARGISNULL(3))
-		load->source_id = BillSourceIdArg(fcinfo, 3);
 	callback->func = release;
 	callback->arg = load;
 	MemoryContextRegisterResetCallback(context, callback);
 	return load;
+}
+
+/* Load within the session and answer with a row per billing period. */
+void
+BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session, BillLoad *load)
+{
+	open_file(load);
+	if (is_current(load))
+		close_file(load);
+	else
+	{
+		read_tenant_key(load);
+		read_header(load);
+		copy_all(load);
+		close_file(load);
+	}
+	for (int i = 0; i < load->ntargets; i++)
+		place_target(session, load, &load->targets[i]);
+	BillWarnMissingCost(load);
+	return_targets(fcinfo, load);
 }
 
 PG_FUNCTION_INFO_V1(finops_load_bill);
@@ -645,25 +677,18 @@ finops_load_bill(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "bill source");
 	FinopsRequireWritable("finops.load_bill");
-	load = new_load(fcinfo);
+	load = BillNewLoad();
+	load->want = BillFormatArg(fcinfo, 1);
+	load->has_want_period = !PG_ARGISNULL(2);
+	if (load->has_want_period)
+		load->want_period = FinopsPeriodArg(fcinfo, 2);
+	if (!PG_ARGISNULL(3))
+		load->source_id = BillSourceIdArg(fcinfo, 3);
 	load->address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	FinopsCheckServerFileAccess();
 
 	FinopsBegin(&session);
-	open_file(load);
-	if (is_current(load))
-		close_file(load);
-	else
-	{
-		read_tenant_key(load);
-		read_header(load);
-		copy_all(load);
-		close_file(load);
-	}
-	for (int i = 0; i < load->ntargets; i++)
-		place_target(&session, load, &load->targets[i]);
-	BillWarnMissingCost(load);
-	return_targets(fcinfo, load);
+	BillRunLoad(fcinfo, &session, load);
 	FinopsEnd(&session);
 	MemoryContextDelete(load->context);
 	return (Datum) 0;

@@ -2,7 +2,7 @@
  *
  * load.h
  *	  The state of one finops.load_bill, and how it reports what is wrong.
- *	  Shared by ingest.c and load_report.c of this room only.
+ *	  Shared by ingest.c, load_report.c and generate.c of this room only.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,6 +37,7 @@ typedef struct BillLoad
 
 	/* what was asked for */
 	SourceAddress address;
+	const struct GenBillSpec *generated;	/* a generated bill, not a file */
 	BillFormat	want;
 	bool		has_want_period;
 	DateADT		want_period;
@@ -72,6 +73,13 @@ typedef struct BillLoad
 	BillTarget *stream;			/* copied while the file is read */
 	size_t		stream_at;
 } BillLoad;
+
+extern BillLoad *BillNewLoad(void);
+extern void BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session,
+						BillLoad *load);
+
+/* The text of a generated bill as a byte source; generate.c */
+extern ByteSource *BillGeneratedSource(const struct GenBillSpec *spec);
 
 extern BillFormat BillFormatArg(FunctionCallInfo fcinfo, int argno);
 extern char *BillSourceIdArg(FunctionCallInfo fcinfo, int argno);
