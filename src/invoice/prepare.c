@@ -78,12 +78,14 @@ static const char *const bindings_sql =
 	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1"
 	" AND ($3 IS NULL OR b.tenant_id = $3)";
 
+/* Only of tenants that get a document: on a repeated issue there are none. */
 static const char *const costs_sql =
-	"SELECT a.tenant_id, a.service, a.currency, sum(a.amount) AS cost,"
+	"SELECT a.tenant_id, a.service, a.currency, sum(a.cost) AS cost,"
 	" jsonb_object_agg(a.rule_id, a.rule_version ORDER BY a.rule_version) AS rules"
-	" FROM finops.allocation_current a WHERE a.period_start = $1 AND a.tenant_id IS NOT NULL"
-	" AND ($2 IS NULL OR a.tenant_id = $2)"
-	" GROUP BY a.tenant_id, a.service, a.currency HAVING sum(a.amount) <> 0";
+	" FROM (SELECT f.tenant_id, f.service, f.currency, f.rule_id, f.rule_version, sum(f.allocated_cost_usd) AS cost"
+	"  FROM @s@.fact_cost_allocated f JOIN inv_tenant t ON t.tenant_id = f.tenant_id"
+	"  WHERE f.period_start = $1 GROUP BY 1, 2, 3, 4, 5 HAVING sum(f.allocated_cost_usd) <> 0) a"
+	" GROUP BY a.tenant_id, a.service, a.currency HAVING sum(a.cost) <> 0";
 
 /* The plan of the last bound day gives the markup and stands on the document. */
 static const char *const last_plans_sql =
@@ -231,7 +233,7 @@ stage_documents(DateADT period, const char *tenant)
 	FinopsStage("inv_tenant", tenants_sql, 0, NULL);
 	FINOPS_STAGE("inv_binding", bindings_sql, ARG_DATE(period), ARG_DATE(next), ARG_TEXT(tenant));
 	FinopsStage("inv_plan", last_plans_sql, 0, NULL);
-	FINOPS_STAGE("inv_cost", costs_sql, ARG_DATE(period), ARG_TEXT(tenant));
+	FINOPS_STAGE("inv_cost", costs_sql, ARG_DATE(period));
 	FINOPS_STAGE("inv_line", lines_sql, ARG_DATE(period), ARG_DATE(next));
 	check_rates(period);
 	FINOPS_STAGE("inv_doc", docs_sql, ARG_DATE(period));
