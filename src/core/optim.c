@@ -210,13 +210,11 @@ line_search(Bfgs *b, double *f, double slope, double *drop)
 double
 OptimBfgs(const OptimProblem *problem, double *x)
 {
-	Bfgs		b;
+	Bfgs		b = {.p = problem, .n = problem->dim};
 	double		f,
 				drop = 0;
 	int			small = 0;
 
-	b.p = problem;
-	b.n = problem->dim;
 	reset_hessian(&b);
 	for (int i = 0; i < b.n; i++)
 	{

@@ -182,7 +182,7 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 				 FinopsInterrupt interrupt)
 {
 	EtsFit		fits[MAX_COST_FORMS];
-	double		weights[MAX_COST_FORMS],
+	double		weights[MAX_COST_FORMS] = {0},
 				share = 0,
 				floor = -(double) INFINITY,
 				largest = 0,
