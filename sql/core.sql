@@ -70,3 +70,14 @@ INSERT INTO tenant_master (tenant_id, tenant_name) VALUES (' ', 'blank');
 INSERT INTO tenant_master (tenant_id, tenant_name, status) VALUES ('T', 'bills nothing', 'unregistered');
 INSERT INTO period_lock (period_start, period_end) VALUES ('2020-05-02', '2020-05-31');
 INSERT INTO period_lock (period_start, period_end, state) VALUES ('2020-05-01', '2020-05-31', 'CLOSED');
+
+-- a schema that only looks like pg_cron's is not touched with the owner's rights
+BEGIN;
+CREATE SCHEMA cron;
+CREATE TABLE cron.trapped (who text);
+CREATE TABLE cron.job_run_details (end_time timestamptz, database text, command text);
+CREATE FUNCTION cron.trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO cron.trapped VALUES (current_user); RETURN NULL; END $$;
+CREATE TRIGGER trap BEFORE DELETE ON cron.job_run_details FOR EACH STATEMENT EXECUTE FUNCTION cron.trap();
+SELECT finops.purge_job_runs();
+SELECT count(*) AS trapped FROM cron.trapped;
+ROLLBACK;

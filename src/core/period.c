@@ -14,6 +14,7 @@
 #include "core/core.h"
 
 #include "utils/datetime.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 static const char *const gate_names[] = {
@@ -30,6 +31,8 @@ FinopsLock(FinopsLockKind kind, int32 key)
 	(void) DirectFunctionCall2(pg_advisory_xact_lock_int4,
 							   Int32GetDatum(FINOPS_LOCK_CLASS + (int32) kind),
 							   Int32GetDatum(key));
+	/* see what whoever held it before has done to the catalogs */
+	AcceptInvalidationMessages();
 }
 
 bool
