@@ -47,27 +47,43 @@ need_server() {
     "max_worker_processes = 20" "max_connections = 50" 9>&- || exit 1
 }
 
-# Pure C: built outside the server with sanitizers.
+# Pure C: built outside the server with sanitizers, as many at a time as there
+# are processors, and anew only when something changed.
+build_unit() {
+  local source=$1 binary=$2 line links=
+  line=$(head -n 1 "$source")
+  case $line in '/* links:'*) links=${line#/\* links:} links=${links%\*/} ;; esac
+  # shellcheck disable=SC2046,SC2086 # one word for each link
+  if [ -e "$binary" ] && [ -z "$(find src test/unit -newer "$binary" \( -name '*.h' -o -path "$source" \
+    $(printf -- '-o -path %s ' $links) \))" ]; then
+    return 0
+  fi
+  rm -f "$binary"
+  # shellcheck disable=SC2086 # links is a list of files and libraries
+  gcc -std=gnu11 -g -O1 -Wall -Wextra -Werror -ffp-contract=off \
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+    -DFINOPS_STANDALONE -Isrc -Itest/unit -o "$binary" "$source" $links -lm >"$binary.build" 2>&1
+}
+
 suite_unit() {
-  local source name binary line links
+  local source name running=0
   mkdir -p "$work/unit"
   for source in test/unit/*_test.c; do
-    [ -e "$source" ] || continue
+    [ -e "$source" ] || return 0
+    [ "$running" -lt "$(nproc)" ] || { wait -n; running=$((running - 1)); }
+    build_unit "$source" "$work/unit/$(basename "$source" .c)" &
+    running=$((running + 1))
+  done
+  wait
+  for source in test/unit/*_test.c; do
     name=$(basename "$source" .c)
-    binary=$work/unit/$name
-    line=$(head -n 1 "$source")
-    links=
-    case $line in '/* links:'*) links=${line#/\* links:} links=${links%\*/} ;; esac
-    # shellcheck disable=SC2086 # links is a list of files
-    if ! gcc -std=gnu11 -g -O1 -Wall -Wextra -Werror -ffp-contract=off \
-      -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-      -DFINOPS_STANDALONE -Isrc -Itest/unit -o "$binary" "$source" $links -lm >"$binary.build" 2>&1; then
-      cat "$binary.build"
+    if [ ! -e "$work/unit/$name" ]; then
+      cat "$work/unit/$name.build"
       count_case "$name" 0 1 0 "does not compile"
       continue
     fi
-    "$binary" >"$binary.log" 2>&1
-    count_tap "$name" "$binary.log" $?
+    "$work/unit/$name" >"$work/unit/$name.log" 2>&1
+    count_tap "$name" "$work/unit/$name.log" $?
   done
 }
 

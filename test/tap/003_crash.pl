@@ -1,0 +1,109 @@
+# A postmaster that dies during a load or while invoices are issued leaves
+# nothing half-written, and invoice numbers have no gap afterwards.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use FinopsTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = finops_node('crash', conf => "fsync = on\nautovacuum = off\n");
+$node->safe_psql('postgres', 'CREATE EXTENSION finops');
+
+# Runs a script in a session of its own that ends with the server.
+sub session
+{
+	my ($name, $sql) = @_;
+	my $base = $node->basedir . "/$name";
+
+	append_to_file("$base.sql", $sql);
+	my $handle = IPC::Run::start(
+		[ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
+		'>', "$base.out", '2>', "$base.err");
+	return { handle => $handle, out => "$base.out" };
+}
+
+# Kills the postmaster and then every process of it, as a loss of power does:
+# a back end that is at work does not notice that its postmaster is gone.
+sub crash
+{
+	my ($session) = @_;
+	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+	my @children = split /\n/, $node->safe_psql('postgres',
+		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
+
+	$node->kill9;
+	kill 'KILL', @children;
+	my $tries = 0;
+	while (grep { kill 0, $_ } $postmaster, @children)
+	{
+		die "processes outlive SIGKILL" if $tries++ > 600;
+		select undef, undef, undef, 0.1;
+	}
+	$session->{handle}->finish;
+	$node->start;
+	return;
+}
+
+# a first, small delivery, so that the second one replaces it
+$node->safe_psql('postgres', "SELECT * FROM finops.generate_bill('2025-07-01', 3000, 8, 5)");
+my $before = picture($node, 'postgres');
+
+# in the middle of the copy, and when all is written but not committed
+my %moment = (
+	copy => [
+		"SELECT * FROM finops.generate_bill('2025-07-01', 400000, 8, 5);",
+		'SELECT coalesce(max(tuples_processed), 0) > 20000 FROM pg_stat_progress_copy' ],
+	commit => [
+		"BEGIN; SELECT count(*) FROM finops.generate_bill('2025-07-01', 40000, 8, 5); SELECT pg_sleep(600);",
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'" ]);
+foreach my $name (sort keys %moment)
+{
+	my ($sql, $reached) = @{ $moment{$name} };
+	my $load = session($name, $sql);
+	ok($node->poll_query_until('postgres', $reached), "$name: the load is at work");
+	crash($load);
+	unlike(slurp_file($load->{out}), qr/2025-07-01/, "$name: the load did not finish");
+	my $after = picture($node, 'postgres');
+	# sequences may skip, tables may not differ
+	delete @{$_}{ grep { /_seq"?$/ } keys %$_ } foreach $before, $after;
+	pictures_equal($after, $before, "$name: a crash during a load leaves the old delivery");
+}
+my ($code) = $node->psql('postgres', "SELECT * FROM finops.generate_bill('2025-07-01', 3000, 8, 6)");
+is($code, 0, 'the next load works');
+
+# documents of the month before, ready to be issued
+is( $node->psql('postgres', undef, on_error_stop => 1,
+		extra_params => [ '-v', 'schema=public', '-v', 'stop=prepared', '-f', source_file('test/tap/closed_month.sql') ]),
+	0, 'a month is prepared');
+my $documents = $node->safe_psql('postgres', "SELECT count(*) FROM invoice_header WHERE period_start = '2025-06-01'");
+cmp_ok($documents, '>', 3, 'there are documents');
+
+my $issue = session('issue', "BEGIN; SELECT count(*) FROM finops.issue_invoices('2025-06-01'); SELECT pg_sleep(600)");
+ok( $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
+	'all documents are issued but not committed');
+crash($issue);
+is( $node->safe_psql('postgres', "SELECT count(*) FROM invoice_header WHERE invoice_number IS NOT NULL"),
+	'0', 'a crash before the commit gives no number');
+
+# one by one, and the crash somewhere in between
+my $one_by_one = join "\n", map { "SELECT count(*) FROM finops.issue_invoices('2025-06-01', '$_');" }
+  split /\n/, $node->safe_psql('postgres',
+	"SELECT tenant_id FROM invoice_header WHERE period_start = '2025-06-01' ORDER BY 1");
+my $series = session('series', "$one_by_one\nSELECT pg_sleep(600);");
+ok( $node->poll_query_until('postgres', "SELECT count(*) >= 2 FROM invoice_header WHERE invoice_number IS NOT NULL"),
+	'documents are issued one by one');
+crash($series);
+$node->safe_psql('postgres', "SELECT count(*) FROM finops.issue_invoices('2025-06-01')");
+is( $node->safe_psql('postgres', qq{
+		SELECT count(*) = $documents AND min(number_seq) = 1 AND max(number_seq) = $documents
+			AND count(DISTINCT number_seq) = $documents
+		FROM invoice_header WHERE period_start = '2025-06-01'}),
+	't', 'numbers have no gap and no duplicate after a crash');
+is($node->safe_psql('postgres', 'SELECT * FROM finops.verify_invoices()'), '', 'the chain of documents holds');
+
+$node->stop;
+done_testing();
