@@ -1,6 +1,6 @@
 -- The demo on a bill of one's own, run by demo.sh: :bill is the file.
--- A real bill knows no tenants, so the tag key that places most of its cost
--- becomes the tenant key; what it leaves is shown as unallocated.
+-- A real bill knows no tenants, so the best candidate among its tag keys
+-- becomes the tenant key; what that leaves is shown as unallocated.
 \set ON_ERROR_STOP 1
 \pset null ''
 \set tick 'SELECT lpad((extract(epoch FROM clock_timestamp())::bigint - :began)::text, 3) AS elapsed \\gset'
@@ -24,7 +24,7 @@ SELECT EXISTS (SELECT FROM finops.tag_key_candidates() WHERE suitable) AS has_ke
 -- candidates come best first
 SELECT tag_key AS best, round(cost_pct, 2) AS best_pct FROM finops.tag_key_candidates() WITH ORDINALITY
 WHERE suitable ORDER BY ordinality LIMIT 1 \gset
-\echo Taking the tag key with the best coverage, :best_pct % of cost: SELECT * FROM finops.set_tenant_key(:'best')
+\echo Taking the best candidate, :best_pct % of the cost: SELECT * FROM finops.set_tenant_key(:'best')
 SELECT * FROM finops.set_tenant_key(:'best') \g /dev/null
 \echo 'Its values are tenants now, unregistered ones: their cost is shown and never invoiced.'
 \else
