@@ -114,6 +114,23 @@ INSERT INTO finops.tenant_key (tag_key) VALUES ('team');
 SELECT * FROM pg_temp.load('team.csv', E'bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost,resource_tags_user_team,resource_tags_user_tenant_id\n444,2019-11-01,Usage,1," blue",acme\n444,2019-11-01,Usage,1,  ,acme\n');
 SELECT tenant_id, resource_tags_user_tenant_id FROM fact_cost_raw WHERE bill_billing_period_start_date = '2019-11-01' ORDER BY row_id;
 
+-- in a map of tags too: a key or value with escapes is its text, an object is nobody's name; set_tenant_key says the same
+SELECT E'bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost,resource_tags\n'
+	|| string_agg(format(E'333,2019-10-01,Usage,1,"%s"\n', replace(tags, '"', '""')), '' ORDER BY n) AS map
+FROM unnest(ARRAY['{"te\u0061m": "x"}', '{"user_te\u0061m": " y "}', '{"team": {"a": 1}}', '{"team": [1]}', '{"team": true}', '{"team": null}', '{"team": "\u0041"}', '{"team": "\t"}']) WITH ORDINALITY t(tags, n) \gset
+SELECT * FROM pg_temp.load('map.csv', :'map');
+CREATE TEMP TABLE loaded ON COMMIT DROP AS SELECT row_id, tenant_id FROM fact_cost_raw;
+SELECT f.resource_tags, f.tenant_id FROM fact_cost_raw f WHERE bill_billing_period_start_date = '2019-10-01' ORDER BY row_id;
+SELECT count(*) FROM finops.set_tenant_key('team');
+SELECT count(*) AS differing FROM fact_cost_raw f JOIN loaded l USING (row_id)
+WHERE bill_billing_period_start_date = '2019-10-01' AND f.tenant_id IS DISTINCT FROM l.tenant_id;
+
+-- a month that was taken out is not loaded into
+ALTER TABLE fact_cost_raw DETACH PARTITION finops.fact_cost_raw_2019_10;
+SAVEPOINT a;
+SELECT * FROM pg_temp.load('october.csv', E'bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\n333,2019-10-01,Usage,2\n');
+ROLLBACK TO a;
+
 -- the bill under the name of report queries
 SELECT year, month, count(*) FROM cur_database.cur_table WHERE year = '2019' AND month IN ('03', '04') GROUP BY 1, 2 ORDER BY 2;
 ROLLBACK;

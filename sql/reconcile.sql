@@ -95,6 +95,15 @@ WHERE f.bill_billing_period_start_date = '2023-06-01' AND a.kind <> 'unallocated
 SELECT finops.reconcile('2023-06-01');
 SELECT * FROM pg_temp.summary WHERE recon_id = 'RECON-2023-06';
 
+-- a service that the bill calls ALL does not collide with the row of the total
+SAVEPOINT a;
+SELECT pg_temp.facts('2023-06-01', 'ALL - 40');
+SELECT pg_temp.entries('2023-06-01', 'ALL unallocated 40');
+SELECT finops.reconcile('2023-06-01');
+SELECT service, aws_total_usd, status FROM recon_summary WHERE recon_id = 'RECON-2023-06' ORDER BY 1;
+SELECT service, variance_usd FROM pg_temp.exceptions WHERE exception_id LIKE 'RX-202306%' AND severity <> 'info' ORDER BY 1;
+ROLLBACK TO a;
+
 -- a service with credits above its usage; one where nothing is expected but something is placed;
 -- one out of tolerance by percent but below the amount floor
 SELECT pg_temp.facts('2023-07-01', 'Credit a 100, Credit a -300, Nothing a 10, Nothing - -10, Small a 9.5, Small - 0.5, Big a 100000');

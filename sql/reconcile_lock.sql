@@ -41,6 +41,17 @@ INSERT INTO invoice_header (invoice_id, tenant_id, period_start, period_end, sub
 VALUES ('INV-A', 'a', '2023-01-01', '2023-01-31', 5, 5, 5, 5);
 SELECT finops.lock_period('2023-01-01');
 ROLLBACK TO a;
+-- a document that came after the reconciliation of the documents
+INSERT INTO invoice_header (invoice_id, tenant_id, period_start, period_end, kind, subtotal, total, subtotal_usd, total_usd)
+VALUES ('INV-A', 'a', '2023-01-01', '2023-01-31', 'invoice', 0, 0, 0, 0), ('INV-B', 'b', '2023-01-01', '2023-01-31', 'invoice', 0, 0, 0, 0);
+INSERT INTO invoice_detail (invoice_id, line_no, tenant_id, period_start, line_type, service, description, quantity, unit, unit_price, unit_price_usd, amount, amount_usd, tax_rate, cost, cost_currency, cost_usd)
+VALUES ('INV-A', 1, 'a', '2023-01-01', 'allocation', 'EC2', 'x', 1, 'month', 0, 0, 0, 0, 0, 100, 'USD', 100);
+SELECT finops.reconcile('2023-01-01');
+INSERT INTO invoice_detail (invoice_id, line_no, tenant_id, period_start, line_type, service, description, quantity, unit, unit_price, unit_price_usd, amount, amount_usd, tax_rate, cost, cost_currency, cost_usd)
+VALUES ('INV-B', 1, 'b', '2023-01-01', 'allocation', 'S3', 'x', 1, 'month', 0, 0, 0, 0, 0, 50, 'USD', 50);
+UPDATE finops.period_gate SET status = 'ok' WHERE gate = 'reconciliation';
+SELECT finops.lock_period('2023-01-01');
+ROLLBACK TO a;
 UPDATE finops.period_gate SET status = 'failed', detail = 'Allocation EC2 -6.00 (-2.40 %)' WHERE gate = 'reconciliation';
 SELECT finops.lock_period('2023-01-01');
 ROLLBACK TO a;

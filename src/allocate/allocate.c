@@ -26,9 +26,6 @@
  */
 #include "allocate/allocate.h"
 
-#include "catalog/namespace.h"
-#include "utils/lsyscache.h"
-
 PG_FUNCTION_INFO_V1(finops_allocate);
 
 /* Parts of an origin are separated by bars; one inside a name is escaped. */
@@ -48,39 +45,9 @@ PG_FUNCTION_INFO_V1(finops_allocate);
 	" rule_id COLLATE \"C\" AS rule_id, rule_version," \
 	" origin COLLATE \"C\" AS origin, currency COLLATE \"C\" AS currency"
 
-static void
-create_partition(const char *name, DateADT period)
-{
-	char	   *from = psprintf("%s-01", FinopsPeriodText(period));
-	char	   *to = psprintf("%s-01", FinopsPeriodText(FinopsPeriodEnd(period)));
-
-	FINOPS_RUN0(psprintf("CREATE TABLE finops.%s"
-						 " (LIKE @s@.fact_cost_allocated INCLUDING DEFAULTS INCLUDING CONSTRAINTS,"
-						 " CONSTRAINT %s_pkey PRIMARY KEY (id))", name, name));
-	FINOPS_RUN0(psprintf("CREATE INDEX %s_tenant_idx ON finops.%s (tenant_id)",
-						 name, name));
-	FINOPS_RUN0(psprintf("CREATE INDEX %s_origin_idx ON finops.%s (origin)",
-						 name, name));
-	FINOPS_RUN0(psprintf("ALTER TABLE @s@.fact_cost_allocated ATTACH PARTITION finops.%s"
-						 " FOR VALUES FROM ('%s') TO ('%s')", name, from, to));
-}
-
-/* Key and indexes are made per partition, so that a dump can be restored. */
-void
-AllocateEnsurePartition(DateADT period)
-{
-	char	   *month = FinopsPeriodText(period);
-	Oid			schema = get_namespace_oid("finops", false);
-	char	   *name;
-
-	month[4] = '_';
-	name = psprintf("fact_cost_allocated_%s", month);
-	if (OidIsValid(get_relname_relid(name, schema)))
-		return;
-	FinopsLock(FINOPS_LOCK_PARTITION, 0);
-	if (!OidIsValid(get_relname_relid(name, schema)))
-		create_partition(name, period);
-}
+static const FinopsPartitioned entries = {
+	"fact_cost_allocated", "id", {"tenant_id", "origin"}
+};
 
 /*
  * One scan of the facts.  Sums are hashed: for many tenants the planner would
@@ -420,7 +387,7 @@ finops_allocate(PG_FUNCTION_ARGS)
 	FinopsOpenPeriod(period);
 	refuse_empty_period(period);
 	AllocateCheckRules(period);
-	AllocateEnsurePartition(period);
+	(void) FinopsEnsurePartition(&entries, period);
 	basis = FinopsPeriodBasis(period, true);
 	run_id = FinopsStartRun(&session, "allocate", period);
 

@@ -11,12 +11,6 @@
 #include "core/core.h"
 
 /*
- * Partition of the allocation entries for a billing period, made when there
- * is none.  Call within a session, while no statement runs on the entries.
- */
-extern void AllocateEnsurePartition(DateADT period);
-
-/*
  * Within a session: refuse rules in force in the period that cannot be
  * carried out (55000).
  */

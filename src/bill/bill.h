@@ -163,7 +163,10 @@ typedef struct JsonMember
 typedef void (*JsonVisit) (void *arg, const JsonMember *member);
 extern bool JsonObject(Slice s, JsonVisit visit, void *arg);
 
-/* The text of a string or scalar value; JSON null is a Slice of NULL. */
+/* A key, or what a string holds, without escapes. */
+extern Slice JsonText(Slice quoted, OutBuf *scratch);
+
+/* The text of a string or scalar value; anything else is a Slice of NULL. */
 extern Slice JsonScalarText(const JsonMember *member, OutBuf *scratch);
 extern void JsonQuote(OutBuf *out, Slice s);
 
@@ -370,7 +373,7 @@ extern int	ProjectedColumns(const BillHeader *header, const char **names,
 #include "core/source.h"
 
 /* ---------------------------------------------------------------------
- * Partitions, partition.c
+ * Partitions, delivery.c
  * ---------------------------------------------------------------------
  */
 

@@ -36,6 +36,14 @@ partition_name(DateADT period)
 									  get_rel_name(BillEnsurePartition(period)));
 }
 
+Oid
+BillEnsurePartition(DateADT period)
+{
+	static const FinopsPartitioned facts = {"fact_cost_raw", "row_id", {"delivery_id"}};
+
+	return FinopsEnsurePartition(&facts, period);
+}
+
 /* ---------------------------------------------------------------------
  * Roll-up
  * ---------------------------------------------------------------------

@@ -354,24 +354,15 @@ unescape(char c)
 }
 
 /*
- * scratch must have room for the whole value: slices of earlier members
- * point into it.
+ * What stands between quotes, without its escapes.  scratch must have room
+ * for all of it: slices of earlier texts point into it.
  */
 Slice
-JsonScalarText(const JsonMember *member, OutBuf *scratch)
+JsonText(Slice text, OutBuf *scratch)
 {
-	Slice		text = member->value;
 	JsonScan	s;
 	size_t		start = scratch->len;
 
-	if (!member->is_string)
-	{
-		if (text.data[0] == '{' || text.data[0] == '[' || SliceEqual(text, "null"))
-			text.data = NULL;
-		return text;
-	}
-	text.data++;
-	text.len -= 2;
 	if (memchr(text.data, '\\', (size_t) text.len) == NULL)
 		return text;
 	s.p = text.data;
@@ -392,6 +383,18 @@ JsonScalarText(const JsonMember *member, OutBuf *scratch)
 	}
 	text.data = scratch->data + start;
 	text.len = (int) (scratch->len - start);
+	return text;
+}
+
+Slice
+JsonScalarText(const JsonMember *member, OutBuf *scratch)
+{
+	Slice		text = member->value;
+
+	if (member->is_string)
+		return JsonText((Slice) {text.data + 1, text.len - 2}, scratch);
+	if (text.data[0] == '{' || text.data[0] == '[' || SliceEqual(text, "null"))
+		text.data = NULL;
 	return text;
 }
 

@@ -618,15 +618,19 @@ visit_tag(void *arg, const JsonMember *member)
 {
 	BillProjector *p = arg;
 	bool		is_aws = false;
-	Slice		key = member->key;
+	Slice		quoted = member->key;
+	Slice		key = JsonText(quoted, &p->tag_text);
 	Slice		value = JsonScalarText(member, &p->tag_text);
 	bool		is_tenant;
 
 	if (p->header->format != BILL_FOCUS)
+	{
 		key = BillMapKey(key, &is_aws);
+		quoted = BillMapKey(quoted, &is_aws);
+	}
 	OutText(&p->tags, p->tags.len == 0 ? "{" : ", ");
 	OutText(&p->tags, is_aws ? "\"aws:" : "\"");
-	OutBytes(&p->tags, key.data, (size_t) key.len);
+	OutBytes(&p->tags, quoted.data, (size_t) quoted.len);
 	OutText(&p->tags, "\": ");
 	OutBytes(&p->tags, member->value.data, (size_t) member->value.len);
 	is_tenant = p->header->tenant_key != NULL &&

@@ -82,6 +82,7 @@ typedef struct FinopsSession
 	Oid			caller;			/* who called, for executed_by and audit */
 	int			sec_context;
 	int			guc_level;
+	MemoryContext context;		/* SPI's, freed by FinopsEnd */
 } FinopsSession;
 
 extern void FinopsBegin(FinopsSession *session);
@@ -128,7 +129,7 @@ extern char *FinopsExpandSchema(const char *sql);
  */
 extern uint64 FinopsStage(const char *name, const char *sql, int nargs,
 						  const FinopsArg *args);
-extern void FinopsEndStages(void);	/* FinopsEnd calls it */
+extern void FinopsEndStages(MemoryContext session);	/* FinopsEnd calls it */
 
 #define FINOPS_STAGE(name, sql, ...) \
 	FinopsStage(name, sql, lengthof(((FinopsArg[]) {__VA_ARGS__})), \
@@ -206,6 +207,23 @@ extern void FinopsSetGate(DateADT period, FinopsGate gate, const char *status,
 						  const char *detail, int64 run_id);
 extern void FinopsClearGates(DateADT period, FinopsGate from);
 extern char *FinopsGateStatus(DateADT period, FinopsGate gate, char **detail);
+
+/* ---------------------------------------------------------------------
+ * Monthly partitions, partition.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct FinopsPartitioned
+{
+	const char *name;			/* in the install schema */
+	const char *key;			/* primary key of each partition */
+	const char *indexed[4];		/* further columns with an index each */
+} FinopsPartitioned;
+
+/*
+ * Within a session, while no statement runs on the table: the partition of
+ * a billing period, made when there is none; 55000 for one that is detached.
+ */
+extern Oid	FinopsEnsurePartition(const FinopsPartitioned *table, DateADT period);
 
 /* ---------------------------------------------------------------------
  * Runs and audit, run.c

@@ -160,9 +160,9 @@ FinopsOpenPeriod(DateADT period)
 			   " VALUES ($1, $2 - 1) ON CONFLICT (period_start) DO NOTHING",
 			   ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)));
 	/*
-	 * Lock the row too: a transaction whose snapshot is older than the lock of
-	 * the period (REPEATABLE READ and stricter) fails here with 40001 instead
-	 * of reading the state it remembers.
+	 * Lock the row too, and write it: a transaction whose snapshot is older
+	 * than the last change of the month by any writer (REPEATABLE READ and
+	 * stricter) fails here with 40001 instead of working on what it remembers.
 	 */
 	FINOPS_RUN("SELECT state FROM @s@.period_lock WHERE period_start = $1"
 			   " FOR NO KEY UPDATE", ARG_DATE(period));
@@ -172,6 +172,8 @@ FinopsOpenPeriod(DateADT period)
 				 errmsg("billing period %s is locked", FinopsPeriodText(period)),
 				 errdetail("A closed month never changes."),
 				 errhint("Book the difference as a correction in the open month.")));
+	FINOPS_RUN("UPDATE @s@.period_lock SET state = state WHERE period_start = $1",
+			   ARG_DATE(period));
 }
 
 const char *

@@ -109,7 +109,7 @@ check_version(const ExtensionRow *ext)
 
 /*
  * What a caller may set and what would change the meaning of a statement, the
- * text of a value, or where a new partition is put.
+ * text of a value, where a new partition is put, or how long it all takes.
  */
 static const char *const pinned_settings[][2] = {
 	{"search_path", "pg_catalog, pg_temp"},
@@ -127,6 +127,8 @@ static const char *const pinned_settings[][2] = {
 	{"extra_float_digits", "1"},
 	{"bytea_output", "hex"},
 	{"default_tablespace", ""},
+	/* sums over millions of facts look expensive; compiling them costs more */
+	{"jit", "off"},
 };
 
 void
@@ -145,12 +147,13 @@ FinopsBegin(FinopsSession *session)
 								 true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	session->context = CurrentMemoryContext;
 }
 
 void
 FinopsEnd(FinopsSession *session)
 {
-	FinopsEndStages();
+	FinopsEndStages(session->context);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(false, session->guc_level);

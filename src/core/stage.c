@@ -62,10 +62,10 @@ remember_stage(Tuplestorestate *store)
 
 /* Called by FinopsEnd, before SPI_finish frees the memory. */
 void
-FinopsEndStages(void)
+FinopsEndStages(MemoryContext session)
 {
 	for (Stage *stage = stages; stage != NULL; stage = stage->next)
-		if (stage->context == CurrentMemoryContext && stage->store != NULL)
+		if (stage->context == session && stage->store != NULL)
 		{
 			tuplestore_end(stage->store);
 			stage->store = NULL;

@@ -325,13 +325,18 @@ require_issued(DateADT period)
 				 errdetail("Such as %s.", FinopsText(0, 2)),
 				 errhint("Run SELECT * FROM finops.issue_invoices(date '%s-01'), or set those to void that are not to be issued.",
 						 FinopsPeriodText(period))));
-	if (FINOPS_RUN("SELECT FROM finops.recon_run r WHERE r.period_start = $1 AND r.stage < 4"
+	if (FINOPS_RUN("SELECT FROM finops.recon_run r WHERE r.period_start = $1"
 				   " AND EXISTS (SELECT FROM @s@.invoice_header h"
-				   "  WHERE h.period_start = $1 AND h.status <> 'void')",
+				   "  WHERE h.period_start = $1 AND h.status <> 'void')"
+				   " AND (r.stage < 4 OR r.invoiced_total_usd <>"
+				   "  (SELECT coalesce(sum(d.cost_usd), 0) FROM @s@.invoice_header h"
+				   "   JOIN @s@.invoice_detail d USING (invoice_id)"
+				   "   WHERE h.period_start = $1 AND h.status <> 'void'))",
 				   ARG_DATE(period)) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("documents of %s are not reconciled", FinopsPeriodText(period)),
+				 errdetail("Documents were added since the reconciliation, or it did not look at them."),
 				 errhint("Run SELECT finops.reconcile(date '%s-01').", FinopsPeriodText(period))));
 }
 

@@ -278,7 +278,8 @@ static const char *const exceptions_sql =
 /*
  * One row ALL, judged by percent alone and by the documents, and one row per
  * service out of tolerance.  A row that was resolved with this very variance
- * stays resolved while no exception that concerns it is open.
+ * stays resolved while no exception that concerns it is open.  A service that
+ * a bill calls ALL has its exceptions, but no row of its own.
  *
  * $1 period, $2 recon id.
  */
@@ -302,7 +303,7 @@ static const char *const summary_sql =
 "  SELECT d.service, d.aws_total_usd, d.allocated_total_usd, d.invoiced_total_usd,"
 "   d.operator_overhead_usd, d.unallocated_usd, d.variance_usd, d.status,"
 "   NOT EXISTS (SELECT FROM open o WHERE o.service = d.service)"
-"  FROM finops.recon_detail d WHERE d.recon_id = $2 AND d.status <> 'ok')"
+"  FROM finops.recon_detail d WHERE d.recon_id = $2 AND d.status <> 'ok' AND d.service <> 'ALL')"
 " INSERT INTO @s@.recon_summary (recon_id, service, period_start, period_end, aws_total_usd,"
 "  allocated_total_usd, invoiced_total_usd, operator_overhead_usd, unallocated_usd, variance_usd,"
 "  variance_pct, status, resolved_by, resolved_at, note)"

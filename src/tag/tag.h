@@ -15,12 +15,13 @@
 
 /*
  * The tenant that tag key $1 gives to a line "f".  The key tenant_id means
- * that tag in any spelling, as the loader has put it into its own column.
+ * that tag in any spelling, as the loader has put it into its own column.  As
+ * for the loader, an object or an array is nobody's name.
  */
 #define TAG_TENANT_OF_LINE \
 	TAG_VALUE("CASE WHEN $1 = 'tenant_id' THEN" \
 			  " coalesce(f.resource_tags_user_tenant_id, f.resource_tags ->> 'tenant_id')" \
-			  " ELSE f.resource_tags ->> $1 END")
+			  " WHEN jsonb_typeof(f.resource_tags -> $1) NOT IN ('object', 'array') THEN f.resource_tags ->> $1 END")
 
 /* Within a session: refuse a period of which no bill is loaded (55000). */
 extern void TagRequireBill(DateADT period);

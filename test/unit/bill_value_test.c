@@ -222,9 +222,10 @@ collect(void *arg, const JsonMember *member)
 	OutBuf		scratch = {0};
 	Slice		text;
 
-	OutReserve(&scratch, (size_t) member->value.len + 1);
+	OutReserve(&scratch, (size_t) (member->key.len + member->value.len + 1));
+	text = JsonText(member->key, &scratch);
+	OutBytes(out, text.data, (size_t) text.len);
 	text = JsonScalarText(member, &scratch);
-	OutBytes(out, member->key.data, (size_t) member->key.len);
 	OutText(out, "=");
 	if (text.data == NULL)
 		OutText(out, "NULL");
@@ -266,7 +267,8 @@ test_json(void)
 	   object("{\"a\" : 1.5e3 , \"b\":true,\"c\":null}", "a=1.5e3;b=true;c=NULL;") &&
 	   object("{\"a\":{\"x\":[1,{},[]]},\"b\":[]}", "a=NULL;b=NULL;"), "objects");
 	ok(object("{\"k\":\"a\\\"b\\\\\\/\\n\\u00e9\\u20ac\\ud83d\\ude00\"}",
-			  "k=a\"b\\/\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80;"), "escapes");
+			  "k=a\"b\\/\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80;") &&
+	   object("{\"\\u00c4mter \\\"x\\\"\":\"\\u00e9\"}", "\xc3\x84mter \"x\"=\xc3\xa9;"), "escapes");
 	for (size_t i = 0; i < lengthof(bad); i++)
 		if (!object(bad[i], NULL))
 			all = false;
