@@ -155,6 +155,15 @@ BEGIN READ ONLY;
 SELECT finops.load_bill('/nonexistent/bill.csv');
 ROLLBACK;
 
+-- a cursor outlives the error of its load, the open file does not
+SELECT put('bad_number.csv', E'BilledCost,EffectiveCost,BillingAccountId,BillingPeriodStart\n1x,1,a,2019-01-01\n') IS NOT NULL;
+BEGIN;
+DECLARE bill CURSOR FOR SELECT * FROM finops.load_bill(current_setting('finops_test.dir') || '/finops_test_bad_number.csv');
+SAVEPOINT a;
+FETCH bill;
+ROLLBACK TO a;
+COMMIT;
+
 -- nothing of this stays
 REVOKE EXECUTE ON FUNCTION finops.load_bill FROM finops_test_loader;
 \set VERBOSITY terse

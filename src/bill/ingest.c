@@ -606,11 +606,18 @@ is_current(BillLoad *load)
 	return true;
 }
 
+/*
+ * The key stays what it is until the load is over: set_tenant_key would not
+ * see the new lines and leave them the tenants of the old key.
+ */
 static void
 read_tenant_key(BillLoad *load)
 {
-	uint64		n = FINOPS_RUN0("SELECT tag_key FROM finops.tenant_key");
-	char	   *key = n > 0 ? FinopsText(0, 1) : NULL;
+	char	   *key = NULL;
+
+	FINOPS_RUN0("LOCK TABLE finops.tenant_key IN SHARE MODE");
+	if (FINOPS_RUN0("SELECT tag_key FROM finops.tenant_key FOR SHARE") > 0)
+		key = FinopsText(0, 1);
 
 	/* tenant_id is the tag of that name in any spelling */
 	load->tenant_key = key == NULL || strcmp(key, "tenant_id") == 0 ? NULL :

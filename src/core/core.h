@@ -151,7 +151,10 @@ extern void FinopsReturnRows(FunctionCallInfo fcinfo);
  * ---------------------------------------------------------------------
  */
 
-/* Advisory locks: (class + kind, key); taken in the order of this list. */
+/*
+ * Advisory locks: (class + kind, key); taken in the order of this list.  The
+ * lock of table finops.tenant_key stands between those of jobs and periods.
+ */
 #define FINOPS_LOCK_CLASS	0x66696e00	/* "fin" */
 typedef enum FinopsLockKind
 {

@@ -23,6 +23,7 @@ typedef struct FileSource
 {
 	ByteSource	base;
 	int			fd;
+	SubTransactionId opened_in;
 } FileSource;
 
 void
@@ -155,8 +156,12 @@ file_close(ByteSource *source)
 {
 	FileSource *file = (FileSource *) source;
 
-	/* After an error the server has closed transient files already. */
-	if (file->fd >= 0 && IsTransactionState())
+	/*
+	 * After an error the server has closed transient files already, those of
+	 * the subtransaction if that is all that was rolled back; the descriptor
+	 * may be another file by now.
+	 */
+	if (file->fd >= 0 && IsTransactionState() && SubTransactionIsActive(file->opened_in))
 		CloseTransientFile(file->fd);
 	file->fd = -1;
 }
@@ -187,6 +192,7 @@ FinopsOpenFileSource(const SourceAddress *address)
 	FileSource *file = palloc0(sizeof(FileSource));
 	bool		unreachable;
 
+	file->opened_in = GetCurrentSubTransactionId();
 	/* O_NONBLOCK: opening a named pipe must not wait for a writer */
 	file->fd = OpenTransientFile(address->path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	unreachable = errno == ENOENT || errno == EACCES;

@@ -257,6 +257,8 @@ finops_set_tenant_key(PG_FUNCTION_ARGS)
 				 errhint("SELECT * FROM finops.tag_key_candidates() shows the keys of the loaded bills.")));
 	FinopsRequireWritable("finops.set_tenant_key()");
 	FinopsBegin(&session);
+	/* loads hold it in share mode: what they bring is there afterwards */
+	FINOPS_RUN0("LOCK TABLE finops.tenant_key IN SHARE ROW EXCLUSIVE MODE");
 	check_key(tag_key);
 	periods = open_periods(&n);
 	FINOPS_RUN("INSERT INTO finops.tenant_key (tag_key) VALUES ($1)"
