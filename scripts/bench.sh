@@ -1,7 +1,7 @@
 #!/bin/bash
 # Times test/bench/*.sql on a private server: bench.sh [NAME...].  Figures are
 # for the side-by-side comparisons inside one file; no test depends on them.
-# LINES_PER_MONTH and MONTHS are the size of the generated bill (default 100000 and 1).
+# FINOPS_LINES is the size of a generated bill (default 100000).
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/server.sh
@@ -17,6 +17,6 @@ echo "$("$PG_CONFIG" --version), $(nproc) cores, load $(cut -d' ' -f1 /proc/load
 for name in "${names[@]}"; do
   echo "== $name"
   createdb "bench_$name"
-  psql -X -q -d "bench_$name" -v ON_ERROR_STOP=1 -v lines="${LINES_PER_MONTH:-100000}" -v months="${MONTHS:-1}" \
+  psql -X -q -d "bench_$name" -v ON_ERROR_STOP=1 -v lines="${FINOPS_LINES:-100000}" \
     -c 'CREATE EXTENSION finops' -f "$FINOPS_SRC/test/bench/$name.sql"
 done
