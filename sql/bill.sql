@@ -131,6 +131,11 @@ SAVEPOINT a;
 SELECT * FROM pg_temp.load('october.csv', E'bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\n333,2019-10-01,Usage,2\n');
 ROLLBACK TO a;
 
+-- the second part of a bill in the place of the first
+SELECT status FROM pg_temp.load('part_1.csv', E'identity_line_item_id,bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\nA,222,2019-09-01,Usage,1\nB,222,2019-09-01,Usage,1\n');
+SELECT status FROM pg_temp.load('part_1b.csv', E'identity_line_item_id,bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\nB,222,2019-09-01,Usage,2\nC,222,2019-09-01,Usage,1\n');
+SELECT status FROM pg_temp.load('part_2.csv', E'identity_line_item_id,bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\nD,222,2019-09-01,Usage,1\n');
+
 -- the bill under the name of report queries
 SELECT year, month, count(*) FROM cur_database.cur_table WHERE year = '2019' AND month IN ('03', '04') GROUP BY 1, 2 ORDER BY 2;
 ROLLBACK;

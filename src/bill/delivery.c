@@ -170,10 +170,32 @@ log_difference(const BillDelivery *d, int64 old)
 			   ARG_TEXT(d->source), ARG_TEXT(d->digest));
 }
 
+/*
+ * A restated bill has most lines of the one before.  Where it has none, it
+ * may be another part of the same bill, and half of the month is gone.
+ */
+static void
+warn_of_strangers(const BillDelivery *d, int64 old)
+{
+	if (strcmp(d->format, "generated") == 0 ||
+		FINOPS_RUN("SELECT o.line_items FROM @s@.fact_cost_delta c"
+				   " JOIN finops.delivery o ON o.delivery_id = c.previous_delivery_id"
+				   " WHERE c.delivery_id = $1 AND o.delivery_id = $2 AND c.change_type = 'delete'"
+				   " AND c.record_count = o.line_items AND o.line_items > 1",
+				   ARG_INT8(d->delivery_id), ARG_INT8(old)) == 0)
+		return;
+	ereport(WARNING,
+			(errmsg("the bill has no line of the one that it replaces"),
+			 errdetail("All %s lines of %s for %s are gone.", FinopsText(0, 1),
+					   d->source, FinopsPeriodText(d->period)),
+			 errhint("If both are parts of one bill, load each with a source_id of its own.")));
+}
+
 static void
 supersede(const BillDelivery *d, int64 old)
 {
 	log_difference(d, old);
+	warn_of_strangers(d, old);
 	FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1",
 						partition_name(d->period)), ARG_INT8(old));
 	FINOPS_RUN("UPDATE finops.delivery SET status = 'superseded',"
