@@ -136,6 +136,20 @@ SELECT status FROM pg_temp.load('part_1.csv', E'identity_line_item_id,bill_payer
 SELECT status FROM pg_temp.load('part_1b.csv', E'identity_line_item_id,bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\nB,222,2019-09-01,Usage,2\nC,222,2019-09-01,Usage,1\n');
 SELECT status FROM pg_temp.load('part_2.csv', E'identity_line_item_id,bill_payer_account_id,bill_billing_period_start_date,line_item_line_item_type,line_item_unblended_cost\nD,222,2019-09-01,Usage,1\n');
 
+-- three months in one bill, one after the other: two wait in files while the first is copied
+SELECT E'BilledCost,EffectiveCost,BillingAccountId,ChargeDescription,BillingPeriodStart\n'
+	|| string_agg(format(E'%s,%s,three,%s,2019-0%s-01\n', n % 100, n % 10, repeat('x', 120), 6 + n % 3), '' ORDER BY n % 3, n) AS three
+FROM generate_series(1, 30000) n \gset
+SELECT * FROM pg_temp.load('three.csv', :'three');
+SELECT bill_billing_period_start_date AS month, count(*), sum(billed_cost) AS billed, sum(effective_cost) AS effective, count(DISTINCT row_id) AS ids
+FROM fact_cost_raw WHERE bill_payer_account_id = 'three' GROUP BY 1 ORDER BY 1;
+SELECT 6 + n % 3 AS month, count(*), sum(n % 100) AS billed, sum(n % 10) AS effective FROM generate_series(1, 30000) n GROUP BY 1 ORDER BY 1;
+
+-- another account after the first megabyte, when lines have been copied and others wait: the load starts again
+SELECT replace(:'three', 'three,', 'four,') || E'1,1,five,y,2019-08-01\n1,1,five,y,2019-06-01\n' AS four \gset
+SELECT * FROM pg_temp.load('four.csv', :'four');
+SELECT bill_payer_account_id, count(*), sum(billed_cost) AS billed, count(DISTINCT source) AS sources FROM fact_cost_raw WHERE bill_payer_account_id IN ('four', 'five') GROUP BY 1 ORDER BY 1;
+
 -- the bill under the name of report queries
 SELECT year, month, count(*) FROM cur_database.cur_table WHERE year = '2019' AND month IN ('03', '04') GROUP BY 1, 2 ORDER BY 2;
 ROLLBACK;

@@ -314,11 +314,17 @@ open_target(BillLoad *load, BillTarget *target)
 		target->partition = BillEnsurePartition(target->period);
 }
 
+/* COPY calls this in a context that it empties after some lines. */
 static void
-spool(BillTarget *target)
+spool(const BillLoad *load, BillTarget *target)
 {
 	if (target->file == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(load->context);
+
 		target->file = BufFileCreateTemp(false);
+		MemoryContextSwitchTo(old);
+	}
 	BufFileWrite(target->file, target->pending.data, target->pending.len);
 	target->pending.len = 0;
 }
@@ -362,7 +368,7 @@ load_record(BillLoad *load)
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (load->stream != NULL && target != load->stream &&
 		target->pending.len >= SPOOL_CHUNK)
-		spool(target);
+		spool(load, target);
 	return true;
 }
 
@@ -439,7 +445,7 @@ copy_spooled(BillLoad *load, BillTarget *target)
 		open_target(load, target);
 	if (!target->unchanged)
 	{
-		spool(target);
+		spool(load, target);
 		if (BufFileSeek(target->file, 0, 0, SEEK_SET) != 0)
 			elog(ERROR, "could not rewind temporary file");
 		copy_target(load, target, spooled_bytes, target);
