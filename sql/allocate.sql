@@ -23,6 +23,16 @@ SELECT finops.add_allocation_rule('kms', 'fixed_pct', '2021-01-01', weights => '
 ROLLBACK TO s;
 SELECT finops.add_allocation_rule('kms', 'fixed_pct', '2021-01-01', weights => '{"TEN-1": "much"}');
 ROLLBACK TO s;
+SELECT finops.add_allocation_rule('kms', 'even', '2021-01-01');
+ROLLBACK TO s;
+SELECT finops.add_allocation_rule('kms', 'equal', '2021-01-01', charge_category => 'Fee');
+ROLLBACK TO s;
+SELECT finops.add_allocation_rule('kms', 'fixed_fee', '2021-01-01', weights => '[1]');
+ROLLBACK TO s;
+SELECT finops.add_allocation_rule('unallocated', 'equal', '2021-01-01');
+ROLLBACK TO s;
+SELECT finops.add_allocation_rule(' ', 'equal', '2021-01-01');
+ROLLBACK TO s;
 SELECT finops.add_allocation_rule('nat', 'equal', '2020-01-01');
 ROLLBACK TO s;
 SELECT finops.add_allocation_rule('nat', 'equal', '2021-01-15');

@@ -54,7 +54,9 @@ SELECT try('SELECT finops.load_bill(''/bill.csv'', source_id => '' '')');
 SELECT try('SELECT finops.rebuild_rollup(NULL)');
 SELECT try('SELECT finops.cost_bridge(''2019-01-02'')');
 
+SELECT try('SELECT finops.load_bill(''/bill.csv'', billing_period => ''9000-01-01'')');
 -- files
+SELECT try(format('SELECT finops.load_bill(%L)', '/' || repeat('long', 1000)));
 SELECT try('SELECT finops.load_bill(''/nonexistent/bill.csv'')');
 SELECT try('SELECT finops.load_bill(''file:///nonexistent/my%20bill.csv'')');
 SELECT try('SELECT finops.load_bill(''/tmp'')');
@@ -102,6 +104,7 @@ SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,1,2019-02-29\n'
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,1,January\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,ChargePeriodEnd\n1,1,2019-01-01,2019-01-01T30:00:00Z\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,1,\n');
+SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,1,2019-01-01\n1,1,9000-01-01\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,{"a":1\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,"{""a"": ""\\u0000""}"\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart,Tags\n1,1,2019-01-01,"""a"": ""b"","\n');

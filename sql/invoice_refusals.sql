@@ -133,6 +133,12 @@ SELECT finops.issue_invoices('2022-05-01');
 INSERT INTO finops.period_gate (period_start, gate, position, status, detail) VALUES ('2022-05-01', 'reconciliation', 3, 'failed', 'EC2: 12.00 USD of 1000.00 USD (1.2 %) is unallocated.');
 SELECT finops.issue_invoices('2022-05-01');
 \echo :LAST_ERROR_SQLSTATE
+-- also where nobody gets an invoice
+SAVEPOINT nobody;
+UPDATE tenant_master SET billing_mode = 'showback' WHERE tenant_id LIKE 'R-%';
+SELECT finops.issue_invoices('2022-05-01');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK TO nobody;
 UPDATE finops.period_gate SET status = 'warning' WHERE period_start = '2022-05-01';
 SELECT finops.issue_invoices('2022-05-01');
 \echo :LAST_ERROR_SQLSTATE

@@ -41,7 +41,8 @@ refuse_unknown(const char *tenant_id, DateADT period)
  *
  * One row per origin, largest amount first; the amounts add up to what the
  * tenant has of the period.  share is amount / pool_amount to 12 digits, NULL
- * for a pool of zero.  22004 for NULL arguments, 22023 for an unknown tenant,
+ * for a pool of zero.  22004 for NULL arguments, 22023 for an unknown tenant or a
+ * month that has not begun,
  * 55000 for a period that was not allocated.
  */
 Datum
@@ -53,6 +54,7 @@ finops_explain_allocation(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "tenant_id");
 	period = FinopsPeriodArg(fcinfo, 1);
+	FinopsCheckPeriodNotFuture(period);
 	tenant_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	FinopsBegin(&session);
 	refuse_unknown(tenant_id, period);

@@ -138,6 +138,78 @@ check_effective_dates(FunctionCallInfo fcinfo)
 	}
 }
 
+/* What a text argument of a rule may be; NULL: its default, if it has one. */
+static const struct
+{
+	int			argno;
+	const char *name;
+	const char *values[6];
+}			rule_words[] = {
+	{1, "formula", {"proportional", "equal", "fixed_pct", "fixed_fee"}},
+	{8, "charge_category", {"Usage", "Purchase", "Tax", "Credit", "Adjustment"}},
+	{12, "zero_key_policy", {"unallocated", "operator", "equal", "error"}},
+	{13, "residual_target", {"unallocated", "operator"}},
+};
+
+static void
+check_words(FunctionCallInfo fcinfo)
+{
+	for (int i = 0; i < (int) lengthof(rule_words); i++)
+	{
+		const char *const *value = rule_words[i].values;
+		StringInfoData known;
+		char	   *given;
+
+		if (PG_ARGISNULL(rule_words[i].argno))
+			continue;
+		given = text_to_cstring(PG_GETARG_TEXT_PP(rule_words[i].argno));
+		initStringInfo(&known);
+		for (; *value != NULL && strcmp(*value, given) != 0; value++)
+			appendStringInfo(&known, "%s'%s'", known.len == 0 ? "" : ", ", *value);
+		if (*value == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unknown %s \"%s\"", rule_words[i].name, FinopsQuoteForMessage(given)),
+					 errhint("Use one of %s.", known.data)));
+	}
+}
+
+static void
+check_not_blank(const char *given, const char *name)
+{
+	if (given[strspn(given, " ")] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be blank", name)));
+}
+
+static void
+check_rule_id(const char *given)
+{
+	check_not_blank(given, "rule_id");
+	if (strcmp(given, "direct-tag") == 0 || strcmp(given, "unallocated") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is a built-in rule", given),
+				 errhint("Give the rule another rule_id.")));
+}
+
+/* Fixed percents and amounts stand in the weights. */
+static void
+check_weights(FunctionCallInfo fcinfo)
+{
+	char	   *formula = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if ((strcmp(formula, "fixed_pct") != 0 && strcmp(formula, "fixed_fee") != 0) ||
+		(!PG_ARGISNULL(11) && !PG_GETARG_BOOL(11)))
+		return;
+	if (PG_ARGISNULL(9) || !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(9)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("formula %s needs weights", formula),
+				 errhint("Give weights => '{\"tenant id\": 60, \"another tenant id\": 40}', in percent for fixed_pct and in the currency of the bill for fixed_fee.")));
+}
+
 /*
  * The new version takes over from an open-ended earlier one on its first day.
  */
@@ -183,8 +255,8 @@ insert_version(FunctionCallInfo fcinfo)
  * notes) -> integer
  *
  * Adds a version and returns its number.  22004 for a missing rule_id,
- * formula or effective_from; 22023 for a version that overlaps another,
- * over-allocates or names unknown tenants; 23514 for values no rule may have.
+ * formula or effective_from; 22023 for a value no rule may have and for a
+ * version that overlaps another, over-allocates or names unknown tenants.
  */
 Datum
 finops_add_allocation_rule(PG_FUNCTION_ARGS)
@@ -194,6 +266,11 @@ finops_add_allocation_rule(PG_FUNCTION_ARGS)
 	int32		version;
 
 	check_effective_dates(fcinfo);
+	check_words(fcinfo);
+	check_rule_id(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (!PG_ARGISNULL(4))
+		check_not_blank(text_to_cstring(PG_GETARG_TEXT_PP(4)), "category");
+	check_weights(fcinfo);
 	FinopsRequireWritable("finops.add_allocation_rule()");
 	rule_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	FinopsBegin(&session);

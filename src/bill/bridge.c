@@ -94,6 +94,7 @@ finops_cost_bridge(PG_FUNCTION_ARGS)
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 	FinopsSession session;
 
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FINOPS_RUN(bridge_sql(), ARG_DATE(period));
 	FinopsReturnRows(fcinfo);

@@ -88,6 +88,7 @@ finops_rebuild_rollup(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	int64		rows;
 
+	FinopsCheckPeriodNotFuture(period);
 	FinopsRequireWritable("finops.rebuild_rollup");
 	FinopsBegin(&session);
 	FinopsOpenPeriod(period);
@@ -310,7 +311,8 @@ BillPlaceDelivery(const FinopsSession *session, BillDelivery *d)
 
 	FinopsClearGates(d->period, FINOPS_GATE_TAGS);
 	FinopsSetGate(d->period, FINOPS_GATE_LOAD, "completed",
-				  psprintf(INT64_FORMAT " lines of %s %s", d->line_items,
+				  psprintf(INT64_FORMAT " line%s of %s %s", d->line_items,
+						   d->line_items == 1 ? "" : "s",
 						   d->source, d->status), d->run_id);
 	summary = summary_json(d);
 	FinopsFinishRun(d->run_id, "completed", summary);

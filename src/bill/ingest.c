@@ -263,6 +263,8 @@ add_target(BillLoad *load, BillPeriod period)
 	target = &load->targets[load->ntargets++];
 	memset(target, 0, sizeof(*target));
 	target->period = BillPeriodDate(period);
+	if (!FinopsPeriodHasBegun(target->period))
+		BillRaiseFuture(load, target->period);
 	target->year_month = period;
 	target->delivery_id = BillNewDeliveryId();
 	source = target->source = pstrdup(source_name(load));
@@ -694,7 +696,10 @@ finops_load_bill(PG_FUNCTION_ARGS)
 	load->want = BillFormatArg(fcinfo, 1);
 	load->has_want_period = !PG_ARGISNULL(2);
 	if (load->has_want_period)
+	{
 		load->want_period = FinopsPeriodArg(fcinfo, 2);
+		FinopsCheckPeriodNotFuture(load->want_period);
+	}
 	if (!PG_ARGISNULL(3))
 		load->source_id = BillSourceIdArg(fcinfo, 3);
 	load->address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));

@@ -94,6 +94,7 @@ pg_noreturn extern void BillRaiseProblem(const BillLoad *load, ValueStatus statu
 										 const char *column, Slice value);
 pg_noreturn extern void BillRaisePeriod(const BillLoad *load, DateADT found);
 pg_noreturn extern void BillRaiseNoPeriod(const BillLoad *load);
+pg_noreturn extern void BillRaiseFuture(const BillLoad *load, DateADT found);
 extern void BillWarnMissingCost(const BillLoad *load);
 extern char *BillLogDetail(const BillLoad *load);
 

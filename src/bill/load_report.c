@@ -306,6 +306,17 @@ BillRaiseNoPeriod(const BillLoad *load)
 }
 
 void
+BillRaiseFuture(const BillLoad *load, DateADT found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("line %lld belongs to billing period %s, which has not begun",
+					(long long) load->csv.line, FinopsPeriodText(found)),
+			 errdetail("A month is billed from its first day on, in UTC."),
+			 errhint("Correct that line of the file, or load the bill when the month has begun.")));
+}
+
+void
 BillWarnMissingCost(const BillLoad *load)
 {
 	if (load->projector.no_effective > 0)

@@ -173,8 +173,10 @@ extern bool FinopsTryLock(FinopsLockKind kind, int32 key);
  */
 extern DateADT FinopsPeriodArg(FunctionCallInfo fcinfo, int argno);
 extern void FinopsCheckPeriodStart(DateADT period);
+extern bool FinopsPeriodHasBegun(DateADT period);
 extern void FinopsCheckPeriodNotFuture(DateADT period);	/* 22023 */
 extern bool FinopsPeriodHasEnded(DateADT period);
+extern void FinopsCheckDay(DateADT day, const char *name);	/* 22023 */
 extern DateADT FinopsPeriodEnd(DateADT period); /* first day of next month */
 extern char *FinopsPeriodText(DateADT period);	/* "2018-10" */
 

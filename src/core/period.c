@@ -87,12 +87,14 @@ FinopsCheckPeriodStart(DateADT period)
 	if (DATE_NOT_FINITE(period))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("billing period must be a finite date")));
+				 errmsg("billing period must be a finite date"),
+				 errhint("Give the first day of the month, such as date '2018-10-01'.")));
 	date_parts(period, &year, &month, &day);
 	if (year < 1900 || year > 9999)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("billing period must lie between 1900 and 9999")));
+				 errmsg("billing period must lie between 1900 and 9999"),
+				 errhint("Give the first day of the month, such as date '2018-10-01'.")));
 	if (day != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -132,14 +134,30 @@ FinopsPeriodHasEnded(DateADT period)
 	return FinopsPeriodEnd(period) <= today_utc();
 }
 
+bool
+FinopsPeriodHasBegun(DateADT period)
+{
+	return period <= today_utc();
+}
+
 void
 FinopsCheckPeriodNotFuture(DateADT period)
 {
-	if (period > today_utc())
+	if (!FinopsPeriodHasBegun(period))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("billing period %s has not begun", FinopsPeriodText(period)),
 				 errhint("Give a month that has begun.")));
+}
+
+void
+FinopsCheckDay(DateADT day, const char *name)
+{
+	if (day < date_of(1900, 1, 1) || day >= date_of(10000, 1, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must lie between 1900 and 9999", name),
+				 errhint("Leave it out for today.")));
 }
 
 bool

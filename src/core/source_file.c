@@ -183,25 +183,45 @@ require_regular_file(int fd, const char *path)
 	if (!S_ISREG(st.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a regular file", path)));
+				 errmsg("\"%s\" is not a regular file", path),
+				 errhint("Give the path of one file.")));
+}
+
+pg_noreturn static void
+raise_unreachable(const char *path)
+{
+	bool		absent = errno == ENOENT || errno == ENOTDIR;
+
+	/* names that the system refuses: internal errors for the server */
+	if (errno == ENAMETOOLONG || errno == ELOOP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("could not open file \"%s\" for reading: %m",
+						FinopsQuoteForMessage(path)),
+				 errhint("Give the path of one file.")));
+	if (errno == EACCES)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\" for reading: %m", path),
+				 errdetail("The file is read by the server process, on the server's machine and with its rights."),
+				 errhint("Let the operating system user of the server read the file and enter every directory above it.")));
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not open file \"%s\" for reading: %m", path),
+			 absent ?
+			 errhint("The file is read by the server process, on the server's machine and with its rights.") : 0));
 }
 
 ByteSource *
 FinopsOpenFileSource(const SourceAddress *address)
 {
 	FileSource *file = palloc0(sizeof(FileSource));
-	bool		unreachable;
 
 	file->opened_in = GetCurrentSubTransactionId();
 	/* O_NONBLOCK: opening a named pipe must not wait for a writer */
 	file->fd = OpenTransientFile(address->path, O_RDONLY | O_NONBLOCK | PG_BINARY);
-	unreachable = errno == ENOENT || errno == EACCES;
 	if (file->fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\" for reading: %m", address->path),
-				 unreachable ?
-				 errhint("The file is read by the server process, on the server's machine and with its rights.") : 0));
+		raise_unreachable(address->path);
 	require_regular_file(file->fd, address->path);
 	file->base.read = file_read;
 	file->base.close = file_close;

@@ -23,7 +23,7 @@ check_ended(DateADT period)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("billing period %s has not ended", FinopsPeriodText(period)),
-				 errhint("Issue from %s-01 on (UTC); until then look at finops.prepare_invoices('%s-01').",
+				 errhint("Issue from %s-01 on (UTC); until then SELECT * FROM finops.prepare_invoices('%s-01') shows the documents.",
 						 FinopsPeriodText(FinopsPeriodEnd(period)),
 						 FinopsPeriodText(period))));
 }
@@ -97,7 +97,7 @@ check_issuer(const InvoiceIssuer *issuer)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("issuer is incomplete"),
 				 errdetail("Missing: %s.", FinopsText(0, 1)),
-				 errhint("Run SELECT finops.set_issuer(legal_name => ..., address => ..., vat_id => ...).")));
+				 errhint("Run SELECT finops.set_issuer(legal_name => 'Example Ltd', address => 'Main Street 1, Example City', vat_id => 'DE123456789') with your own data.")));
 	if (!issuer->exists)
 		elog(ERROR, "issuer is missing");
 }
@@ -119,7 +119,8 @@ list_rows(uint64 n)
 static void
 check_plans(DateADT period)
 {
-	uint64		n = FINOPS_RUN0("SELECT h.tenant_id FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
+	uint64		n = FINOPS_RUN0("SELECT h.tenant_id, (SELECT min(p.plan_code COLLATE \"C\") FROM @s@.plan_master p)"
+								" FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
 								" WHERE h.plan_code IS NULL ORDER BY r.seq");
 
 	if (n > 0)
@@ -129,8 +130,12 @@ check_plans(DateADT period)
 							   "no plan is bound for %llu tenants in billing period %s",
 							   n, (unsigned long long) n, FinopsPeriodText(period)),
 				 errdetail("Without plan: %s.", list_rows(n)),
-				 errhint("Run SELECT finops.bind_plan('%s', plan_code, '%s-01') for each; plans are created with finops.set_plan().",
-						 FinopsQuoteForMessage(FinopsText(0, 1)), FinopsPeriodText(period))));
+				 FinopsText(0, 2) == NULL ?
+				 errhint("Run SELECT finops.set_plan('standard', base_price => 0), then SELECT finops.bind_plan('%s', 'standard', '%s-01') for each.",
+						 FinopsQuoteForMessage(FinopsText(0, 1)), FinopsPeriodText(period)) :
+				 errhint("Run SELECT finops.bind_plan('%s', '%s', '%s-01') for each, with its plan.",
+						 FinopsQuoteForMessage(FinopsText(0, 1)),
+						 FinopsQuoteForMessage(FinopsText(0, 2)), FinopsPeriodText(period))));
 }
 
 static void
@@ -156,7 +161,7 @@ check_tenants(void)
 							   "billing data of %llu tenants is incomplete",
 							   n, (unsigned long long) n),
 				 errdetail("Missing: %s.", list_rows(n)),
-				 errhint("Run SELECT finops.register_tenant('%s', billing_contact => '{\"address\": \"...\"}', tax_profile => '{\"rate_pct\": 19}') for each.",
+				 errhint("Run SELECT finops.register_tenant('%s', billing_contact => '{\"address\": \"Main Street 2, Example City\"}', tax_profile => '{\"rate_pct\": 19}') with the data of each.",
 						 FinopsQuoteForMessage(FinopsText(0, 2)))));
 }
 
@@ -196,7 +201,7 @@ issue_ready(const FinopsSession *session, DateADT period, int64 count)
 			   ARG_INT8(count), ARG_TEXT(numbers));
 	detail = FinopsText(0, 1);
 	FinopsSetGate(period, FINOPS_GATE_DOCUMENTS, "issued",
-				  psprintf("%lld documents, %s", (long long) count, numbers), run_id);
+				  psprintf("%lld document%s, %s", (long long) count, count == 1 ? "" : "s", numbers), run_id);
 	FinopsFinishRun(run_id, "completed", detail);
 }
 
@@ -222,6 +227,7 @@ issue_period(const FinopsSession *session, DateADT period, const char *tenant)
 						" AND status IN ('issued', 'paid') LIMIT 1", ARG_DATE(period)) == 0)
 	{
 		check_allocated(period);
+		check_reconciled(period);
 		ereport(NOTICE,
 				(errmsg("no document to issue in billing period %s", FinopsPeriodText(period)),
 				 errhint("Invoices go to tenants with billing_mode invoice; register them with finops.register_tenant().")));
@@ -247,6 +253,7 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 	char	   *tenant = InvoiceTextArg(fcinfo, 1);
 
+	FinopsCheckPeriodNotFuture(period);
 	check_ended(period);
 	FinopsRequireWritable("finops.issue_invoices()");
 	FinopsBegin(&session);

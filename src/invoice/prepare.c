@@ -307,7 +307,8 @@ note_change(const FinopsSession *session, DateADT period,
 	if (done->rewritten > 0)
 		FinopsClearGates(period, FINOPS_GATE_RECONCILIATION);
 	FinopsSetGate(period, FINOPS_GATE_DOCUMENTS, "prepared",
-				  psprintf("%lld open documents", (long long) done->documents),
+				  psprintf("%lld open document%s", (long long) done->documents,
+						   done->documents == 1 ? "" : "s"),
 				  run_id);
 	FinopsAudit(session, "invoice_prepare", "billing_period",
 				FinopsPeriodText(period), detail);

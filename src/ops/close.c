@@ -78,21 +78,22 @@ static const char *const readiness_sql =
 	"   AND c.tenant_id IS NOT NULL) t LEFT JOIN @s@.tenant_master m USING (tenant_id))"
 	" SELECT x.item, x.state, x.detail, CASE WHEN x.state <> 'ok' THEN x.next_call END FROM (VALUES"
 	"  ('bill', CASE WHEN NOT EXISTS (SELECT FROM facts) THEN 'blocked' ELSE 'ok' END,"
-	"   coalesce((SELECT format('%s lines, billed cost %s', sum(n), round(sum(billed), 2)) FROM facts HAVING count(*) > 0),"
+	"   coalesce((SELECT format('%s line%s, billed cost %s', sum(n), CASE WHEN sum(n) <> 1 THEN 's' END, round(sum(billed), 2)) FROM facts HAVING count(*) > 0),"
 	"    'no bill of this month is loaded'),"
 	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
 	"  ('control total', CASE WHEN EXISTS (SELECT FROM differing) THEN 'blocked' ELSE 'ok' END,"
 	"   coalesce((SELECT 'facts differ from the delivery of ' || string_agg(source, ', ' ORDER BY source COLLATE \"C\")"
 	"    FROM differing HAVING count(*) > 0), 'facts agree with their deliveries'),"
-	"   'load the bill again by finops.load_bill()'),"
+	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
 	"  ('month end', CASE WHEN $3 THEN 'ok' ELSE 'note' END,"
 	"   CASE WHEN $3 THEN 'the month has ended' ELSE 'the month has not ended, everything is provisional' END,"
 	"   format('CALL finops.close_month(%L, provisional => true)', $1::text)),"
 	"  ('last day', CASE WHEN (SELECT day FROM last_day) >= $2 - 1 THEN 'ok' ELSE 'note' END,"
 	"   coalesce((SELECT format('last day with cost is %s', day) FROM last_day WHERE day IS NOT NULL),"
-	"    'no day with cost'), 'load the final bill by finops.load_bill()'),"
+	"    'no day with cost'),"
+	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
 	"  ('tenants', CASE WHEN (SELECT known FROM tenants) > 0 THEN 'ok' ELSE 'note' END,"
-	"   (SELECT format('%s in the bill, %s of them registered', n, known) FROM tenants),"
+	"   (SELECT format('%s tenant%s in the bill, %s of them registered', n, CASE WHEN n <> 1 THEN 's' END, known) FROM tenants),"
 	"   'SELECT * FROM finops.setup()')"
 	" ) AS x(item, state, detail, next_call)";
 
@@ -115,6 +116,7 @@ finops_readiness(PG_FUNCTION_ARGS)
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 	FinopsSession session;
 
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	run_readiness(period);
 	FinopsReturnRows(fcinfo);
@@ -289,6 +291,12 @@ finops_close_verdict(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
+static const char *
+plural_s(const char *count)
+{
+	return strcmp(count, "1") == 0 ? "" : "s";
+}
+
 /* What a close that was not stopped has come to. */
 static char *
 describe_close(DateADT period, bool provisional)
@@ -304,9 +312,11 @@ describe_close(DateADT period, bool provisional)
 			   " FROM @s@.invoice_header h WHERE h.period_start = $1 AND h.kind = 'invoice'",
 			   ARG_DATE(period));
 	if (!provisional)
-		return psprintf("closed %s: %s documents issued, %s open, hash head %s", month,
-						FinopsText(0, 1), FinopsText(0, 2), FinopsText(0, 3));
-	month = psprintf("%s: %s open documents", month, FinopsText(0, 2));
+		return psprintf("closed %s: %s document%s issued, %s open, hash head %s", month,
+						FinopsText(0, 1), plural_s(FinopsText(0, 1)),
+						FinopsText(0, 2), FinopsText(0, 3));
+	month = psprintf("%s: %s open document%s", month, FinopsText(0, 2),
+					 plural_s(FinopsText(0, 2)));
 	status = FinopsGateStatus(period, FINOPS_GATE_RECONCILIATION, &detail);
 	from = FinopsPeriodHasEnded(period) ? "" :
 		psprintf(" from %s-01 on", FinopsPeriodText(FinopsPeriodEnd(period)));
@@ -343,13 +353,18 @@ finops_end_close(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
-/* A day for a question about time; NULL is today, UTC. */
+/* A day for a question about time; NULL is today, UTC.  22023 outside 1900 … 9999. */
 static FinopsArg
 day_arg(FunctionCallInfo fcinfo, int argno)
 {
 	FinopsArg	today = {DATEOID, (Datum) 0, true};
+	DateADT		day;
 
-	return PG_ARGISNULL(argno) ? today : ARG_DATE(PG_GETARG_DATEADT(argno));
+	if (PG_ARGISNULL(argno))
+		return today;
+	day = PG_GETARG_DATEADT(argno);
+	FinopsCheckDay(day, "as_of");
+	return ARG_DATE(day);
 }
 
 /* FinopsReturnRows is for rows; these are plain dates. */

@@ -183,7 +183,7 @@ BEGIN
 				said := finops.close_step(period, step);
 			EXCEPTION WHEN object_not_in_prerequisite_state OR invalid_parameter_value THEN
 				GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-				stopped := pg_catalog.format('%s: %s. %s Next: %s', step, said, detail, hint);
+				stopped := pg_catalog.format('%s: %s. %s Next: %s', step, said, detail, pg_catalog.regexp_replace(hint, '^Run ', ''));
 			END;
 			COMMIT;
 			IF stopped IS NULL THEN

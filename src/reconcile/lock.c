@@ -511,6 +511,7 @@ finops_verify_period(PG_FUNCTION_ARGS)
 	char	   *sealed;
 	bool		isnull;
 
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	initStringInfo(&values);
 	if (FINOPS_RUN("SELECT locked_at, hash_head FROM @s@.period_lock WHERE period_start = $1"

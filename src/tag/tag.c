@@ -64,7 +64,7 @@ TagRequireBill(DateADT period)
  * Per tag key and currency, over one billing period or all: lines and billed
  * cost on which the key is present and not blank.  Percents have at least 16
  * significant digits; cost_pct is NULL where the total is zero.  22023 for a
- * period that is not the first of a month.
+ * period that is not the first of a month or has not begun.
  */
 Datum
 finops_tag_coverage_report(PG_FUNCTION_ARGS)
@@ -73,6 +73,8 @@ finops_tag_coverage_report(PG_FUNCTION_ARGS)
 	bool		all = PG_ARGISNULL(0);
 	DateADT		period = all ? 0 : FinopsPeriodArg(fcinfo, 0);
 
+	if (!all)
+		FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FINOPS_RUN("WITH" TAG_SETS
 			   " SELECT t.key, a.n::bigint, t.n::bigint, 100 * t.n / a.n, a.cost, t.cost,"

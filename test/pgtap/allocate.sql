@@ -130,7 +130,7 @@ SELECT throws_ok($$ SELECT finops.explain_allocation('nobody', '2021-01-01') $$,
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('r', 'fixed_pct', '2021-01-01', weights => '{"A": 60, "B": 40.1}') $$, '22023', 'allocation rule "r" cannot be added', 'more than all');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('r', 'fixed_pct', '2021-01-01', weights => '{"nobody": 60}') $$, '22023', 'allocation rule "r" cannot be added', 'weights of an unknown tenant');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('r', 'fixed_fee', '2021-01-01', weights => '{"A": -1}') $$, '22023', 'allocation rule "r" cannot be added', 'negative amount');
-SELECT throws_ok($$ SELECT finops.add_allocation_rule('r', 'guess', '2021-01-01') $$, '23514', NULL, 'unknown formula');
+SELECT throws_ok($$ SELECT finops.add_allocation_rule('r', 'guess', '2021-01-01') $$, '22023', 'unknown formula "guess"', 'unknown formula');
 INSERT INTO allocation_rules (rule_id, rule_version, formula, effective_from) VALUES ('r', 1, 'equal', '2021-01-01'), ('r', 2, 'equal', '2021-03-01');
 SELECT throws_ok($$ SELECT finops.allocate('2021-03-01') $$, '55000', 'allocation rule "r" cannot be used for 2021-03', 'overlapping versions');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('r', 'equal', '2021-02-01') $$, '22023', 'allocation rule "r" cannot be added', 'a version before a later one');
