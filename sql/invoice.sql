@@ -9,7 +9,7 @@ CREATE FUNCTION pg_temp.cost(tenant text, service text, amount numeric) RETURNS 
 $$;
 SELECT legal_name, address, vat_id, currency, number_format, credit_number_format, payment_terms_days
 FROM finops.set_issuer('Example Ltd', '{"street": "1 High Street", "country": "DE"}', 'DE123456789', number_format => 'T{SEQ:4}', credit_number_format => 'C{SEQ:4}', payment_terms_days => 14);
-SELECT tenant_id, tenant_name, status, billing_mode, currency FROM finops.register_tenant('I-A', 'Alpha', '{"address": "A"}', '{"rate_pct": 19}');
+SELECT tenant_id, tenant_name, status, billing_mode, currency FROM finops.register_tenant(E' I-A\t', 'Alpha', '{"address": "A"}', '{"rate_pct": 19}');
 SELECT tenant_id, status FROM finops.register_tenant('I-B', 'Beta', '{"address": "B"}', '{"rate_pct": 19, "inclusive": true}');
 SELECT tenant_id, currency FROM finops.register_tenant('I-C', 'Chiba', '{"address": "C"}', '{"rate_pct": 10}', currency => 'JPY');
 SELECT tenant_id, currency FROM finops.register_tenant('I-D', 'Dana', '{"address": "D"}', '{"exempt": true}', currency => 'BHD');

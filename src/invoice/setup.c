@@ -29,13 +29,28 @@ InvoiceTextArg(FunctionCallInfo fcinfo, int argno)
 		text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
 
+#define BLANKS " \t\r\n\f\v"
+
 static bool
 is_blank(const char *s)
 {
-	return s[strspn(s, " \t\r\n\f\v")] == '\0';
+	return s[strspn(s, BLANKS)] == '\0';
 }
 
-/* A text that must be there: NULL is 22004, blank is 22023. */
+/* Without blanks at either end, as the loader stores tenants. */
+static char *
+trim(char *s)
+{
+	size_t		len;
+
+	s += strspn(s, BLANKS);
+	for (len = strlen(s); len > 0 && strchr(BLANKS, s[len - 1]) != NULL; len--)
+		;
+	s[len] = '\0';
+	return s;
+}
+
+/* A text that must be there, trimmed: NULL is 22004, blank is 22023. */
 char *
 InvoiceRequiredText(FunctionCallInfo fcinfo, int argno, const char *name)
 {
@@ -47,7 +62,7 @@ InvoiceRequiredText(FunctionCallInfo fcinfo, int argno, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be blank", name)));
-	return value;
+	return trim(value);
 }
 
 FinopsArg
