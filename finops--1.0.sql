@@ -1692,19 +1692,19 @@ CREATE FUNCTION finops.recon_variance_accum(state numeric[], actual numeric, exp
 RETURNS numeric[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'finops_recon_variance_accum';
-COMMENT ON FUNCTION finops.recon_variance_accum(numeric[], numeric, numeric) IS 'one row of recon_variance';
+COMMENT ON FUNCTION finops.recon_variance_accum(numeric[], numeric, numeric) IS 'state function of finops.recon_variance';
 
 CREATE FUNCTION finops.recon_variance_combine(state numeric[], other numeric[])
 RETURNS numeric[]
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'finops_recon_variance_combine';
-COMMENT ON FUNCTION finops.recon_variance_combine(numeric[], numeric[]) IS 'two partial sums of recon_variance';
+COMMENT ON FUNCTION finops.recon_variance_combine(numeric[], numeric[]) IS 'combine function of finops.recon_variance';
 
 CREATE FUNCTION finops.recon_variance_final(state numeric[])
 RETURNS numeric
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'finops_recon_variance_final';
-COMMENT ON FUNCTION finops.recon_variance_final(numeric[]) IS 'answer of recon_variance';
+COMMENT ON FUNCTION finops.recon_variance_final(numeric[]) IS 'final function of finops.recon_variance';
 
 REVOKE ALL ON FUNCTION finops.recon_variance_accum(numeric[], numeric, numeric), finops.recon_variance_combine(numeric[], numeric[]),
 	finops.recon_variance_final(numeric[]) FROM PUBLIC;
@@ -1759,37 +1759,37 @@ CREATE FUNCTION finops.guard_columns()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_guard_columns';
-COMMENT ON FUNCTION finops.guard_columns() IS 'refuses an UPDATE of columns other than those named';
+COMMENT ON FUNCTION finops.guard_columns() IS 'trigger: refuses an UPDATE of columns other than those named';
 
 CREATE FUNCTION finops.before_resolve()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_before_resolve';
-COMMENT ON FUNCTION finops.before_resolve() IS 'the rule under which a reconciliation becomes resolved';
+COMMENT ON FUNCTION finops.before_resolve() IS 'trigger: the rule under which a reconciliation becomes resolved';
 
 CREATE FUNCTION finops.after_resolve()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_after_resolve';
-COMMENT ON FUNCTION finops.after_resolve() IS 'sets the gate and writes the audit event of a resolution';
+COMMENT ON FUNCTION finops.after_resolve() IS 'trigger: sets the gate and writes the audit event of a resolution';
 
 CREATE FUNCTION finops.refuse_locked_period()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_refuse_locked_period';
-COMMENT ON FUNCTION finops.refuse_locked_period() IS 'refuses any change of the partition of a locked billing period';
+COMMENT ON FUNCTION finops.refuse_locked_period() IS 'trigger: refuses any change of the partition of a locked billing period';
 
 CREATE FUNCTION finops.refuse_locked_rows()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_refuse_locked_rows';
-COMMENT ON FUNCTION finops.refuse_locked_rows() IS 'refuses UPDATE and DELETE of rows of a locked billing period, and TRUNCATE while any is locked';
+COMMENT ON FUNCTION finops.refuse_locked_rows() IS 'trigger: refuses UPDATE and DELETE of rows of a locked billing period, and TRUNCATE while any is locked';
 
 CREATE FUNCTION finops.guard_period_lock()
 RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_guard_period_lock';
-COMMENT ON FUNCTION finops.guard_period_lock() IS 'refuses UPDATE and DELETE of the lock of a billing period';
+COMMENT ON FUNCTION finops.guard_period_lock() IS 'trigger: refuses UPDATE and DELETE of the lock of a billing period';
 
 REVOKE ALL ON FUNCTION finops.guard_columns(), finops.before_resolve(), finops.after_resolve(), finops.refuse_locked_period(),
 	finops.refuse_locked_rows(), finops.guard_period_lock() FROM PUBLIC;

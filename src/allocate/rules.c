@@ -126,6 +126,7 @@ check_effective_dates(FunctionCallInfo fcinfo)
 
 	FinopsRequireArg(fcinfo, 0, "rule_id");
 	FinopsRequireArg(fcinfo, 1, "formula");
+	FinopsRequireArg(fcinfo, 2, "effective_from");
 	from = FinopsPeriodArg(fcinfo, 2);
 	if (!PG_ARGISNULL(3))
 	{

@@ -259,10 +259,7 @@ finops_recalc_forecast(PG_FUNCTION_ARGS)
 	FinopsRequireArg(fcinfo, 0, "as_of");
 	FinopsRequireWritable("finops.recalc_forecast()");
 	as_of = PG_GETARG_DATEADT(0);
-	if (DATE_NOT_FINITE(as_of))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of must be a finite date")));
+	FinopsCheckDay(as_of, "as_of");
 	FinopsBegin(&session);
 	/* runs compare themselves with the one before, so one at a time */
 	FINOPS_RUN0("LOCK TABLE forecast.run IN SHARE ROW EXCLUSIVE MODE");

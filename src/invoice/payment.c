@@ -239,10 +239,7 @@ finops_receivables_ageing(PG_FUNCTION_ARGS)
 	FinopsSession session;
 
 	FinopsRequireArg(fcinfo, 0, "as_of");
-	if (DATE_NOT_FINITE(PG_GETARG_DATEADT(0)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("as_of must be a finite date")));
+	FinopsCheckDay(PG_GETARG_DATEADT(0), "as_of");
 	FinopsBegin(&session);
 	FINOPS_RUN("WITH item AS (SELECT h.tenant_id, h.currency, $1 - h.due_at::date AS late,"
 			   "  h.total + coalesce((SELECT sum(c.total) FROM @s@.invoice_header c"
