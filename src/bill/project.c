@@ -30,6 +30,7 @@ typedef enum CostRule
 {
 	COST_AS_BILLED,
 	COST_NONE,
+	COST_NEGATION,
 	COST_SP_EFFECTIVE,
 	COST_SP_UNUSED,
 	COST_RI_EFFECTIVE,
@@ -52,7 +53,7 @@ static const LineType line_types[] = {
 	{"Usage", COST_AS_BILLED, "Usage", NULL, "Usage-Based"},
 	{"DiscountedUsage", COST_RI_EFFECTIVE, "Usage", "Used", "Usage-Based"},
 	{"SavingsPlanCoveredUsage", COST_SP_EFFECTIVE, "Usage", "Used", "Usage-Based"},
-	{"SavingsPlanNegation", COST_NONE, "Usage", NULL, "Usage-Based"},
+	{"SavingsPlanNegation", COST_NEGATION, "Usage", NULL, "Usage-Based"},
 	{"SavingsPlanRecurringFee", COST_SP_UNUSED, "Purchase", NULL, "Recurring"},
 	{"SavingsPlanUpfrontFee", COST_NONE, "Purchase", NULL, "One-Time"},
 	{"RIFee", COST_RI_UNUSED, "Purchase", NULL, "Recurring"},
@@ -471,6 +472,7 @@ cur_effective(BillProjector *p, const LineType *type)
 	switch (type->rule)
 	{
 		case COST_NONE:
+		case COST_NEGATION:
 			return constant("0");
 		case COST_SP_EFFECTIVE:
 			return amortised(p, BF_SP_EFFECTIVE_NET, BF_SP_EFFECTIVE);
@@ -806,8 +808,12 @@ column_value(BillProjector *p, const OutColumn *column)
 {
 	switch (column->kind)
 	{
-		case OUT_FIELD:
 		case OUT_NUMBER:
+			/* a negation repeats the list price of the usage it cancels */
+			if (column->field == BF_LIST_COST && p->type != NULL && p->type->rule == COST_NEGATION)
+				return constant("0");
+			/* FALLTHROUGH */
+		case OUT_FIELD:
 			return column->fallback != 0 ?
 				either(p, column->field, column->fallback) : p->value[column->field];
 		case OUT_CLASS:

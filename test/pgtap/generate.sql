@@ -58,6 +58,8 @@ FROM fact JOIN (VALUES ('2020-02-01'::date, interval '29 days'), ('2020-03-01', 
 GROUP BY p, w.width ORDER BY p;
 
 -- commitments
+SELECT is(sum(list_cost), 0::numeric, p || ': a negation has no list cost, its usage has it')
+FROM fact WHERE line_item_line_item_type = 'SavingsPlanNegation' GROUP BY p ORDER BY p;
 SELECT is(sum(billed_cost), 0::numeric, p || ': covered usage and negation cancel')
 FROM fact WHERE line_item_line_item_type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') GROUP BY p ORDER BY p;
 SELECT is_empty($$
