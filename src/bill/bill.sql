@@ -97,6 +97,53 @@ CREATE TABLE @extschema@.fact_cost_raw (
 	delivery_id bigint NOT NULL,
 	origin_period date,
 	ingested_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	billing_account_name text,
+	billing_account_type text,
+	sub_account_name text,
+	sub_account_type text,
+	provider_name text,
+	publisher_name text,
+	invoice_issuer_name text,
+	service_provider_name text,
+	host_provider_name text,
+	invoice_detail_id text,
+	service_category text,
+	service_subcategory text,
+	region_name text,
+	resource_name text,
+	resource_type text,
+	sku_id text,
+	sku_meter text,
+	sku_price_id text,
+	sku_price_details jsonb,
+	list_unit_price numeric,
+	contracted_unit_price numeric,
+	pricing_quantity numeric,
+	consumed_quantity numeric,
+	consumed_unit text,
+	pricing_category text,
+	pricing_currency text,
+	pricing_currency_contracted_unit_price numeric,
+	pricing_currency_effective_cost numeric,
+	pricing_currency_list_unit_price numeric,
+	commitment_discount_name text,
+	commitment_discount_type text,
+	commitment_discount_quantity numeric,
+	commitment_discount_unit text,
+	capacity_reservation_id text,
+	capacity_reservation_status text,
+	contract_applied jsonb,
+	allocated_method_id text,
+	allocated_method_details jsonb,
+	allocated_resource_id text,
+	allocated_resource_name text,
+	allocated_tags jsonb,
+	amortised_upfront_fee numeric,
+	credits jsonb,
+	credit_amount numeric,
+	discounts jsonb,
+	cost_categories jsonb,
+	other_columns jsonb,
 	CONSTRAINT fact_cost_raw_charge_category_check CHECK (charge_category OPERATOR(pg_catalog.=) ANY (ARRAY['Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment'])),
 	CONSTRAINT fact_cost_raw_billed_cost_check CHECK (billed_cost OPERATOR(pg_catalog.>) '-Infinity' AND billed_cost OPERATOR(pg_catalog.<) 'Infinity'),
 	CONSTRAINT fact_cost_raw_effective_cost_check CHECK (effective_cost OPERATOR(pg_catalog.>) '-Infinity' AND effective_cost OPERATOR(pg_catalog.<) 'Infinity')
@@ -126,6 +173,53 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.tenant_id IS 'value of the chosen te
 COMMENT ON COLUMN @extschema@.fact_cost_raw.source IS 'see finops.delivery';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.delivery_id IS 'the delivery this line came with';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.origin_period IS 'of a correction: the locked period it belongs to';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.billing_account_name IS 'FOCUS BillingAccountName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.billing_account_type IS 'FOCUS BillingAccountType';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.sub_account_name IS 'FOCUS SubAccountName; Azure: the subscription''s name, Google Cloud: the project''s, Oracle: the compartment''s';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.sub_account_type IS 'FOCUS SubAccountType';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.provider_name IS 'FOCUS ProviderName as delivered; provider is its usual spelling';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.publisher_name IS 'FOCUS PublisherName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.invoice_issuer_name IS 'FOCUS InvoiceIssuerName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.service_provider_name IS 'FOCUS ServiceProviderName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.host_provider_name IS 'FOCUS HostProviderName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.invoice_detail_id IS 'FOCUS InvoiceDetailId';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.service_category IS 'FOCUS ServiceCategory as delivered; finops.service_catalog knows that of the others';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.service_subcategory IS 'FOCUS ServiceSubcategory as delivered';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.region_name IS 'FOCUS RegionName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.resource_name IS 'FOCUS ResourceName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.resource_type IS 'FOCUS ResourceType';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.sku_id IS 'FOCUS SkuId; AWS: product/sku, Azure: the meter, Google Cloud: sku.id, Oracle: the product''s SKU';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.sku_meter IS 'FOCUS SkuMeter';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.sku_price_id IS 'FOCUS SkuPriceId; AWS: the rate code';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.sku_price_details IS 'FOCUS SkuPriceDetails';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.list_unit_price IS 'FOCUS ListUnitPrice: public price of one pricing unit';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.contracted_unit_price IS 'FOCUS ContractedUnitPrice: agreed price of one pricing unit, without commitments';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.pricing_quantity IS 'FOCUS PricingQuantity, in pricing_unit';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.consumed_quantity IS 'FOCUS ConsumedQuantity, in consumed_unit';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.consumed_unit IS 'FOCUS ConsumedUnit';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.pricing_category IS 'FOCUS PricingCategory: Standard, Dynamic, Committed or Other';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.pricing_currency IS 'FOCUS PricingCurrency';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.pricing_currency_contracted_unit_price IS 'FOCUS PricingCurrencyContractedUnitPrice';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.pricing_currency_effective_cost IS 'FOCUS PricingCurrencyEffectiveCost';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.pricing_currency_list_unit_price IS 'FOCUS PricingCurrencyListUnitPrice';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.commitment_discount_name IS 'FOCUS CommitmentDiscountName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.commitment_discount_type IS 'FOCUS CommitmentDiscountType: the provider''s word, such as Reservation or Savings Plan';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.commitment_discount_quantity IS 'FOCUS CommitmentDiscountQuantity, in commitment_discount_unit';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.commitment_discount_unit IS 'FOCUS CommitmentDiscountUnit';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.capacity_reservation_id IS 'FOCUS CapacityReservationId';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.capacity_reservation_status IS 'FOCUS CapacityReservationStatus: Used or Unused';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.contract_applied IS 'FOCUS ContractApplied';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_method_id IS 'FOCUS AllocatedMethodId, of the provider''s own split';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_method_details IS 'FOCUS AllocatedMethodDetails';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_resource_id IS 'FOCUS AllocatedResourceId';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_resource_name IS 'FOCUS AllocatedResourceName';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_tags IS 'FOCUS AllocatedTags';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.amortised_upfront_fee IS 'of a commitment''s fee line: the part of its upfront fee that belongs to the billing period';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.credits IS 'credits of this line as delivered (Google Cloud); billed_cost has them in it';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.credit_amount IS 'sum of credits, negative; line_item_unblended_cost plus it is billed_cost';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.discounts IS 'discounts of this line by kind, as delivered (AWS)';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.cost_categories IS 'cost categories of this line, as delivered (AWS)';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.other_columns IS 'columns of the bill that its format does not know, by name as delivered (finops.keep_unknown_columns), and those of Azure, Google Cloud and Oracle that no column here takes';
 
 CREATE VIEW cur_database.cur_table AS
 SELECT f.*,

@@ -178,11 +178,11 @@ SELECT is(sum("ListCost") FILTER (WHERE "CommitmentDiscountStatus" IS NULL), 0::
 FROM focus WHERE "CommitmentDiscountType" = 'Savings Plan' AND "ChargeCategory" = 'Usage';
 SELECT is(sum("ContractedCost") > sum("EffectiveCost"), true, 'commitments save money') FROM focus WHERE "CommitmentDiscountStatus" = 'Used';
 -- a row of one's own comes first
-INSERT INTO finops.service_category (provider, service, service_name, service_category, service_subcategory) VALUES ('AWS', 'AWSGlue', 'Glue', 'Integration', 'Other (Integration)');
+INSERT INTO finops.service_catalog (provider, service, service_name, service_category, service_subcategory) VALUES ('AWS', 'AWSGlue', 'Glue', 'Integration', 'Other (Integration)');
 SELECT is(array_agg(DISTINCT "ServiceName" || ' ' || "ServiceCategory"), '{Glue Integration}', 'a category of one''s own comes before the shipped one')
 FROM finops.focus_cost_and_usage WHERE "BillingPeriodStart" = '2020-03-01 00:00+00' AND "SkuId" LIKE 'AWSGlue%';
 SELECT is(count(*), 3000::bigint, 'and doubles no line') FROM finops.focus_cost_and_usage WHERE "BillingPeriodStart" = '2020-03-01 00:00+00';
-SELECT throws_ok($$INSERT INTO finops.service_category VALUES ('AWS', 'x', 'x', 'Database', 'Other')$$, '23514', NULL, 'no other categories than those of FOCUS');
+SELECT throws_ok($$INSERT INTO finops.service_catalog VALUES ('AWS', 'x', 'x', 'Database', 'Other')$$, '23514', NULL, 'no other categories than those of FOCUS');
 
 SELECT * FROM finish();
 ROLLBACK;
