@@ -50,6 +50,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION finops.currency_minor_unit(text) IS 'digits after the decimal point of an amount in this currency (ISO 4217 exponent, or its override); NULL for an unknown currency';
 
+CREATE FUNCTION finops.focus_rounding_tolerance("rows" bigint, currency text)
+RETURNS numeric
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, finops, pg_temp
+AS $$
+	SELECT GREATEST(100 * u.subunit, sqrt($1::numeric) * 0.5 * u.subunit)
+	FROM (SELECT 10::numeric ^ (- finops.currency_minor_unit($2)) AS subunit) u
+$$;
+COMMENT ON FUNCTION finops.focus_rounding_tolerance(bigint, text) IS 'by how much an invoice and the sum of its bill lines may differ (FOCUS 1.4, rounding variance tolerance): the larger of 100 subunits of the currency and half a subunit times the square root of the number of lines; NULL for an unknown currency, 2201F for a negative number of lines';
+
 -- tenants
 
 CREATE TABLE @extschema@.tenant_master (
