@@ -54,6 +54,8 @@ typedef struct CsvReader
 	CsvField   *fields;			/* of the current record */
 	int			nfields;
 	int64		line;			/* where the record begins, from 1 */
+	char	   *record;			/* its text with line end; quotes folded */
+	size_t		record_len;
 
 	CsvRead		read;
 	void	   *arg;
@@ -70,6 +72,7 @@ typedef struct CsvReader
 	unsigned char stop[256];
 } CsvReader;
 
+/* delimiter '\0': found in the first line, one of , ; tab and \001 */
 extern void CsvInit(CsvReader *csv, CsvRead read, void *arg, char delimiter);
 extern CsvStatus CsvNext(CsvReader *csv);
 extern void CsvFree(CsvReader *csv);
@@ -299,7 +302,7 @@ extern int	BillTagOfKey(Slice key);
 extern Slice BillMapKey(Slice key, bool *is_aws);
 
 /* ---------------------------------------------------------------------
- * Facts, project.c
+ * Facts, project.c and project_out.c
  * ---------------------------------------------------------------------
  */
 #define BILL_MAX_ODD_TYPES	20
@@ -359,13 +362,41 @@ extern void ProjectorFree(BillProjector *p);
 extern bool ProjectRecord(BillProjector *p, const CsvField *fields);
 
 /*
- * Append the current record as a line of COPY text, in the columns that
- * ProjectedColumns lists for this header.  constants: text for the columns
- * source and delivery_id, escaped, tab between.  False: problem.
+ * The columns of the facts that bills fill, project_out.c.  A value is NULL
+ * (data NULL) or text as delivered, of the kind of its column:
+ */
+typedef enum BillOutKind
+{
+	BILL_OUT_TEXT,				/* to be checked for UTF-8 */
+	BILL_OUT_NUMBER,			/* has passed NumberCheck */
+	BILL_OUT_TIME,				/* to be parsed by TimeParse */
+	BILL_OUT_DATE,				/* the same; the day counts */
+	BILL_OUT_PERIOD,			/* the line's billing period; always NULL */
+	BILL_OUT_JSON				/* an object that jsonb accepts */
+} BillOutKind;
+
+typedef struct BillOutColumn
+{
+	const char *name;
+	BillOutKind kind;
+} BillOutColumn;
+
+/* All of them, whatever the header; at most BILL_MAX_COLUMNS. */
+extern int	ProjectedColumns(BillOutColumn *columns);
+
+/* The values of the current record, in the same order. */
+extern void ProjectValues(BillProjector *p, Slice *values);
+
+/* Blame a value of that column: sets p->problem.  Always false. */
+extern bool ProjectBlame(BillProjector *p, int at, ValueStatus status,
+						 Slice value);
+
+/*
+ * Append the current record as a line of COPY text, in the columns that are
+ * marked in p->written.  constants: text for the columns source and
+ * delivery_id, escaped, tab between.  False: problem.
  */
 extern bool ProjectWrite(BillProjector *p, OutBuf *out, const char *constants);
-extern int	ProjectedColumns(const BillHeader *header, const char **names,
-							 int max);
 
 #ifndef FINOPS_STANDALONE
 

@@ -25,6 +25,43 @@
 #define STOP_PLAIN	1
 #define STOP_QUOTED 2
 
+static void
+set_delimiter(CsvReader *csv, char delimiter)
+{
+	csv->stop[(unsigned char) delimiter] = STOP_PLAIN;
+	csv->delimiter = delimiter;
+}
+
+/*
+ * The delimiter of the first line: the one of , ; tab and \001 that it has
+ * most of outside quotes; of equals the first, so a comma when it has none.
+ */
+static char
+sniff_delimiter(const CsvReader *csv)
+{
+	static const char candidates[] = {',', ';', '\t', '\001'};
+	int			count[256] = {0};
+	char		best = candidates[0];
+	bool		quoted = false;
+
+	for (size_t i = csv->pos; i < csv->end; i++)
+	{
+		char		c = csv->buf[i];
+
+		if (c == '"')
+			quoted = !quoted;
+		else if (!quoted)
+			count[(unsigned char) c]++;
+		if (c == '\n' && !quoted)
+			break;
+	}
+	for (size_t i = 1; i < lengthof(candidates); i++)
+		if (count[(unsigned char) candidates[i]] > count[(unsigned char) best])
+			best = candidates[i];
+	return best;
+}
+
+/* delimiter '\0': find it in the first line. */
 void
 CsvInit(CsvReader *csv, CsvRead read, void *arg, char delimiter)
 {
@@ -32,12 +69,12 @@ CsvInit(CsvReader *csv, CsvRead read, void *arg, char delimiter)
 	csv->read = read;
 	csv->arg = arg;
 	csv->next_line = 1;
-	csv->stop[(unsigned char) delimiter] = STOP_PLAIN;
 	csv->stop['\n'] = STOP_PLAIN | STOP_QUOTED;
 	csv->stop['\r'] = STOP_PLAIN;
 	csv->stop['\0'] = STOP_PLAIN | STOP_QUOTED;
 	csv->stop['"'] = STOP_QUOTED;
-	csv->delimiter = delimiter;
+	if (delimiter != '\0')
+		set_delimiter(csv, delimiter);
 }
 
 void
@@ -97,6 +134,8 @@ fill(CsvReader *csv)
 		csv->started = true;
 		if (csv->end >= 3 && memcmp(csv->buf, "\xef\xbb\xbf", 3) == 0)
 			csv->pos = 3;
+		if (csv->delimiter == '\0')
+			set_delimiter(csv, sniff_delimiter(csv));
 	}
 	return true;
 }
@@ -315,6 +354,7 @@ scan_record(CsvReader *csv)
 	ScanResult	result;
 
 	csv->nfields = 0;
+	csv->record = p;
 	do
 	{
 		char	   *next;
@@ -332,6 +372,7 @@ scan_record(CsvReader *csv)
 	if (result == SCAN_LAST)
 	{
 		csv->pos = (size_t) (p - csv->buf);
+		csv->record_len = (size_t) (p - csv->record);
 		csv->line = csv->next_line;
 		csv->next_line += newlines;
 	}

@@ -195,9 +195,10 @@ finops_generate_bill(PG_FUNCTION_ARGS)
 	load->has_want_period = true;
 	load->want_period = period;
 	load->source_id = psprintf("generated/%lld", (long long) spec.seed);
-	load->address.text = psprintf("generated:%s?line_items=%lld&tenants=%d&seed=%lld",
-								  FinopsPeriodText(period), (long long) spec.lines,
-								  spec.tenants, (long long) spec.seed);
+	load->address = psprintf("generated:%s?line_items=%lld&tenants=%d&seed=%lld",
+							 FinopsPeriodText(period), (long long) spec.lines,
+							 spec.tenants, (long long) spec.seed);
+	BillAddFile(load, (SourceAddress) {0});
 
 	FinopsBegin(&session);
 	BillRunLoad(fcinfo, &session, load);

@@ -3,14 +3,8 @@
  * ingest.c
  *	  finops.load_bill: from a delivered file to the facts.
  *
- * The file is read twice: once for its digest, which decides whether there
- * is anything to do, and once to load it.  Nothing of it is held in memory
- * but one record and some output.
- *
- * The lines of the first billing period stream into COPY while the file is
- * read.  No partition can be made while a statement runs on the facts, so
- * lines of further periods wait in temporary files and are copied after it,
- * period by period.
+ * This file leads: load_input.c yields the records, load_target.c takes
+ * their lines, delivery.c puts the delivery in its place.
  *
  * Whose bill it is must be known before the first line is written: the
  * account that the first line names, unless a later line names another.
@@ -20,13 +14,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "bill/bill.h"
-
 #include "bill/load.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
+
 #include "mb/pg_wchar.h"
-#include "storage/buffile.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -34,138 +24,6 @@
 #define READ_AHEAD		(1024 * 1024)
 #define COPY_CHUNK		(32 * 1024)
 #define SPOOL_CHUNK		(64 * 1024)
-#define MAX_PERIODS		120
-
-/* ---------------------------------------------------------------------
- * The file: digest, kind, records
- * ---------------------------------------------------------------------
- */
-
-static void
-digest_file(BillLoad *load)
-{
-	static const char hex[] = "0123456789abcdef";
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
-	char	   *buf = palloc(COPY_CHUNK);
-	uint8		sum[PG_SHA256_DIGEST_LENGTH];
-	bool		ok = ctx != NULL && pg_cryptohash_init(ctx) >= 0;
-	int			got;
-
-	while (ok && (got = FinopsSourceRead(load->file, buf, COPY_CHUNK, &load->address)) > 0)
-	{
-		if (load->nfirst == 0)
-		{
-			load->nfirst = Min(got, (int) sizeof(load->first));
-			memcpy(load->first, buf, load->nfirst);
-		}
-		ok = pg_cryptohash_update(ctx, (uint8 *) buf, got) >= 0;
-	}
-	if (!ok || pg_cryptohash_final(ctx, sum, sizeof(sum)) < 0)
-		elog(ERROR, "could not compute SHA-256 digest");
-	pg_cryptohash_free(ctx);
-	pfree(buf);
-	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
-	{
-		load->digest[2 * i] = hex[sum[i] >> 4];
-		load->digest[2 * i + 1] = hex[sum[i] & 15];
-	}
-	load->digest[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
-}
-
-static void
-close_file(BillLoad *load)
-{
-	ByteSource *top = load->top;
-
-	load->top = NULL;
-	load->file = NULL;
-	if (top != NULL)
-		top->close(top);
-}
-
-static int
-read_csv(void *arg, char *buf, int len)
-{
-	BillLoad   *load = arg;
-
-	return FinopsSourceRead(load->top, buf, len, &load->address);
-}
-
-/* Sources live as long as the load does, whatever context is current. */
-static void
-open_bytes(BillLoad *load)
-{
-	MemoryContext old = MemoryContextSwitchTo(load->context);
-
-	load->top = load->file = load->generated != NULL ?
-		BillGeneratedSource(load->generated) : FinopsOpenFileSource(&load->address);
-	MemoryContextSwitchTo(old);
-}
-
-static void
-open_file(BillLoad *load)
-{
-	open_bytes(load);
-	if (load->digest[0] == '\0')
-	{
-		if (load->generated == NULL)
-			load->state = FinopsFileState(load->file);
-		digest_file(load);
-		close_file(load);
-		if (load->generated == NULL)
-			BillCheckFileKind(load);
-		open_bytes(load);
-	}
-	if (GzipMagic(load->first, load->nfirst))
-	{
-		load->top = GzipSourceOpen(load->file);
-		if (load->top == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	}
-	CsvInit(&load->csv, read_csv, load, ',');
-}
-
-/* The digest was taken from an earlier pass over the same bytes. */
-static void
-check_file_unchanged(BillLoad *load)
-{
-	FileState	now;
-
-	if (load->generated != NULL)
-		return;
-	now = FinopsFileState(load->file);
-	if (now.size != load->state.size || now.changed_ns != load->state.changed_ns ||
-		now.inode != load->state.inode)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("the bill changed while it was read"),
-				 errhint("Load it again when it is complete.")));
-}
-
-static void
-read_header(BillLoad *load)
-{
-	CsvStatus	status = CsvNext(&load->csv);
-
-	if (status == CSV_END)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("the bill is empty"),
-				 errhint("Check that the delivery is complete.")));
-	if (status != CSV_RECORD)
-		BillRaiseCsv(load);
-	for (int i = 0; i < load->csv.nfields; i++)
-		if (!Utf8Valid(load->csv.fields[i].data, load->csv.fields[i].len))
-			BillRaiseProblem(load, VALUE_NOT_UTF8, "header",
-							 (Slice) {load->csv.fields[i].data, load->csv.fields[i].len});
-	if (!HeaderMap(&load->header, load->csv.fields, load->csv.nfields,
-				   load->want, load->tenant_key))
-		BillRaiseHeader(load);
-	ProjectorInit(&load->projector, &load->header);
-	if (load->has_want_period)
-		load->projector.default_period = BillPeriodOf(load->want_period);
-}
 
 /* ---------------------------------------------------------------------
  * Whose bill
@@ -231,104 +89,14 @@ note_account(BillLoad *load, const BillRow *row)
 		load->restart = true;
 }
 
-static const char *
-source_name(BillLoad *load)
+const char *
+BillSourceName(BillLoad *load)
 {
 	if (load->source_id != NULL)
 		return load->source_id;
 	if (load->mixed)
-		return load->address.text;
+		return load->address;
 	return psprintf("%s/%s", load->provider, load->account_id);
-}
-
-/* ---------------------------------------------------------------------
- * Targets: one per billing period
- * ---------------------------------------------------------------------
- */
-
-static BillTarget *
-add_target(BillLoad *load, BillPeriod period)
-{
-	BillTarget *target;
-	MemoryContext old = MemoryContextSwitchTo(load->context);
-	OutBuf		text = {0};
-	const char *source;
-	char	   *utf8;
-
-	if (load->ntargets == MAX_PERIODS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the bill has more than %d billing periods", MAX_PERIODS),
-				 errhint("Load it in parts, each with a source_id of its own.")));
-	target = &load->targets[load->ntargets++];
-	memset(target, 0, sizeof(*target));
-	target->period = BillPeriodDate(period);
-	if (!FinopsPeriodHasBegun(target->period))
-		BillRaiseFuture(load, target->period);
-	target->year_month = period;
-	target->delivery_id = BillNewDeliveryId();
-	source = target->source = pstrdup(source_name(load));
-	utf8 = pg_server_to_any(source, strlen(source), PG_UTF8);
-	CopyText(&text, (Slice) {utf8, (int) strlen(utf8)});
-	target->constants = psprintf("%.*s\t" INT64_FORMAT, (int) text.len, text.data,
-								 target->delivery_id);
-	OutFree(&text);
-	MemoryContextSwitchTo(old);
-	return target;
-}
-
-static BillTarget *
-target_of(BillLoad *load, BillPeriod period)
-{
-	BillTarget *last = load->last;
-
-	if (last != NULL && last->year_month.month == period.month &&
-		last->year_month.year == period.year)
-		return last;
-	for (int i = 0; i < load->ntargets; i++)
-		if (load->targets[i].year_month.month == period.month &&
-			load->targets[i].year_month.year == period.year)
-			return &load->targets[i];
-	return add_target(load, period);
-}
-
-/*
- * Take the period's lock and look, now that nobody else can change it,
- * whether these bytes are its current delivery already.
- */
-static void
-open_target(BillLoad *load, BillTarget *target)
-{
-	uint64		n;
-
-	FinopsOpenPeriod(target->period);
-	n = FINOPS_RUN("SELECT delivery_id FROM finops.delivery"
-				   " WHERE digest = $1 AND billing_period = $2"
-				   " AND status = 'current' AND (source = $3 OR $3 IS NULL)"
-				   " ORDER BY delivery_id DESC LIMIT 1",
-				   ARG_TEXT(load->digest), ARG_DATE(target->period),
-				   ARG_TEXT(load->source_id));
-	target->opened = true;
-	target->unchanged = n > 0;
-	if (target->unchanged)
-		target->delivery_id = FinopsInt64(0, 1);
-	else
-		target->partition = BillEnsurePartition(target->period);
-}
-
-/* COPY calls this in a context that it empties after some lines. */
-static void
-spool(const BillLoad *load, BillTarget *target)
-{
-	if (target->file == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(load->context);
-
-		target->file = BufFileCreateTemp(false);
-		MemoryContextSwitchTo(old);
-	}
-	BufFileWrite(target->file, target->pending.data, target->pending.len);
-	target->pending.len = 0;
 }
 
 /* ---------------------------------------------------------------------
@@ -336,41 +104,74 @@ spool(const BillLoad *load, BillTarget *target)
  * ---------------------------------------------------------------------
  */
 
+/* The current record cannot be projected.  Always true: go on behind it. */
+static bool
+reject_problem(BillLoad *load)
+{
+	const BillProblem *problem = &load->projector.problem;
+
+	BillRejectLine(load, (BillReject) {
+		.why = BILL_BAD_VALUE,
+		.status = problem->status,
+		.column = problem->column,
+		.value = problem->value,
+	});
+	return true;
+}
+
+static bool
+period_fits(BillLoad *load, DateADT period)
+{
+	BillTarget *last = load->last;
+
+	if (last != NULL && last->period == period)
+		return true;
+	if (load->has_want_period && period != load->want_period)
+	{
+		BillRejectLine(load, (BillReject) {.why = BILL_OTHER_PERIOD, .period = period});
+		return false;
+	}
+	if (!FinopsPeriodHasBegun(period))
+	{
+		BillRejectLine(load, (BillReject) {.why = BILL_FUTURE_PERIOD, .period = period});
+		return false;
+	}
+	return true;
+}
+
 /* Read one record into its target; false at the end of the bill. */
 static bool
 load_record(BillLoad *load)
 {
 	BillProjector *p = &load->projector;
-	CsvStatus	status = CsvNext(&load->csv);
 	BillTarget *target;
 
-	if (status == CSV_END)
+	if (!BillNextRecord(load))
 		return false;
-	if (status != CSV_RECORD)
-		BillRaiseCsv(load);
-	if (load->csv.nfields != load->header.ncolumns)
-		BillRaiseRagged(load);
 	if (!ProjectRecord(p, load->csv.fields))
-		BillRaiseProblem(load, p->problem.status, p->problem.column, p->problem.value);
+		return reject_problem(load);
 	if (!p->row.has_period)
-		BillRaiseNoPeriod(load);
+	{
+		BillRejectLine(load, (BillReject) {.why = BILL_NO_PERIOD});
+		return true;
+	}
+	if (!period_fits(load, BillPeriodDate(p->row.period)))
+		return true;
 	note_account(load, &p->row);
 	if (load->restart)
 		return true;
-	target = target_of(load, p->row.period);
+	target = BillTargetOf(load, p->row.period);
 	load->last = target;
-	if (load->has_want_period && target->period != load->want_period)
-		BillRaisePeriod(load, target->period);
 	if (target->opened && target->unchanged)
 		return true;
 	if (!ProjectWrite(p, &target->pending, target->constants))
-		BillRaiseProblem(load, p->problem.status, p->problem.column, p->problem.value);
+		return reject_problem(load);
 	if (!target->pending.ok || (p->tags.data != NULL && !p->tags.ok))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (load->stream != NULL && target != load->stream &&
 		target->pending.len >= SPOOL_CHUNK)
-		spool(load, target);
+		BillSpool(load, target);
 	return true;
 }
 
@@ -388,7 +189,7 @@ read_ahead(BillLoad *load)
 		load->ended = !load_record(load);
 		if (load->last != NULL && !load->last->opened && load->stream == NULL)
 		{
-			open_target(load, load->last);
+			BillOpenTarget(load, load->last);
 			if (load->last->unchanged)
 				load->last->pending.len = 0;
 			else
@@ -423,40 +224,6 @@ stream_bytes(void *arg, char *buf, int max)
 	return n;
 }
 
-static int
-spooled_bytes(void *arg, char *buf, int max)
-{
-	return (int) BufFileRead(((BillTarget *) arg)->file, buf, max);
-}
-
-static void
-copy_target(BillLoad *load, BillTarget *target, BillCopySource source, void *arg)
-{
-	const char *columns[BILL_MAX_COLUMNS + 2];
-	int			n = ProjectedColumns(&load->header, columns, BILL_MAX_COLUMNS);
-
-	columns[n++] = "source";
-	columns[n++] = "delivery_id";
-	target->lines = BillCopyInto(target->partition, columns, n, source, arg);
-}
-
-static void
-copy_spooled(BillLoad *load, BillTarget *target)
-{
-	if (!target->opened)
-		open_target(load, target);
-	if (!target->unchanged)
-	{
-		spool(load, target);
-		if (BufFileSeek(target->file, 0, 0, SEEK_SET) != 0)
-			elog(ERROR, "could not rewind temporary file");
-		copy_target(load, target, spooled_bytes, target);
-	}
-	if (target->file != NULL)
-		BufFileClose(target->file);
-	target->file = NULL;
-}
-
 /* ---------------------------------------------------------------------
  * The load
  * ---------------------------------------------------------------------
@@ -472,10 +239,20 @@ release(void *arg)
 		OutFree(&load->targets[i].pending);
 	OutFree(&load->first_provider);
 	OutFree(&load->first_payer);
-	CsvFree(&load->csv);
 	ProjectorFree(&load->projector);
-	HeaderFree(&load->header);
-	close_file(load);
+	BillCloseInput(load);
+}
+
+static void
+begin(BillLoad *load)
+{
+	BillOpenInput(load);
+	ProjectorInit(&load->projector, &load->header);
+	if (load->has_want_period)
+		load->projector.default_period = BillPeriodOf(load->want_period);
+	/* the next file may have columns that this one lacks */
+	if (load->nfiles > 1)
+		memset(load->projector.written, true, sizeof(load->projector.written));
 }
 
 static void
@@ -487,15 +264,13 @@ start_again(BillLoad *load)
 				   ARG_DATE(load->stream->period),
 				   ARG_INT8(load->stream->delivery_id));
 	for (int i = 0; i < load->ntargets; i++)
-		if (load->targets[i].file != NULL)
-			BufFileClose(load->targets[i].file);
+		BillDropSpool(&load->targets[i]);
 	release(load);
 	load->ntargets = 0;
 	load->last = load->stream = NULL;
 	load->stream_at = 0;
-	load->restart = load->ended = false;
-	open_file(load);
-	read_header(load);
+	load->restart = false;
+	begin(load);
 }
 
 static void
@@ -505,15 +280,14 @@ copy_all(BillLoad *load)
 	{
 		read_ahead(load);
 		if (!load->restart && load->stream != NULL)
-			copy_target(load, load->stream, stream_bytes, load);
+			BillCopyTarget(load, load->stream, stream_bytes, load);
 		if (!load->restart)
 			break;
 		start_again(load);
 	}
-	check_file_unchanged(load);
 	for (int i = 0; i < load->ntargets; i++)
 		if (&load->targets[i] != load->stream)
-			copy_spooled(load, &load->targets[i]);
+			BillCopySpooled(load, &load->targets[i]);
 }
 
 static void
@@ -527,7 +301,7 @@ log_unchanged(const FinopsSession *session, BillLoad *load, int64 delivery_id)
 			   " 'skipped', 0, 0,"
 			   " round(extract(epoch FROM clock_timestamp() - $3), 3), d.digest, $4, $3"
 			   " FROM finops.delivery d WHERE d.delivery_id = $1",
-			   ARG_INT8(delivery_id), ARG_TEXT(load->address.text),
+			   ARG_INT8(delivery_id), ARG_TEXT(load->address),
 			   ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(load->started_at), false),
 			   ARG_TEXT(FinopsCallerName(session)));
 }
@@ -542,7 +316,7 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		.digest = load->digest,
 		.format = load->generated != NULL ? "generated" :
 		BillFormatName(load->header.format),
-		.address = load->address.text,
+		.address = load->address,
 		.provider = load->mixed ? NULL : load->provider,
 		.account_id = load->mixed ? NULL : load->account_id,
 		.detail = BillLogDetail(load),
@@ -591,7 +365,7 @@ is_current(BillLoad *load)
 							   " GROUP BY source, billing_period ORDER BY billing_period",
 							   ARG_TEXT(load->digest), ARG_TEXT(load->source_id));
 
-	if (n == 0 || n > MAX_PERIODS)
+	if (n == 0 || n > BILL_MAX_PERIODS)
 		return false;
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -643,7 +417,7 @@ BillNewLoad(void)
 	MemoryContextCallback *callback = MemoryContextAllocZero(context, sizeof(*callback));
 
 	load->context = context;
-	load->targets = MemoryContextAllocZero(context, sizeof(BillTarget) * MAX_PERIODS);
+	load->targets = MemoryContextAllocZero(context, sizeof(BillTarget) * BILL_MAX_PERIODS);
 	load->started_at = GetCurrentTimestamp();
 	callback->func = release;
 	callback->arg = load;
@@ -655,15 +429,12 @@ BillNewLoad(void)
 void
 BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session, BillLoad *load)
 {
-	open_file(load);
-	if (is_current(load))
-		close_file(load);
-	else
+	BillDigestInput(load);
+	if (!is_current(load))
 	{
 		read_tenant_key(load);
-		read_header(load);
+		begin(load);
 		copy_all(load);
-		close_file(load);
 	}
 	for (int i = 0; i < load->ntargets; i++)
 		place_target(session, load, &load->targets[i]);
@@ -688,6 +459,7 @@ Datum
 finops_load_bill(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
+	SourceAddress address;
 	BillLoad   *load;
 
 	FinopsRequireArg(fcinfo, 0, "bill source");
@@ -702,7 +474,9 @@ finops_load_bill(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(3))
 		load->source_id = BillSourceIdArg(fcinfo, 3);
-	load->address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	load->address = address.text;
+	BillAddFile(load, address);
 	FinopsCheckServerFileAccess();
 
 	FinopsBegin(&session);

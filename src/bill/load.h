@@ -2,7 +2,7 @@
  *
  * load.h
  *	  The state of one finops.load_bill, and how it reports what is wrong.
- *	  Shared by ingest.c, load_report.c and generate.c of this room only.
+ *	  Shared by the files of this room that take part in a load.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,13 +30,43 @@ typedef struct BillTarget
 	const char *status;
 } BillTarget;
 
+/* One file of a delivery. */
+typedef struct BillFile
+{
+	SourceAddress address;
+	FileState	state;			/* when its digest was taken */
+	unsigned char first[512];	/* bytes as delivered */
+	int			nfirst;
+} BillFile;
+
+/* Why a line is refused, and by what. */
+typedef enum BillRejectKind
+{
+	BILL_RAGGED,				/* not as many fields as the header */
+	BILL_BAD_VALUE,				/* status, column and value say what */
+	BILL_NO_PERIOD,
+	BILL_OTHER_PERIOD,			/* not the one that was asked for */
+	BILL_FUTURE_PERIOD
+} BillRejectKind;
+
+typedef struct BillReject
+{
+	BillRejectKind why;
+	ValueStatus status;
+	const char *column;			/* as delivered */
+	Slice		value;
+	DateADT		period;			/* found in the line */
+} BillReject;
+
+#define BILL_MAX_PERIODS		120
+
 typedef struct BillLoad
 {
 	MemoryContext context;
 	TimestampTz started_at;
 
 	/* what was asked for */
-	SourceAddress address;
+	const char *address;		/* for the logs: file, manifest or prefix */
 	const struct GenBillSpec *generated;	/* a generated bill, not a file */
 	BillFormat	want;
 	bool		has_want_period;
@@ -44,14 +74,16 @@ typedef struct BillLoad
 	const char *source_id;
 	const char *tenant_key;		/* UTF-8 */
 
-	/* the file */
+	/* the files */
+	BillFile   *files;
+	int			nfiles;
+	int			maxfiles;
+	int			at;				/* the one that is read */
+	char		delimiter;		/* '\0': found in the header line */
+	char		digest[65];
 	ByteSource *file;
 	ByteSource *top;			/* the file, or the filter over it */
-	FileState	state;
-	char		digest[65];
-	unsigned char first[512];
-	int			nfirst;
-	CsvReader	csv;
+	CsvReader	csv;			/* csv.fields is the current record */
 	BillHeader	header;
 	BillProjector projector;
 	bool		ended;
@@ -78,6 +110,40 @@ extern BillLoad *BillNewLoad(void);
 extern void BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session,
 						BillLoad *load);
 
+/* ---------------------------------------------------------------------
+ * Input, load_input.c: add the files, take the digest, then open and read
+ * ---------------------------------------------------------------------
+ */
+extern void BillAddFile(BillLoad *load, SourceAddress address);
+extern void BillDigestInput(BillLoad *load);
+extern void BillOpenInput(BillLoad *load);
+extern bool BillNextRecord(BillLoad *load);
+extern void BillCloseInput(BillLoad *load);
+
+/* ---------------------------------------------------------------------
+ * Targets, load_target.c
+ * ---------------------------------------------------------------------
+ */
+extern const char *BillSourceName(BillLoad *load);
+extern BillTarget *BillTargetOf(BillLoad *load, BillPeriod period);
+
+/*
+ * Take the period's lock and look, now that nobody else can change it,
+ * whether these bytes are its current delivery already.
+ */
+extern void BillOpenTarget(BillLoad *load, BillTarget *target);
+extern void BillSpool(const BillLoad *load, BillTarget *target);
+extern void BillCopyTarget(BillLoad *load, BillTarget *target,
+						   BillCopySource source, void *arg);
+extern void BillCopySpooled(BillLoad *load, BillTarget *target);
+extern void BillDropSpool(BillTarget *target);
+
+/*
+ * The current record cannot be loaded.  Raises; where lines may be rejected
+ * it returns, and the record is passed over.  load_report.c
+ */
+extern void BillRejectLine(const BillLoad *load, BillReject reject);
+
 /* The text of a generated bill as a byte source; generate.c */
 extern ByteSource *BillGeneratedSource(const struct GenBillSpec *spec);
 
@@ -86,7 +152,7 @@ extern char *BillSourceIdArg(FunctionCallInfo fcinfo, int argno);
 extern BillPeriod BillPeriodOf(DateADT date);
 extern DateADT BillPeriodDate(BillPeriod period);
 
-extern void BillCheckFileKind(const BillLoad *load);
+extern void BillCheckFileKind(const BillFile *file);
 pg_noreturn extern void BillRaiseCsv(const BillLoad *load);
 pg_noreturn extern void BillRaiseHeader(const BillLoad *load);
 pg_noreturn extern void BillRaiseRagged(const BillLoad *load);

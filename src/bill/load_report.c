@@ -109,21 +109,21 @@ ends_with(const char *s, const char *suffix)
 
 /* Refuse by the first bytes what cannot be a bill. */
 void
-BillCheckFileKind(const BillLoad *load)
+BillCheckFileKind(const BillFile *file)
 {
-	const char *path = load->address.path;
+	const char *path = file->address.path;
 	const char *kind = NULL;
 
-	if (load->nfirst == 0)
+	if (file->nfirst == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill is empty"),
 				 errhint("Check that the delivery is complete.")));
-	if (GzipMagic(load->first, load->nfirst))
+	if (GzipMagic(file->first, file->nfirst))
 		return;
-	if (load->nfirst >= 4 && memcmp(load->first, "PAR1", 4) == 0)
+	if (file->nfirst >= 4 && memcmp(file->first, "PAR1", 4) == 0)
 		kind = "a Parquet file";
-	else if (load->nfirst >= 4 && memcmp(load->first, "PK\003\004", 4) == 0)
+	else if (file->nfirst >= 4 && memcmp(file->first, "PK\003\004", 4) == 0)
 		kind = "a zip archive";
 	if (kind != NULL)
 		ereport(ERROR,
@@ -135,7 +135,7 @@ BillCheckFileKind(const BillLoad *load)
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("\"%s\" is not gzip data, although its name ends in .gz", path),
 				 errhint("Fetch the file again, or rename it if it is plain text.")));
-	if (memchr(load->first, '\0', load->nfirst) != NULL)
+	if (memchr(file->first, '\0', file->nfirst) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("\"%s\" is a binary file", path),
@@ -314,6 +314,29 @@ BillRaiseFuture(const BillLoad *load, DateADT found)
 					(long long) load->csv.line, FinopsPeriodText(found)),
 			 errdetail("A month is billed from its first day on, in UTC."),
 			 errhint("Correct that line of the file, or load the bill when the month has begun.")));
+}
+
+void
+BillRejectLine(const BillLoad *load, BillReject reject)
+{
+	switch (reject.why)
+	{
+		case BILL_RAGGED:
+			BillRaiseRagged(load);
+			break;
+		case BILL_BAD_VALUE:
+			BillRaiseProblem(load, reject.status, reject.column, reject.value);
+			break;
+		case BILL_NO_PERIOD:
+			BillRaiseNoPeriod(load);
+			break;
+		case BILL_OTHER_PERIOD:
+			BillRaisePeriod(load, reject.period);
+			break;
+		case BILL_FUTURE_PERIOD:
+			BillRaiseFuture(load, reject.period);
+			break;
+	}
 }
 
 void

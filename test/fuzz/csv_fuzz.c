@@ -1,4 +1,4 @@
-/* links: src/bill/csv.c src/bill/header.c src/bill/project.c src/bill/value.c src/bill/json.c */
+/* links: src/bill/csv.c src/bill/header.c src/bill/project.c src/bill/project_out.c src/bill/value.c src/bill/json.c */
 /*
  * A bill of any bytes, read in pieces of any size: records do not depend on
  * how the bytes arrive, and what is projected is one line of COPY text with
@@ -55,10 +55,11 @@ project(CsvReader *csv, const BillHeader *header)
 {
 	BillProjector p;
 	OutBuf		out = {0};
-	const char *names[BILL_MAX_COLUMNS];
-	int			expected = ProjectedColumns(header, names, BILL_MAX_COLUMNS) + 2;
+	int			expected = 2;
 
 	ProjectorInit(&p, header);
+	for (int i = 0; i < BILL_MAX_COLUMNS; i++)
+		expected += p.written[i];
 	while (CsvNext(csv) == CSV_RECORD)
 	{
 		out.len = 0;

@@ -1,0 +1,250 @@
+/*-------------------------------------------------------------------------
+ *
+ * load_input.c
+ *	  What one load reads: the files of a delivery, one record at a time.
+ *
+ * The files are read twice: once for their digest, which decides whether
+ * there is anything to do, and once to load them.  Each has its own header
+ * line and its own order of columns; the records of all of them are one bill.
+ * A file is plain text or gzip, whatever its name; the delimiter is found in
+ * its header line.  Nothing of a file is held in memory but one record.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/load.h"
+
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "mb/pg_wchar.h"
+
+#define READ_SIZE		(32 * 1024)
+
+/* ---------------------------------------------------------------------
+ * Bytes
+ * ---------------------------------------------------------------------
+ */
+
+void
+BillAddFile(BillLoad *load, SourceAddress address)
+{
+	if (load->nfiles == load->maxfiles)
+	{
+		load->maxfiles = load->maxfiles == 0 ? 8 : load->maxfiles * 2;
+		load->files = load->files == NULL ?
+			MemoryContextAllocZero(load->context, sizeof(BillFile) * load->maxfiles) :
+			repalloc(load->files, sizeof(BillFile) * load->maxfiles);
+	}
+	memset(&load->files[load->nfiles], 0, sizeof(BillFile));
+	load->files[load->nfiles++].address = address;
+}
+
+static const SourceAddress *
+address_of(const BillLoad *load)
+{
+	return &load->files[load->at].address;
+}
+
+/* Sources live as long as the load does, whatever context is current. */
+static void
+open_bytes(BillLoad *load)
+{
+	MemoryContext old = MemoryContextSwitchTo(load->context);
+
+	load->top = load->file = load->generated != NULL ?
+		BillGeneratedSource(load->generated) : FinopsOpenFileSource(address_of(load));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+close_file(BillLoad *load)
+{
+	ByteSource *top = load->top;
+
+	load->top = NULL;
+	load->file = NULL;
+	if (top != NULL)
+		top->close(top);
+}
+
+/* Add the bytes of the open file to the digest, and keep the first of them. */
+static bool
+digest_file(BillLoad *load, pg_cryptohash_ctx *ctx, char *buf)
+{
+	BillFile   *file = &load->files[load->at];
+	bool		ok = true;
+	int			got;
+
+	while (ok && (got = FinopsSourceRead(load->file, buf, READ_SIZE, address_of(load))) > 0)
+	{
+		if (file->nfirst == 0)
+		{
+			file->nfirst = Min(got, (int) sizeof(file->first));
+			memcpy(file->first, buf, file->nfirst);
+		}
+		ok = pg_cryptohash_update(ctx, (uint8 *) buf, got) >= 0;
+	}
+	return ok;
+}
+
+static void
+set_digest(BillLoad *load, const uint8 *sum)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
+	{
+		load->digest[2 * i] = hex[sum[i] >> 4];
+		load->digest[2 * i + 1] = hex[sum[i] & 15];
+	}
+	load->digest[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
+}
+
+/*
+ * SHA-256 over the delivered bytes of all files, one after the other.  After
+ * an error the hash state is released by its resource owner.
+ */
+void
+BillDigestInput(BillLoad *load)
+{
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	char	   *buf = palloc(READ_SIZE);
+	uint8		sum[PG_SHA256_DIGEST_LENGTH];
+	bool		ok;
+
+	ok = hash != NULL && pg_cryptohash_init(hash) >= 0;
+	for (load->at = 0; ok && load->at < load->nfiles; load->at++)
+	{
+		open_bytes(load);
+		if (load->generated == NULL)
+			load->files[load->at].state = FinopsFileState(load->file);
+		ok = digest_file(load, hash, buf);
+		close_file(load);
+		if (load->generated == NULL)
+			BillCheckFileKind(&load->files[load->at]);
+	}
+	if (!ok || pg_cryptohash_final(hash, sum, sizeof(sum)) < 0)
+		elog(ERROR, "could not compute SHA-256 digest");
+	pg_cryptohash_free(hash);
+	pfree(buf);
+	set_digest(load, sum);
+}
+
+static int
+read_csv(void *arg, char *buf, int len)
+{
+	BillLoad   *load = arg;
+
+	return FinopsSourceRead(load->top, buf, len, address_of(load));
+}
+
+/* Open the file at load->at for its records. */
+static void
+open_file(BillLoad *load)
+{
+	const BillFile *file = &load->files[load->at];
+
+	open_bytes(load);
+	if (GzipMagic(file->first, file->nfirst))
+	{
+		load->top = GzipSourceOpen(load->file);
+		if (load->top == NULL)
+		{
+			load->top = load->file;
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		}
+	}
+	CsvInit(&load->csv, read_csv, load, load->delimiter);
+}
+
+/* The digest was taken from an earlier pass over the same bytes. */
+static void
+check_file_unchanged(BillLoad *load)
+{
+	const FileState *then = &load->files[load->at].state;
+	FileState	now;
+
+	if (load->generated != NULL)
+		return;
+	now = FinopsFileState(load->file);
+	if (now.size != then->size || now.changed_ns != then->changed_ns ||
+		now.inode != then->inode)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the bill changed while it was read"),
+				 errhint("Load it again when it is complete.")));
+}
+
+/* ---------------------------------------------------------------------
+ * Records
+ * ---------------------------------------------------------------------
+ */
+
+static void
+read_header(BillLoad *load)
+{
+	CsvStatus	status = CsvNext(&load->csv);
+
+	HeaderFree(&load->header);
+	if (status == CSV_END)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("the bill is empty"),
+				 errhint("Check that the delivery is complete.")));
+	if (status != CSV_RECORD)
+		BillRaiseCsv(load);
+	for (int i = 0; i < load->csv.nfields; i++)
+		if (!Utf8Valid(load->csv.fields[i].data, load->csv.fields[i].len))
+			BillRaiseProblem(load, VALUE_NOT_UTF8, "header",
+							 (Slice) {load->csv.fields[i].data, load->csv.fields[i].len});
+	if (!HeaderMap(&load->header, load->csv.fields, load->csv.nfields,
+				   load->want, load->tenant_key))
+		BillRaiseHeader(load);
+}
+
+/* What is not a memory context's. */
+void
+BillCloseInput(BillLoad *load)
+{
+	CsvFree(&load->csv);
+	HeaderFree(&load->header);
+	close_file(load);
+}
+
+/* Open the first file; its header is mapped. */
+void
+BillOpenInput(BillLoad *load)
+{
+	load->at = 0;
+	load->ended = false;
+	open_file(load);
+	read_header(load);
+}
+
+/* The next record, of the next file where one ends; false at the end of all. */
+bool
+BillNextRecord(BillLoad *load)
+{
+	for (;;)
+	{
+		CsvStatus	status = CsvNext(&load->csv);
+
+		if (status == CSV_END)
+		{
+			check_file_unchanged(load);
+			if (load->at + 1 == load->nfiles)
+				return false;
+			CsvFree(&load->csv);
+			close_file(load);
+			load->at++;
+			open_file(load);
+			read_header(load);
+			continue;
+		}
+		if (status != CSV_RECORD)
+			BillRaiseCsv(load);
+		if (load->csv.nfields == load->header.ncolumns)
+			return true;
+		BillRejectLine(load, (BillReject) {.why = BILL_RAGGED});
+	}
+}
