@@ -24,7 +24,7 @@ PG_CFLAGS   = -ffp-contract=off
 ifdef WERROR
 PG_CFLAGS  += -Wall -Wextra -Werror
 endif
-SHLIB_LINK  = -lz -lm
+SHLIB_LINK  = -lcurl -lz -lm
 
 .DEFAULT_GOAL = all
 

@@ -33,6 +33,7 @@ check_only() {
   pgxs || missing+=("PostgreSQL 15 or newer with its development files (pg_config --pgxs)")
   if command -v gcc >/dev/null; then
     echo '#include <zlib.h>' | gcc -E - >/dev/null 2>&1 || missing+=("zlib with its headers")
+    echo '#include <curl/curl.h>' | gcc -E - >/dev/null 2>&1 || missing+=("libcurl 7.85 or newer with its headers")
   fi
   if pgxs; then
     [ -x "$("$PG_CONFIG" --bindir)/initdb" ] || missing+=("the PostgreSQL server programs (initdb, postgres)")
@@ -115,7 +116,7 @@ if [ -z "$major" ] || [ "$major" -lt 15 ]; then
   exit 1
 fi
 
-wanted=(make gcc libc6-dev zlib1g-dev "postgresql-$major" "postgresql-server-dev-$major")
+wanted=(make gcc libc6-dev libcurl4-openssl-dev zlib1g-dev "postgresql-$major" "postgresql-server-dev-$major")
 optional=("postgresql-$major-cron")
 case $purpose in
 test)

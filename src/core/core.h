@@ -45,6 +45,13 @@ extern Oid	FinopsExtensionSchema15(Oid extension);
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* the number of a transaction within its backend moved in 17 */
+#if PG_VERSION_NUM >= 170000
+#define FINOPS_LOCAL_XID	(MyProc->vxid.lxid)
+#else
+#define FINOPS_LOCAL_XID	(MyProc->lxid)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define FINOPS_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "finops", .version = FINOPS_VERSION)
@@ -89,6 +96,7 @@ extern void FinopsBegin(FinopsSession *session);
 extern void FinopsEnd(FinopsSession *session);
 extern const char *FinopsSchema(void);
 extern const char *FinopsCallerName(const FinopsSession *session);
+extern Oid	FinopsCaller(void); /* inside a session too: not its owner */
 
 /* One argument of a statement. */
 typedef struct FinopsArg

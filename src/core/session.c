@@ -24,6 +24,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_extension.h"
 #include "mb/pg_wchar.h"
+#include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -131,6 +132,31 @@ static const char *const pinned_settings[][2] = {
 	{"jit", "off"},
 };
 
+/*
+ * The outermost session that runs.  An error leaves it behind, so it counts
+ * only while the subtransaction it began in is alive.
+ */
+static struct
+{
+	Oid			caller;
+	LocalTransactionId xid;
+	SubTransactionId subxid;
+	int			depth;
+}			running;
+
+static bool
+in_session(void)
+{
+	return running.depth > 0 && running.xid == FINOPS_LOCAL_XID &&
+		InLocalUserIdChange() && SubTransactionIsActive(running.subxid);
+}
+
+Oid
+FinopsCaller(void)
+{
+	return in_session() ? running.caller : GetUserId();
+}
+
 void
 FinopsBegin(FinopsSession *session)
 {
@@ -138,6 +164,15 @@ FinopsBegin(FinopsSession *session)
 
 	check_version(&ext);
 	GetUserIdAndSecContext(&session->caller, &session->sec_context);
+	if (in_session())
+		running.depth++;
+	else
+	{
+		running.caller = session->caller;
+		running.xid = FINOPS_LOCAL_XID;
+		running.subxid = GetCurrentSubTransactionId();
+		running.depth = 1;
+	}
 	SetUserIdAndSecContext(ext.owner,
 						   session->sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	session->guc_level = NewGUCNestLevel();
@@ -158,6 +193,7 @@ FinopsEnd(FinopsSession *session)
 		elog(ERROR, "SPI_finish failed");
 	AtEOXact_GUC(false, session->guc_level);
 	SetUserIdAndSecContext(session->caller, session->sec_context);
+	running.depth--;
 }
 
 const char *

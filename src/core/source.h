@@ -22,7 +22,9 @@ typedef enum SourceError
 	SOURCE_GZIP_TRUNCATED,
 	SOURCE_GZIP_CORRUPT,
 	SOURCE_GZIP_GARBAGE,		/* something after the last member */
-	SOURCE_NO_MEMORY
+	SOURCE_NO_MEMORY,
+	SOURCE_INTERRUPTED,			/* the server has an interrupt to serve; call again */
+	SOURCE_REMOTE_FAILED		/* the source at the bottom knows more: raise() */
 } SourceError;
 
 typedef struct ByteSource ByteSource;
@@ -36,6 +38,8 @@ struct ByteSource
 	int			os_error;
 	int64		offset;			/* bytes delivered so far */
 	ByteSource *below;			/* the source a filter reads from */
+	/* Raise what SOURCE_REMOTE_FAILED stands for; only where that may happen. */
+	void		(*raise) (const ByteSource *source);
 };
 
 /*
@@ -48,24 +52,69 @@ extern bool GzipMagic(const unsigned char *bytes, int len);
 
 #ifndef FINOPS_STANDALONE
 
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+typedef enum SourceKind
+{
+	SOURCE_FILE,
+	SOURCE_HTTP,
+	SOURCE_S3
+} SourceKind;
+
 typedef struct SourceAddress
 {
-	char	   *text;			/* canonical, for logs: file:///dir/name */
-	char	   *path;			/* server file */
+	SourceKind	kind;
+	char	   *text;			/* canonical, for logs: file:///dir/name; never a query */
+	char	   *path;			/* server file; text of anything else */
+	char	   *url;			/* SOURCE_HTTP: with its query, never shown */
+	char	   *bucket;			/* SOURCE_S3 */
+	char	   *key;
+	bool		is_prefix;		/* ends in "/": what lies below it is meant */
 } SourceAddress;
 
 /*
- * Understand what a user gave: an absolute path, file:// or, where
- * finops.s3_endpoint is a directory, s3://.  22023 for anything else, 0A000
- * for the network.
+ * Understand what a user gave: an absolute path, file://, http(s):// or
+ * s3://; where finops.s3_endpoint is a directory, s3:// is a file of it.
+ * 22023 for anything else.
  */
 extern SourceAddress FinopsSourceAddress(const char *given);
 
-/* 42501 unless the current user may read files of the server. */
+/* 42501 unless the caller may read from there: a file, or the network. */
+extern void FinopsCheckSourceAccess(const SourceAddress *address);
 extern void FinopsCheckServerFileAccess(void);
+extern void FinopsCheckNetworkAccess(void);
 
-/* Open a regular file of the server; 58P01 and the like. */
+/*
+ * Open an object of any kind, after checking access.  The source lives in
+ * the current memory context and is closed when that is reset or deleted, or
+ * by close(); 58P01, 42704 and the like.
+ */
+extern ByteSource *FinopsOpenSource(const SourceAddress *address);
 extern ByteSource *FinopsOpenFileSource(const SourceAddress *address);
+extern ByteSource *FinopsOpenRemoteSource(const SourceAddress *address);
+
+/* One object below a prefix. */
+typedef struct SourceEntry
+{
+	SourceAddress address;
+	int64		size;
+	char	   *etag;			/* NULL for files */
+} SourceEntry;
+
+/*
+ * What lies below a prefix, as SourceEntry pointers in the order of their
+ * names' bytes: the files of a directory and its subdirectories, or the
+ * objects of a bucket whose key begins so.  0A000 for http.
+ */
+extern List *FinopsListAddress(const SourceAddress *prefix);
+extern List *FinopsListRemote(const SourceAddress *prefix);
+
+/*
+ * All of a small object, such as a manifest, as it is; 54000 beyond max
+ * bytes.
+ */
+extern StringInfo FinopsReadSmall(const SourceAddress *address, int max);
 
 /* size and time of change, to notice that a file changed while it was read */
 typedef struct FileState
@@ -75,9 +124,9 @@ typedef struct FileState
 	uint64		inode;
 } FileState;
 
-extern FileState FinopsFileState(const ByteSource *file);
+extern FileState FinopsFileState(const ByteSource *file);	/* of SOURCE_FILE */
 
-/* Like read(), but raises; checks for interrupts first. */
+/* Like read(), but raises; serves interrupts. */
 extern int	FinopsSourceRead(ByteSource *source, char *buf, int len,
 							 const SourceAddress *address);
 extern void FinopsSourceRaise(const ByteSource *source,

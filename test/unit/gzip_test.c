@@ -82,7 +82,7 @@ static size_t
 inflate_all(const unsigned char *data, size_t len, size_t step, int piece, char *out,
 			size_t room, SourceError *error)
 {
-	MemorySource memory = {{memory_read, memory_close, SOURCE_OK, 0, 0, NULL}, data, len, step, false};
+	MemorySource memory = {{.read = memory_read, .close = memory_close}, data, len, step, false};
 	ByteSource *gz = GzipSourceOpen(&memory.base);
 	size_t		n = 0;
 	int			got;
@@ -148,7 +148,7 @@ main(void)
 	packed[one - 1] ^= 1;
 	{
 		MemorySource memory = {
-			{memory_read, memory_close, SOURCE_OK, 0, 0, NULL},
+			{.read = memory_read, .close = memory_close},
 			packed, one / 2, 4096, true
 		};
 		ByteSource *gz = GzipSourceOpen(&memory.base);
