@@ -153,12 +153,40 @@ CREATE TABLE finops.fx_rate (
 	currency text NOT NULL,
 	valid_from date NOT NULL,
 	rate numeric NOT NULL,
+	source text NOT NULL DEFAULT 'manual',
 	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT fx_rate_pkey PRIMARY KEY (currency, valid_from),
 	CONSTRAINT fx_rate_currency_check CHECK (currency OPERATOR(pg_catalog.~) '^[A-Z]{3}$'),
 	CONSTRAINT fx_rate_rate_check CHECK (rate OPERATOR(pg_catalog.>) 0 AND rate OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
 );
 COMMENT ON TABLE finops.fx_rate IS 'units of the reporting currency for one unit of a currency; the row with the latest valid_from on or before the last day of a billing period holds';
+COMMENT ON COLUMN finops.fx_rate.source IS 'who published the rate, such as ECB';
+
+CREATE TABLE finops.period_rate (
+	period_start date NOT NULL,
+	currency text NOT NULL,
+	rate numeric NOT NULL,
+	valid_from date NOT NULL,
+	source text NOT NULL,
+	frozen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT period_rate_pkey PRIMARY KEY (period_start, currency)
+);
+COMMENT ON TABLE finops.period_rate IS 'the exchange rates of locked billing periods, as they stood at the lock; a rate set later changes none of them';
+COMMENT ON COLUMN finops.period_rate.valid_from IS 'of the row of finops.fx_rate that was taken';
+
+CREATE FUNCTION finops.fx_rate_of(currency text, day date)
+RETURNS numeric
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, finops, pg_temp
+AS $$
+	SELECT CASE WHEN $1 = coalesce(pg_catalog.current_setting('finops.reporting_currency', true), 'USD') THEN 1::numeric ELSE coalesce(
+		(SELECT p.rate FROM finops.period_rate p WHERE p.currency = $1 AND $2 >= p.period_start AND $2 < p.period_start + interval '1 month'),
+		(SELECT x.rate FROM finops.fx_rate x WHERE x.currency = $1
+			AND x.valid_from < pg_catalog.date_trunc('month', $2::timestamp) + interval '1 month'
+			ORDER BY x.valid_from DESC LIMIT 1)) END
+$$;
+COMMENT ON FUNCTION finops.fx_rate_of(text, date) IS 'units of the reporting currency for one unit of a currency in the billing period of a day: frozen at its lock, before that the latest rate on or before its last day; NULL where there is none';
+REVOKE ALL ON FUNCTION finops.fx_rate_of(text, date) FROM PUBLIC;
 
 -- documents
 
@@ -326,12 +354,12 @@ AS 'MODULE_PATHNAME', 'finops_set_issuer';
 COMMENT ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) IS 'says who issues invoices; what is NULL keeps its value; address is text or the text of a JSON object; at first currency is the reporting currency, numbers INV-{YYYY}-{SEQ:6}, terms 30 days';
 REVOKE ALL ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) FROM PUBLIC;
 
-CREATE FUNCTION finops.set_fx_rate(currency text, valid_from date, rate numeric)
+CREATE FUNCTION finops.set_fx_rate(currency text, valid_from date, rate numeric, source text DEFAULT 'manual')
 RETURNS SETOF finops.fx_rate
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_fx_rate';
-COMMENT ON FUNCTION finops.set_fx_rate(text, date, numeric) IS 'units of the reporting currency for one unit of a currency, from a day on';
-REVOKE ALL ON FUNCTION finops.set_fx_rate(text, date, numeric) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_fx_rate(text, date, numeric, text) IS 'units of the reporting currency for one unit of a currency, from a day on, and who published it';
+REVOKE ALL ON FUNCTION finops.set_fx_rate(text, date, numeric, text) FROM PUBLIC;
 
 CREATE FUNCTION finops.register_tenant(tenant_id text, tenant_name text DEFAULT NULL, billing_contact jsonb DEFAULT NULL, tax_profile jsonb DEFAULT NULL,
 	billing_mode text DEFAULT NULL, currency text DEFAULT NULL, seats integer DEFAULT NULL)
@@ -454,7 +482,7 @@ CREATE TRIGGER payment_txn_no_truncate BEFORE TRUNCATE ON @extschema@.payment_tx
 COMMENT ON TRIGGER payment_txn_no_truncate ON @extschema@.payment_txn IS 'payments are not truncated';
 
 REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, @extschema@.plan_metric_map, @extschema@.tenant_plan_binding,
-	@extschema@.usage_snapshot_daily, @extschema@.tenant_usage_snapshot_daily, finops.issuer, finops.number_series, finops.fx_rate,
+	@extschema@.usage_snapshot_daily, @extschema@.tenant_usage_snapshot_daily, finops.issuer, finops.number_series, finops.fx_rate, finops.period_rate,
 	@extschema@.invoice_header, @extschema@.invoice_detail, @extschema@.payment_txn FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_master', '');
@@ -465,6 +493,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.usage_snapshot_daily', '
 SELECT pg_catalog.pg_extension_config_dump('finops.issuer', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.number_series', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.fx_rate', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.period_rate', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_header', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_detail', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.payment_txn', '');

@@ -227,7 +227,8 @@ finops_set_issuer(PG_FUNCTION_ARGS)
 }
 
 /*
- * finops.set_fx_rate(currency text, valid_from date, rate numeric)
+ * finops.set_fx_rate(currency text, valid_from date, rate numeric,
+ *	source text DEFAULT 'manual')
  *	-> finops.fx_rate
  *
  * Units of the reporting currency for one unit of the currency, from a day
@@ -239,6 +240,7 @@ finops_set_fx_rate(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
 	char	   *currency = InvoiceRequiredText(fcinfo, 0, "currency");
+	char	   *source = InvoiceRequiredText(fcinfo, 3, "source");
 
 	FinopsRequireArg(fcinfo, 1, "valid_from");
 	FinopsRequireArg(fcinfo, 2, "rate");
@@ -254,12 +256,12 @@ finops_set_fx_rate(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	(void) InvoiceCurrencyDigits(currency);
 	check_number(fcinfo, 2, "rate", "0.000000000001", "1000000000000");
-	if (FINOPS_RUN("INSERT INTO finops.fx_rate AS f (currency, valid_from, rate)"
-				   " VALUES ($1, $2, $3) ON CONFLICT (currency, valid_from)"
-				   " DO UPDATE SET rate = EXCLUDED.rate, set_at = now()"
-				   " WHERE f.rate <> EXCLUDED.rate RETURNING to_jsonb(f.*)::text",
+	if (FINOPS_RUN("INSERT INTO finops.fx_rate AS f (currency, valid_from, rate, source)"
+				   " VALUES ($1, $2, $3, $4) ON CONFLICT (currency, valid_from)"
+				   " DO UPDATE SET rate = EXCLUDED.rate, source = EXCLUDED.source, set_at = now()"
+				   " WHERE f.rate <> EXCLUDED.rate OR f.source <> EXCLUDED.source RETURNING to_jsonb(f.*)::text",
 				   ARG_TEXT(currency), ARG_DATE(PG_GETARG_DATEADT(1)),
-				   InvoiceDatumArg(fcinfo, 2, NUMERICOID)) > 0)
+				   InvoiceDatumArg(fcinfo, 2, NUMERICOID), ARG_TEXT(source)) > 0)
 		FinopsAudit(&session, "fx_rate_change", "currency", currency, FinopsText(0, 1));
 	FINOPS_RUN("SELECT * FROM finops.fx_rate WHERE currency = $1 AND valid_from = $2",
 			   ARG_TEXT(currency), ARG_DATE(PG_GETARG_DATEADT(1)));

@@ -19,4 +19,10 @@ extern char *ReconId(DateADT period);
  */
 extern char *ReconSetGate(DateADT period, int64 run_id);
 
+/*
+ * Within a session: the bill against the provider's invoices, staged as
+ * "provider_difference"; false where no invoice of the month is loaded.
+ */
+extern bool ReconProviderDifferences(DateADT period);
+
 #endif							/* FINOPS_RECONCILE_H */
