@@ -83,6 +83,7 @@ typedef struct BillLoad
 	char		digest[65];
 	ByteSource *file;
 	ByteSource *top;			/* the file, or the filter over it */
+	bool		zipped;			/* top delivers a zip archive's members in turn */
 	CsvReader	csv;			/* csv.fields is the current record */
 	BillHeader	header;
 	BillProjector projector;
@@ -153,6 +154,7 @@ extern BillPeriod BillPeriodOf(DateADT date);
 extern DateADT BillPeriodDate(BillPeriod period);
 
 extern void BillCheckFileKind(const BillFile *file);
+extern bool BillMemberIsBill(const char *name, const SourceAddress *archive);
 pg_noreturn extern void BillRaiseCsv(const BillLoad *load);
 pg_noreturn extern void BillRaiseHeader(const BillLoad *load);
 pg_noreturn extern void BillRaiseRagged(const BillLoad *load);

@@ -6,8 +6,9 @@
  * The files are read twice: once for their digest, which decides whether
  * there is anything to do, and once to load them.  Each has its own header
  * line and its own order of columns; the records of all of them are one bill.
- * A file is plain text or gzip, whatever its name; the delimiter is found in
- * its header line.  Nothing of a file is held in memory but one record.
+ * A file is plain text, gzip or a zip archive of plain text, whatever its
+ * name; the delimiter is found in its header line, and each member of an
+ * archive has a header line of its own.  Nothing of a file is held in memory but one record.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +16,7 @@
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "core/zip.h"
 #include "mb/pg_wchar.h"
 
 #define READ_SIZE		(32 * 1024)
@@ -137,6 +139,19 @@ read_csv(void *arg, char *buf, int len)
 	return FinopsSourceRead(load->top, buf, len, address_of(load));
 }
 
+/*
+ * Go to the next bill in the archive: over directories, what archivers hide
+ * and manifests; false at its end.
+ */
+static bool
+next_member(BillLoad *load)
+{
+	while (FinopsZipNext(load->top, address_of(load)))
+		if (BillMemberIsBill(ZipMemberName(load->top), address_of(load)))
+			return true;
+	return false;
+}
+
 /* Open the file at load->at for its records. */
 static void
 open_file(BillLoad *load)
@@ -144,17 +159,24 @@ open_file(BillLoad *load)
 	const BillFile *file = &load->files[load->at];
 
 	open_bytes(load);
-	if (GzipMagic(file->first, file->nfirst))
-	{
+	load->zipped = ZipMagic(file->first, file->nfirst);
+	if (load->zipped)
+		load->top = ZipSourceOpen(load->file);
+	else if (GzipMagic(file->first, file->nfirst))
 		load->top = GzipSourceOpen(load->file);
-		if (load->top == NULL)
-		{
-			load->top = load->file;
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-		}
+	if (load->top == NULL)
+	{
+		load->top = load->file;
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	}
 	CsvInit(&load->csv, read_csv, load, load->delimiter);
+	if (load->zipped && !next_member(load))
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("there is no bill in zip archive \"%s\"",
+						address_of(load)->path),
+				 errhint("Check that the delivery is complete.")));
 }
 
 /* The digest was taken from an earlier pass over the same bytes. */
@@ -229,6 +251,13 @@ BillNextRecord(BillLoad *load)
 	{
 		CsvStatus	status = CsvNext(&load->csv);
 
+		if (status == CSV_END && load->zipped && next_member(load))
+		{
+			CsvFree(&load->csv);
+			CsvInit(&load->csv, read_csv, load, load->delimiter);
+			read_header(load);
+			continue;
+		}
 		if (status == CSV_END)
 		{
 			check_file_unchanged(load);

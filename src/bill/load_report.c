@@ -12,6 +12,7 @@
  */
 #include "bill/load.h"
 
+#include "core/zip.h"
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
@@ -112,34 +113,46 @@ void
 BillCheckFileKind(const BillFile *file)
 {
 	const char *path = file->address.path;
-	const char *kind = NULL;
 
 	if (file->nfirst == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill is empty"),
 				 errhint("Check that the delivery is complete.")));
-	if (GzipMagic(file->first, file->nfirst))
+	if (GzipMagic(file->first, file->nfirst) || ZipMagic(file->first, file->nfirst))
 		return;
 	if (file->nfirst >= 4 && memcmp(file->first, "PAR1", 4) == 0)
-		kind = "a Parquet file";
-	else if (file->nfirst >= 4 && memcmp(file->first, "PK\003\004", 4) == 0)
-		kind = "a zip archive";
-	if (kind != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"%s\" is %s", path, kind),
-				 errhint("Have the bill delivered as CSV, plain or gzip.")));
-	if (ends_with(path, ".gz"))
+				 errmsg("\"%s\" is a Parquet file", path),
+				 errhint("Have the bill delivered as CSV, plain, gzip or zip.")));
+	if (ends_with(path, ".gz") || ends_with(path, ".zip"))
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("\"%s\" is not gzip data, although its name ends in .gz", path),
+				 errmsg("\"%s\" is not %s data, although its name ends in %s", path,
+						ends_with(path, ".gz") ? "gzip" : "zip", strrchr(path, '.')),
 				 errhint("Fetch the file again, or rename it if it is plain text.")));
 	if (memchr(file->first, '\0', file->nfirst) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("\"%s\" is a binary file", path),
-				 errhint("Have the bill delivered as CSV, plain or gzip.")));
+				 errhint("Have the bill delivered as CSV, plain, gzip or zip.")));
+}
+
+/* Is the member of a zip archive to be read?  Manifests are not. */
+bool
+BillMemberIsBill(const char *name, const SourceAddress *archive)
+{
+	if (!ZipMemberIsFile(name) || ends_with(name, ".json"))
+		return false;
+	if (ends_with(name, ".gz") || ends_with(name, ".zip") || ends_with(name, ".parquet"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("zip archive \"%s\" holds \"%s\"",
+						archive->path, FinopsQuoteForMessage(name)),
+				 errdetail("Files in an archive are read as CSV."),
+				 errhint("Unpack it and load the files in it.")));
+	return true;
 }
 
 static const char *

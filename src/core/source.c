@@ -7,6 +7,7 @@
  */
 #include "core/core.h"
 #include "core/source.h"
+#include "core/zip.h"
 
 #define READ_SMALL_CHUNK	8192
 
@@ -41,6 +42,15 @@ FinopsSourceRaise(const ByteSource *source, const SourceAddress *address)
 					(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 					 errmsg("data after the end of gzip data in \"%s\"", address->path),
 					 errhint("Fetch the file again.")));
+			break;
+		case SOURCE_ZIP_TRUNCATED:
+		case SOURCE_ZIP_CORRUPT:
+		case SOURCE_ZIP_GARBAGE:
+		case SOURCE_ZIP_ENCRYPTED:
+		case SOURCE_ZIP_METHOD:
+		case SOURCE_ZIP_UNSIZED:
+		case SOURCE_ZIP_BOMB:
+			FinopsZipRaise(source, address);
 			break;
 		case SOURCE_NO_MEMORY:
 			ereport(ERROR,

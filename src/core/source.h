@@ -22,6 +22,13 @@ typedef enum SourceError
 	SOURCE_GZIP_TRUNCATED,
 	SOURCE_GZIP_CORRUPT,
 	SOURCE_GZIP_GARBAGE,		/* something after the last member */
+	SOURCE_ZIP_TRUNCATED,
+	SOURCE_ZIP_CORRUPT,
+	SOURCE_ZIP_GARBAGE,			/* something after the archive */
+	SOURCE_ZIP_ENCRYPTED,
+	SOURCE_ZIP_METHOD,			/* neither stored nor deflated */
+	SOURCE_ZIP_UNSIZED,			/* stored, its size only in the directory */
+	SOURCE_ZIP_BOMB,			/* grows too much */
 	SOURCE_NO_MEMORY,
 	SOURCE_INTERRUPTED,			/* the server has an interrupt to serve; call again */
 	SOURCE_REMOTE_FAILED		/* the source at the bottom knows more: raise() */
