@@ -11,12 +11,13 @@
 
 StringInfo
 FinopsAwsCall(const char *service, const char *region, const char *target,
-			  const char *content_type, const char *body)
+			  const char *content_type, const char *body, const AwsWatch *watch)
 {
 	(void) region;
 	(void) target;
 	(void) content_type;
 	(void) body;
+	(void) watch;
 	FinopsCheckNetworkAccess();
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
