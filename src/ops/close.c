@@ -16,7 +16,6 @@
  */
 #include "ops/ops.h"
 
-PG_FUNCTION_INFO_V1(finops_readiness);
 PG_FUNCTION_INFO_V1(finops_begin_close);
 PG_FUNCTION_INFO_V1(finops_close_step);
 PG_FUNCTION_INFO_V1(finops_close_verdict);
@@ -60,70 +59,6 @@ close_lock_name(DateADT period)
 	return psprintf("close %s", FinopsPeriodText(period));
 }
 
-/*
- * What a month needs before it can be closed, one row per item; state is ok,
- * note (the close goes on) or blocked.  $1 period, $2 first day after it,
- * $3 whether it has ended.
- */
-static const char *const readiness_sql =
-	"WITH facts AS (SELECT f.delivery_id, count(*) AS n, sum(f.billed_cost) AS billed"
-	"  FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 GROUP BY 1),"
-	" differing AS (SELECT d.source FROM finops.delivery d LEFT JOIN facts f USING (delivery_id)"
-	"  WHERE d.billing_period = $1 AND d.status = 'current'"
-	"  AND (d.line_items IS DISTINCT FROM coalesce(f.n, 0) OR d.billed_cost IS DISTINCT FROM coalesce(f.billed, 0))),"
-	" last_day AS (SELECT max(c.usage_date) AS day FROM finops.cost_daily c"
-	"  WHERE c.billing_period = $1 AND c.usage_date < $2),"
-	" tenants AS (SELECT count(*) FILTER (WHERE m.status <> 'unregistered') AS known, count(*) AS n"
-	"  FROM (SELECT DISTINCT c.tenant_id FROM finops.cost_daily c WHERE c.billing_period = $1"
-	"   AND c.tenant_id IS NOT NULL) t LEFT JOIN @s@.tenant_master m USING (tenant_id))"
-	" SELECT x.item, x.state, x.detail, CASE WHEN x.state <> 'ok' THEN x.next_call END FROM (VALUES"
-	"  ('bill', CASE WHEN NOT EXISTS (SELECT FROM facts) THEN 'blocked' ELSE 'ok' END,"
-	"   coalesce((SELECT format('%s line%s, billed cost %s', sum(n), CASE WHEN sum(n) <> 1 THEN 's' END, round(sum(billed), 2)) FROM facts HAVING count(*) > 0),"
-	"    'no bill of this month is loaded'),"
-	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
-	"  ('control total', CASE WHEN EXISTS (SELECT FROM differing) THEN 'blocked' ELSE 'ok' END,"
-	"   coalesce((SELECT 'facts differ from the delivery of ' || string_agg(source, ', ' ORDER BY source COLLATE \"C\")"
-	"    FROM differing HAVING count(*) > 0), 'facts agree with their deliveries'),"
-	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
-	"  ('month end', CASE WHEN $3 THEN 'ok' ELSE 'note' END,"
-	"   CASE WHEN $3 THEN 'the month has ended' ELSE 'the month has not ended, everything is provisional' END,"
-	"   format('CALL finops.close_month(%L, provisional => true)', $1::text)),"
-	"  ('last day', CASE WHEN (SELECT day FROM last_day) >= $2 - 1 THEN 'ok' ELSE 'note' END,"
-	"   coalesce((SELECT format('last day with cost is %s', day) FROM last_day WHERE day IS NOT NULL),"
-	"    'no day with cost'),"
-	"   format('SELECT * FROM finops.load_bill(''/path/to/bill.csv.gz'', billing_period => %L)', $1::text)),"
-	"  ('tenants', CASE WHEN (SELECT known FROM tenants) > 0 THEN 'ok' ELSE 'note' END,"
-	"   (SELECT format('%s tenant%s in the bill, %s of them registered', n, CASE WHEN n <> 1 THEN 's' END, known) FROM tenants),"
-	"   'SELECT * FROM finops.setup()')"
-	" ) AS x(item, state, detail, next_call)";
-
-static void
-run_readiness(DateADT period)
-{
-	FINOPS_RUN(readiness_sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
-			   ARG_BOOL(FinopsPeriodHasEnded(period)));
-}
-
-/*
- * finops.readiness(period date)
- *	-> TABLE(item text, state text, detail text, next_call text)
- *
- * Errors: 22004, 22023 for the period.
- */
-Datum
-finops_readiness(PG_FUNCTION_ARGS)
-{
-	DateADT		period = FinopsPeriodArg(fcinfo, 0);
-	FinopsSession session;
-
-	FinopsCheckPeriodNotFuture(period);
-	FinopsBegin(&session);
-	run_readiness(period);
-	FinopsReturnRows(fcinfo);
-	FinopsEnd(&session);
-	return (Datum) 0;
-}
-
 static void
 require_not_closed(DateADT period)
 {
@@ -162,16 +97,33 @@ finops_begin_close(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The rows of readiness in one line. */
+/* Checks readiness, keeps what it found and says in one line what matters. */
 static char *
-describe_readiness(DateADT period)
+check_readiness(const FinopsSession *session, DateADT period)
 {
 	StringInfoData buf;
+	StringInfoData values;
+	int64		run_id;
 
 	initStringInfo(&buf);
-	run_readiness(period);
+	initStringInfo(&values);
+	OpsRunReadiness(period);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", FinopsText(i, 3));
+	{
+		char	   *next = FinopsText(i, 4);
+
+		/* the bill, and what is worth a look */
+		if (i == 0 || strcmp(FinopsText(i, 2), "ok") != 0)
+			appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", FinopsText(i, 3));
+		appendStringInfo(&values, "%s(%s, %s, %s, %s)", i > 0 ? ", " : "",
+						 quote_literal_cstr(FinopsText(i, 1)), quote_literal_cstr(FinopsText(i, 2)),
+						 quote_literal_cstr(FinopsText(i, 3)), next != NULL ? quote_literal_cstr(next) : "NULL");
+	}
+	run_id = FinopsStartRun(session, "readiness", period);
+	FINOPS_RUN(psprintf("INSERT INTO finops.readiness_log (run_id, period_start, item, state, detail, next_call)"
+						" SELECT $1, $2, v.* FROM (VALUES %s) AS v", values.data),
+			   ARG_INT8(run_id), ARG_DATE(period));
+	FinopsFinishRun(run_id, "completed", "{}");
 	return buf.data;
 }
 
@@ -221,7 +173,7 @@ finops_close_step(PG_FUNCTION_ARGS)
 	answer = run_calls(step, period);
 	FinopsBegin(&session);
 	if (step->gate == FINOPS_GATE_LOAD)
-		status = describe_readiness(period);
+		status = check_readiness(&session, period);
 	else
 		status = FinopsGateStatus(period, (FinopsGate) step->gate, &detail);
 	if (status == NULL)
@@ -232,15 +184,24 @@ finops_close_step(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
-/* Why readiness stops the close; NULL when it does not. */
+/*
+ * Why readiness stops the close; NULL when it does not.  A provisional close
+ * accrues what is missing, but needs a bill that is what was delivered.
+ */
 static char *
-readiness_verdict(DateADT period)
+readiness_verdict(DateADT period, bool provisional)
 {
-	run_readiness(period);
+	OpsRunReadiness(period);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		if (strcmp(FinopsText(i, 2), "blocked") == 0)
-			return psprintf("%s: %s. Next: %s", FinopsText(i, 1), FinopsText(i, 3),
-							FinopsText(i, 4));
+	{
+		char	   *item = FinopsText(i, 1);
+
+		if (strcmp(FinopsText(i, 2), "blocked") != 0)
+			continue;
+		if (provisional && strcmp(item, "bill") != 0 && strcmp(item, "control total") != 0)
+			continue;
+		return psprintf("%s: %s. Next: %s", item, FinopsText(i, 3), FinopsText(i, 4));
+	}
 	return NULL;
 }
 
@@ -279,7 +240,7 @@ finops_close_verdict(PG_FUNCTION_ARGS)
 	step = find_step(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	FinopsBegin(&session);
 	if (step->gate == FINOPS_GATE_LOAD)
-		verdict = readiness_verdict(period);
+		verdict = readiness_verdict(period, PG_GETARG_BOOL(2));
 	else if (step->gate == FINOPS_GATE_RECONCILIATION && !PG_GETARG_BOOL(2))
 		verdict = reconciliation_verdict(period);
 	MemoryContextSwitchTo(context);

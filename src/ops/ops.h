@@ -18,4 +18,7 @@
 extern bool OpsHold(const char *name, bool wait);
 extern void OpsRelease(const char *name);
 
+/* Within a session: leaves the rows of finops.readiness as the last result. */
+extern void OpsRunReadiness(DateADT period);
+
 #endif							/* FINOPS_OPS_H */

@@ -134,12 +134,6 @@ COMMENT ON FUNCTION finops.close_reminders(date) IS 'months with a bill that hav
 
 -- the month close
 
-CREATE FUNCTION finops.readiness(period date)
-RETURNS TABLE (item text, state text, detail text, next_call text)
-LANGUAGE c VOLATILE ROWS 5
-AS 'MODULE_PATHNAME', 'finops_readiness';
-COMMENT ON FUNCTION finops.readiness(date) IS 'what a month needs before it is closed; state is ok, note or blocked, with the next call where it is not ok';
-
 CREATE FUNCTION finops.begin_close(period date, provisional boolean)
 RETURNS void
 LANGUAGE c VOLATILE
@@ -209,7 +203,7 @@ COMMENT ON FUNCTION finops.setup() IS 'the first run: what is there, what is mis
 REVOKE ALL ON PROCEDURE finops.require_no_transaction(text), finops.run_job(text), finops.close_month(date, boolean, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.start_job(text), finops.finish_job(bigint, text, text, text, text, jsonb),
 	finops.fail_job(text, text, text, text, text), finops.schedule_jobs(), finops.unschedule_jobs(),
-	finops.purge_job_runs(interval), finops.open_periods(date), finops.close_reminders(date), finops.readiness(date),
+	finops.purge_job_runs(interval), finops.open_periods(date), finops.close_reminders(date),
 	finops.begin_close(date, boolean), finops.close_step(date, text), finops.close_verdict(date, text, boolean),
 	finops.end_close(date, boolean, text), finops.setup() FROM PUBLIC;
 REVOKE ALL ON finops.job, finops.job_run FROM PUBLIC;
