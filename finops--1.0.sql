@@ -206,9 +206,21 @@ CREATE TABLE finops.delivery (
 	loaded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	superseded_by bigint,
 	superseded_at timestamptz,
+	kind text NOT NULL DEFAULT 'bill',
+	base_source text,
+	origin_period date,
+	bill_state text,
+	assembly_id text,
+	rejected_lines bigint NOT NULL DEFAULT 0,
+	delivered_lines bigint,
+	delivered_billed_cost numeric,
+	delivered_effective_cost numeric,
 	CONSTRAINT delivery_pkey PRIMARY KEY (delivery_id),
 	CONSTRAINT delivery_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['current', 'superseded'])),
-	CONSTRAINT delivery_period_check CHECK (pg_catalog.date_part('day', billing_period) OPERATOR(pg_catalog.=) 1)
+	CONSTRAINT delivery_period_check CHECK (pg_catalog.date_part('day', billing_period) OPERATOR(pg_catalog.=) 1),
+	CONSTRAINT delivery_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['bill', 'increment', 'correction', 'offset'])),
+	CONSTRAINT delivery_bill_state_check CHECK (bill_state OPERATOR(pg_catalog.=) ANY (ARRAY['provisional', 'final'])),
+	CONSTRAINT delivery_origin_check CHECK ((origin_period IS NOT NULL) OPERATOR(pg_catalog.=) (kind OPERATOR(pg_catalog.=) ANY (ARRAY['correction', 'offset'])))
 );
 CREATE UNIQUE INDEX delivery_current_key ON finops.delivery (source, billing_period)
 	WHERE status OPERATOR(pg_catalog.=) 'current';
@@ -221,6 +233,15 @@ COMMENT ON COLUMN finops.delivery.address IS 'where the bytes came from';
 COMMENT ON COLUMN finops.delivery.line_items IS 'lines loaded';
 COMMENT ON COLUMN finops.delivery.billed_cost IS 'sum over the lines, unrounded';
 COMMENT ON COLUMN finops.delivery.superseded_by IS 'the delivery that replaced this one';
+COMMENT ON COLUMN finops.delivery.kind IS 'bill; increment: a delta or ledger file on top of the bill of base_source; correction: what a restatement of a locked month changes; offset: takes back what the provider credited once more';
+COMMENT ON COLUMN finops.delivery.base_source IS 'of what is no bill itself: the source of the bill that it belongs to';
+COMMENT ON COLUMN finops.delivery.origin_period IS 'of corrections and offsets: the locked month that was restated';
+COMMENT ON COLUMN finops.delivery.bill_state IS 'final: every line with a cost carries an invoice id; provisional: some do not; NULL where the bill has no such column';
+COMMENT ON COLUMN finops.delivery.assembly_id IS 'assembly, execution or run that the manifest names';
+COMMENT ON COLUMN finops.delivery.rejected_lines IS 'lines in finops.bill_reject';
+COMMENT ON COLUMN finops.delivery.delivered_lines IS 'of a correction: lines of the restated bill, of which line_items differ from what is posted';
+COMMENT ON COLUMN finops.delivery.delivered_billed_cost IS 'of a correction: the total of the restated bill; locked facts of the source plus its corrections of origin_period add up to it';
+COMMENT ON COLUMN finops.delivery.delivered_effective_cost IS 'as delivered_billed_cost, amortised';
 
 -- facts
 
@@ -494,11 +515,11 @@ COMMENT ON COLUMN finops.cost_daily.line_items IS 'lines summed';
 
 -- functions
 
-CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL)
+CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL, mode text DEFAULT 'auto')
 RETURNS TABLE (run_id bigint, delivery_id bigint, billing_period date, status text, rows_loaded bigint, rows_rejected bigint, billed_cost numeric, effective_cost numeric)
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1
 AS 'MODULE_PATHNAME', 'finops_load_bill';
-COMMENT ON FUNCTION finops.load_bill(text, text, date, text) IS 'load a bill (AWS cost and usage report or FOCUS, CSV or gzip) from a file of the server; a delivery replaces the one of the same source and billing period';
+COMMENT ON FUNCTION finops.load_bill(text, text, date, text, text) IS 'load a bill (AWS cost and usage report or FOCUS, CSV or gzip) from a file of the server; a delivery replaces the one of the same source and billing period';
 
 CREATE FUNCTION finops.rebuild_rollup(period date)
 RETURNS bigint
@@ -513,7 +534,7 @@ AS 'MODULE_PATHNAME', 'finops_cost_bridge';
 COMMENT ON FUNCTION finops.cost_bridge(date) IS 'from billed to effective cost of a billing period, line by line and per currency; the residual is what the lines do not explain';
 
 -- reading files and writing facts are for those who were given the right
-REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.rebuild_rollup(date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.cost_bridge(date) FROM PUBLIC;
 
@@ -673,6 +694,71 @@ CROSS JOIN LATERAL (SELECT pg_catalog.split_part(l.entry, '=', 1) UNION SELECT s
 REVOKE ALL ON finops.service_catalog FROM PUBLIC;
 GRANT SELECT ON finops.service_catalog TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.service_catalog', 'WHERE NOT shipped');
+-- room bill: files, rejected lines and flags of deliveries
+
+CREATE TABLE finops.delivery_file (
+	delivery_id bigint NOT NULL,
+	"position" integer NOT NULL,
+	address text NOT NULL,
+	digest text NOT NULL,
+	byte_count bigint NOT NULL,
+	line_count bigint,
+	CONSTRAINT delivery_file_pkey PRIMARY KEY (delivery_id, "position")
+);
+COMMENT ON TABLE finops.delivery_file IS 'the files of a delivery, in the order in which they were read';
+COMMENT ON COLUMN finops.delivery_file.digest IS 'SHA-256 of the file as delivered, hex; that of a delivery of one file is the same, else the SHA-256 of these texts one after the other';
+COMMENT ON COLUMN finops.delivery_file.byte_count IS 'bytes as delivered';
+COMMENT ON COLUMN finops.delivery_file.line_count IS 'lines of the bill in the file, whatever their billing period';
+
+CREATE TABLE finops.bill_reject (
+	reject_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	delivery_id bigint NOT NULL,
+	source text NOT NULL,
+	billing_period date NOT NULL,
+	address text NOT NULL,
+	line_number bigint NOT NULL,
+	column_name text,
+	reason text NOT NULL,
+	sqlstate text NOT NULL,
+	raw_text text NOT NULL,
+	billed_cost numeric,
+	rejected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT bill_reject_pkey PRIMARY KEY (reject_id)
+);
+CREATE INDEX bill_reject_delivery_idx ON finops.bill_reject (delivery_id);
+COMMENT ON TABLE finops.bill_reject IS 'lines that a load passed over because finops.max_rejects allowed it';
+COMMENT ON COLUMN finops.bill_reject.billing_period IS 'of the line, or of the first delivery of the load where the line does not tell';
+COMMENT ON COLUMN finops.bill_reject.line_number IS 'where the record begins in the file, from 1';
+COMMENT ON COLUMN finops.bill_reject.column_name IS 'as the file calls it; NULL where no single column is to blame';
+COMMENT ON COLUMN finops.bill_reject.raw_text IS 'the record, at most 8 kB of it; bytes that are no text as \xHH';
+COMMENT ON COLUMN finops.bill_reject.billed_cost IS 'what the line costs, where that can be read';
+
+CREATE TABLE finops.delivery_flag (
+	flag_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	delivery_id bigint NOT NULL,
+	source text NOT NULL,
+	billing_period date NOT NULL,
+	origin_period date,
+	flag text NOT NULL,
+	service text,
+	account_id text,
+	currency text,
+	amount numeric,
+	detail text NOT NULL,
+	flagged_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT delivery_flag_pkey PRIMARY KEY (flag_id)
+);
+COMMENT ON TABLE finops.delivery_flag IS 'what a load found that somebody should know';
+COMMENT ON COLUMN finops.delivery_flag.flag IS 'credited_twice: restated and credited, counted once; credit_differs: credited with another amount than restated, both count; provisional_after_final; unknown_source: a locked month had no bill of this source';
+COMMENT ON COLUMN finops.delivery_flag.amount IS 'billed cost';
+
+SELECT pg_catalog.pg_extension_config_dump('finops.delivery_file', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.bill_reject', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.bill_reject_reject_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.delivery_flag', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.delivery_flag_flag_id_seq', '');
+
+REVOKE ALL ON finops.delivery_file, finops.bill_reject, finops.delivery_flag FROM PUBLIC;
 -- room bill: the facts as FOCUS 1.2 columns
 
 -- the view

@@ -19,9 +19,21 @@ CREATE TABLE finops.delivery (
 	loaded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	superseded_by bigint,
 	superseded_at timestamptz,
+	kind text NOT NULL DEFAULT 'bill',
+	base_source text,
+	origin_period date,
+	bill_state text,
+	assembly_id text,
+	rejected_lines bigint NOT NULL DEFAULT 0,
+	delivered_lines bigint,
+	delivered_billed_cost numeric,
+	delivered_effective_cost numeric,
 	CONSTRAINT delivery_pkey PRIMARY KEY (delivery_id),
 	CONSTRAINT delivery_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['current', 'superseded'])),
-	CONSTRAINT delivery_period_check CHECK (pg_catalog.date_part('day', billing_period) OPERATOR(pg_catalog.=) 1)
+	CONSTRAINT delivery_period_check CHECK (pg_catalog.date_part('day', billing_period) OPERATOR(pg_catalog.=) 1),
+	CONSTRAINT delivery_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['bill', 'increment', 'correction', 'offset'])),
+	CONSTRAINT delivery_bill_state_check CHECK (bill_state OPERATOR(pg_catalog.=) ANY (ARRAY['provisional', 'final'])),
+	CONSTRAINT delivery_origin_check CHECK ((origin_period IS NOT NULL) OPERATOR(pg_catalog.=) (kind OPERATOR(pg_catalog.=) ANY (ARRAY['correction', 'offset'])))
 );
 CREATE UNIQUE INDEX delivery_current_key ON finops.delivery (source, billing_period)
 	WHERE status OPERATOR(pg_catalog.=) 'current';
@@ -34,6 +46,15 @@ COMMENT ON COLUMN finops.delivery.address IS 'where the bytes came from';
 COMMENT ON COLUMN finops.delivery.line_items IS 'lines loaded';
 COMMENT ON COLUMN finops.delivery.billed_cost IS 'sum over the lines, unrounded';
 COMMENT ON COLUMN finops.delivery.superseded_by IS 'the delivery that replaced this one';
+COMMENT ON COLUMN finops.delivery.kind IS 'bill; increment: a delta or ledger file on top of the bill of base_source; correction: what a restatement of a locked month changes; offset: takes back what the provider credited once more';
+COMMENT ON COLUMN finops.delivery.base_source IS 'of what is no bill itself: the source of the bill that it belongs to';
+COMMENT ON COLUMN finops.delivery.origin_period IS 'of corrections and offsets: the locked month that was restated';
+COMMENT ON COLUMN finops.delivery.bill_state IS 'final: every line with a cost carries an invoice id; provisional: some do not; NULL where the bill has no such column';
+COMMENT ON COLUMN finops.delivery.assembly_id IS 'assembly, execution or run that the manifest names';
+COMMENT ON COLUMN finops.delivery.rejected_lines IS 'lines in finops.bill_reject';
+COMMENT ON COLUMN finops.delivery.delivered_lines IS 'of a correction: lines of the restated bill, of which line_items differ from what is posted';
+COMMENT ON COLUMN finops.delivery.delivered_billed_cost IS 'of a correction: the total of the restated bill; locked facts of the source plus its corrections of origin_period add up to it';
+COMMENT ON COLUMN finops.delivery.delivered_effective_cost IS 'as delivered_billed_cost, amortised';
 
 -- facts
 
@@ -307,11 +328,11 @@ COMMENT ON COLUMN finops.cost_daily.line_items IS 'lines summed';
 
 -- functions
 
-CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL)
+CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL, mode text DEFAULT 'auto')
 RETURNS TABLE (run_id bigint, delivery_id bigint, billing_period date, status text, rows_loaded bigint, rows_rejected bigint, billed_cost numeric, effective_cost numeric)
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1
 AS 'MODULE_PATHNAME', 'finops_load_bill';
-COMMENT ON FUNCTION finops.load_bill(text, text, date, text) IS 'load a bill (AWS cost and usage report or FOCUS, CSV or gzip) from a file of the server; a delivery replaces the one of the same source and billing period';
+COMMENT ON FUNCTION finops.load_bill(text, text, date, text, text) IS 'load a bill (AWS cost and usage report or FOCUS, CSV or gzip) from a file of the server; a delivery replaces the one of the same source and billing period';
 
 CREATE FUNCTION finops.rebuild_rollup(period date)
 RETURNS bigint
@@ -326,7 +347,7 @@ AS 'MODULE_PATHNAME', 'finops_cost_bridge';
 COMMENT ON FUNCTION finops.cost_bridge(date) IS 'from billed to effective cost of a billing period, line by line and per currency; the residual is what the lines do not explain';
 
 -- reading files and writing facts are for those who were given the right
-REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.rebuild_rollup(date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.cost_bridge(date) FROM PUBLIC;
 

@@ -201,7 +201,7 @@ finops_generate_bill(PG_FUNCTION_ARGS)
 	BillAddFile(load, (SourceAddress) {0});
 
 	FinopsBegin(&session);
-	BillRunLoad(fcinfo, &session, load);
+	BillRunLoads(fcinfo, &session, list_make1(load));
 	FinopsEnd(&session);
 	MemoryContextDelete(load->context);
 	return (Datum) 0;

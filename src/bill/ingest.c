@@ -95,7 +95,7 @@ BillSourceName(BillLoad *load)
 	if (load->source_id != NULL)
 		return load->source_id;
 	if (load->mixed)
-		return load->address;
+		return load->group_name != NULL ? load->group_name : load->address;
 	return psprintf("%s/%s", load->provider, load->account_id);
 }
 
@@ -145,6 +145,7 @@ load_record(BillLoad *load)
 {
 	BillProjector *p = &load->projector;
 	BillTarget *target;
+	size_t		before;
 
 	if (!BillNextRecord(load))
 		return false;
@@ -164,11 +165,16 @@ load_record(BillLoad *load)
 	load->last = target;
 	if (target->opened && target->unchanged)
 		return true;
+	before = target->pending.len;
 	if (!ProjectWrite(p, &target->pending, target->constants))
+	{
+		target->pending.len = before;
 		return reject_problem(load);
+	}
 	if (!target->pending.ok || (p->tags.data != NULL && !p->tags.ok))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	BillNoteLine(load, target);
 	if (load->stream != NULL && target != load->stream &&
 		target->pending.len >= SPOOL_CHUNK)
 		BillSpool(load, target);
@@ -200,6 +206,8 @@ read_ahead(BillLoad *load)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill has a header but no lines"),
+				 load->nrejected > 0 ? errdetail("All of its " INT64_FORMAT " lines were rejected.",
+												 load->nrejected) : 0,
 				 errhint("Check that the delivery is complete; a month without cost needs no load.")));
 }
 
@@ -266,6 +274,7 @@ start_again(BillLoad *load)
 	for (int i = 0; i < load->ntargets; i++)
 		BillDropSpool(&load->targets[i]);
 	release(load);
+	BillForgetRejects(load);
 	load->ntargets = 0;
 	load->last = load->stream = NULL;
 	load->stream_at = 0;
@@ -329,26 +338,34 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		return;
 	}
 	BillPlaceDelivery(session, &delivery);
+	BillDescribeDelivery(load, target);
 	target->status = delivery.status;
 }
 
-/* Answer with one row per billing period, in the order of time. */
+/* Answer with one row per delivery, in the order of time. */
 static void
-return_targets(FunctionCallInfo fcinfo, const BillLoad *load)
+return_loads(FunctionCallInfo fcinfo, List *loads)
 {
 	StringInfoData list;
+	ListCell   *cell;
 
 	initStringInfo(&list);
-	for (int i = 0; i < load->ntargets; i++)
-		appendStringInfo(&list, "%s(" INT64_FORMAT "::bigint, '%s')", i == 0 ? "" : ", ",
-						 load->targets[i].delivery_id,
-						 load->targets[i].unchanged ? "unchanged" : load->targets[i].status);
+	foreach(cell, loads)
+	{
+		const BillLoad *load = lfirst(cell);
+
+		for (int i = 0; i < load->ntargets; i++)
+			appendStringInfo(&list, "%s(" INT64_FORMAT "::bigint, '%s')", list.len == 0 ? "" : ", ",
+							 load->targets[i].delivery_id,
+							 load->targets[i].unchanged ? "unchanged" : load->targets[i].status);
+	}
 	FINOPS_RUN0(psprintf("SELECT d.run_id, d.delivery_id, d.billing_period, l.status,"
 						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.line_items END,"
-						 " 0::bigint, d.billed_cost, d.effective_cost"
+						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.rejected_lines END,"
+						 " d.billed_cost, d.effective_cost"
 						 " FROM (VALUES %s) AS l(delivery_id, status)"
 						 " JOIN finops.delivery d USING (delivery_id)"
-						 " ORDER BY d.billing_period", list.data));
+						 " ORDER BY d.billing_period, d.source", list.data));
 	FinopsReturnRows(fcinfo);
 }
 
@@ -425,9 +442,8 @@ BillNewLoad(void)
 	return load;
 }
 
-/* Load within the session and answer with a row per billing period. */
-void
-BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session, BillLoad *load)
+static void
+run_load(const FinopsSession *session, BillLoad *load)
 {
 	BillDigestInput(load);
 	if (!is_current(load))
@@ -435,11 +451,24 @@ BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session, BillLoad *load)
 		read_tenant_key(load);
 		begin(load);
 		copy_all(load);
+		BillCheckAnnounced(load);
+		BillKeepRejects(load);
 	}
 	for (int i = 0; i < load->ntargets; i++)
 		place_target(session, load, &load->targets[i]);
 	BillWarnMissingCost(load);
-	return_targets(fcinfo, load);
+	BillCloseInput(load);
+}
+
+/* Load within the session and answer with a row per billing period. */
+void
+BillRunLoads(FunctionCallInfo fcinfo, FinopsSession *session, List *loads)
+{
+	ListCell   *cell;
+
+	foreach(cell, loads)
+		run_load(session, lfirst(cell));
+	return_loads(fcinfo, loads);
 }
 
 PG_FUNCTION_INFO_V1(finops_load_bill);
@@ -474,13 +503,12 @@ finops_load_bill(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(3))
 		load->source_id = BillSourceIdArg(fcinfo, 3);
+	load->mode = BillModeArg(fcinfo, 4);
 	address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	load->address = address.text;
-	BillAddFile(load, address);
-	FinopsCheckServerFileAccess();
+	FinopsCheckSourceAccess(&address);
 
 	FinopsBegin(&session);
-	BillRunLoad(fcinfo, &session, load);
+	BillRunLoads(fcinfo, &session, BillLoadsOf(load, &address));
 	FinopsEnd(&session);
 	MemoryContextDelete(load->context);
 	return (Datum) 0;

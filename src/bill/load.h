@@ -12,6 +12,7 @@
 #include "bill/bill.h"
 
 #include "storage/buffile.h"
+#include "utils/tuplestore.h"
 
 /* The lines of one billing period, on their way into its partition. */
 typedef struct BillTarget
@@ -28,6 +29,14 @@ typedef struct BillTarget
 	BufFile    *file;			/* projected lines that wait */
 	uint64		lines;
 	const char *status;
+
+	/* what its lines say about the bill, correction.c */
+	bool		has_invoice_column;
+	uint64		invoiced;		/* lines with an invoice id */
+	uint64		uninvoiced;		/* lines with a cost and without one */
+	uint64		noted;
+	uint64		corrections;	/* FOCUS: ChargeClass Correction */
+	uint64		negative;		/* FOCUS: usage or purchase below zero */
 } BillTarget;
 
 /* One file of a delivery. */
@@ -37,6 +46,10 @@ typedef struct BillFile
 	FileState	state;			/* when its digest was taken */
 	unsigned char first[512];	/* bytes as delivered */
 	int			nfirst;
+	char		digest[65];
+	int64		bytes;
+	int64		lines;			/* records read, without the header */
+	int64		announced;		/* by the manifest, -1: not */
 } BillFile;
 
 /* Why a line is refused, and by what. */
@@ -60,6 +73,14 @@ typedef struct BillReject
 
 #define BILL_MAX_PERIODS		120
 
+/* What a delivery does to the one that is current. */
+typedef enum BillMode
+{
+	BILL_MODE_AUTO,				/* found out, correction.c */
+	BILL_MODE_REPLACE,
+	BILL_MODE_APPEND
+} BillMode;
+
 typedef struct BillLoad
 {
 	MemoryContext context;
@@ -72,7 +93,11 @@ typedef struct BillLoad
 	bool		has_want_period;
 	DateADT		want_period;
 	const char *source_id;
+	BillMode	mode;
 	const char *tenant_key;		/* UTF-8 */
+	const char *assembly_id;	/* of the manifest */
+	const char *group_name;		/* the report of a manifest, or NULL */
+	bool		dated;			/* found in the folder of a month */
 
 	/* the files */
 	BillFile   *files;
@@ -88,6 +113,12 @@ typedef struct BillLoad
 	BillHeader	header;
 	BillProjector projector;
 	bool		ended;
+
+	/* lines passed over; their columns are in reject.c */
+	Tuplestorestate *rejects;
+	TupleDesc	reject_columns;
+	int64		nrejected;
+	Datum		reject_deliveries;	/* bigint[] */
 
 	/* whose bill it is */
 	bool		account_seen;
@@ -108,8 +139,19 @@ typedef struct BillLoad
 } BillLoad;
 
 extern BillLoad *BillNewLoad(void);
-extern void BillRunLoad(FunctionCallInfo fcinfo, FinopsSession *session,
-						BillLoad *load);
+extern void BillRunLoads(FunctionCallInfo fcinfo, FinopsSession *session,
+						 List *loads);
+
+/* ---------------------------------------------------------------------
+ * Deliveries, prefix.c
+ * ---------------------------------------------------------------------
+ */
+extern List *BillLoadsOf(BillLoad *load, const SourceAddress *address);
+extern void BillCheckAnnounced(const BillLoad *load);
+extern void BillDescribeDelivery(const BillLoad *load, const BillTarget *target);
+
+/* What the current line says about its bill; correction.c */
+extern void BillNoteLine(BillLoad *load, BillTarget *target);
 
 /* ---------------------------------------------------------------------
  * Input, load_input.c: add the files, take the digest, then open and read
@@ -139,16 +181,27 @@ extern void BillCopyTarget(BillLoad *load, BillTarget *target,
 extern void BillCopySpooled(BillLoad *load, BillTarget *target);
 extern void BillDropSpool(BillTarget *target);
 
+/* ---------------------------------------------------------------------
+ * Lines that cannot be loaded, reject.c
+ * ---------------------------------------------------------------------
+ */
+
 /*
  * The current record cannot be loaded.  Raises; where lines may be rejected
- * it returns, and the record is passed over.  load_report.c
+ * it returns, and the record is passed over.
  */
-extern void BillRejectLine(const BillLoad *load, BillReject reject);
+extern void BillRejectLine(BillLoad *load, BillReject reject);
+extern void BillForgetRejects(BillLoad *load);
+extern void BillKeepRejects(BillLoad *load);
+extern int64 BillRejectsOf(const BillLoad *load, int64 delivery_id);
+pg_noreturn extern void BillRaiseProblem(const BillLoad *load, ValueStatus status,
+										 const char *column, Slice value);
 
 /* The text of a generated bill as a byte source; generate.c */
 extern ByteSource *BillGeneratedSource(const struct GenBillSpec *spec);
 
 extern BillFormat BillFormatArg(FunctionCallInfo fcinfo, int argno);
+extern BillMode BillModeArg(FunctionCallInfo fcinfo, int argno);
 extern char *BillSourceIdArg(FunctionCallInfo fcinfo, int argno);
 extern BillPeriod BillPeriodOf(DateADT date);
 extern DateADT BillPeriodDate(BillPeriod period);
@@ -157,12 +210,7 @@ extern void BillCheckFileKind(const BillFile *file);
 extern bool BillMemberIsBill(const char *name, const SourceAddress *archive);
 pg_noreturn extern void BillRaiseCsv(const BillLoad *load);
 pg_noreturn extern void BillRaiseHeader(const BillLoad *load);
-pg_noreturn extern void BillRaiseRagged(const BillLoad *load);
-pg_noreturn extern void BillRaiseProblem(const BillLoad *load, ValueStatus status,
-										 const char *column, Slice value);
-pg_noreturn extern void BillRaisePeriod(const BillLoad *load, DateADT found);
-pg_noreturn extern void BillRaiseNoPeriod(const BillLoad *load);
-pg_noreturn extern void BillRaiseFuture(const BillLoad *load, DateADT found);
+extern char *BillShown(Slice s, int limit);
 extern void BillWarnMissingCost(const BillLoad *load);
 extern char *BillLogDetail(const BillLoad *load);
 

@@ -37,6 +37,7 @@ BillAddFile(BillLoad *load, SourceAddress address)
 			repalloc(load->files, sizeof(BillFile) * load->maxfiles);
 	}
 	memset(&load->files[load->nfiles], 0, sizeof(BillFile));
+	load->files[load->nfiles].announced = -1;
 	load->files[load->nfiles++].address = address;
 }
 
@@ -84,51 +85,69 @@ digest_file(BillLoad *load, pg_cryptohash_ctx *ctx, char *buf)
 			memcpy(file->first, buf, file->nfirst);
 		}
 		ok = pg_cryptohash_update(ctx, (uint8 *) buf, got) >= 0;
+		file->bytes += got;
 	}
 	return ok;
 }
 
-static void
-set_digest(BillLoad *load, const uint8 *sum)
+/* The digest so far, in hex; false where it cannot be computed. */
+static bool
+digest_text(pg_cryptohash_ctx *hash, char *text)
 {
 	static const char hex[] = "0123456789abcdef";
+	uint8		sum[PG_SHA256_DIGEST_LENGTH];
 
+	if (pg_cryptohash_final(hash, sum, sizeof(sum)) < 0)
+		return false;
 	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
 	{
-		load->digest[2 * i] = hex[sum[i] >> 4];
-		load->digest[2 * i + 1] = hex[sum[i] & 15];
+		text[2 * i] = hex[sum[i] >> 4];
+		text[2 * i + 1] = hex[sum[i] & 15];
 	}
-	load->digest[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
+	text[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
+	return true;
 }
 
 /*
- * SHA-256 over the delivered bytes of all files, one after the other.  After
- * an error the hash state is released by its resource owner.
+ * SHA-256 over the delivered bytes; that of several files is the SHA-256 of
+ * theirs in hex, one after the other.  After an error the hash state is
+ * released by its resource owner.
  */
 void
 BillDigestInput(BillLoad *load)
 {
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	char	   *buf = palloc(READ_SIZE);
-	uint8		sum[PG_SHA256_DIGEST_LENGTH];
-	bool		ok;
+	bool		ok = hash != NULL;
 
-	ok = hash != NULL && pg_cryptohash_init(hash) >= 0;
 	for (load->at = 0; ok && load->at < load->nfiles; load->at++)
 	{
+		BillFile   *file = &load->files[load->at];
+
 		open_bytes(load);
 		if (load->generated == NULL)
-			load->files[load->at].state = FinopsFileState(load->file);
-		ok = digest_file(load, hash, buf);
+			file->state = FinopsFileState(load->file);
+		file->bytes = 0;
+		ok = pg_cryptohash_init(hash) >= 0 && digest_file(load, hash, buf) &&
+			digest_text(hash, file->digest);
 		close_file(load);
 		if (load->generated == NULL)
-			BillCheckFileKind(&load->files[load->at]);
+			BillCheckFileKind(file);
 	}
-	if (!ok || pg_cryptohash_final(hash, sum, sizeof(sum)) < 0)
+	if (ok && load->nfiles == 1)
+		strlcpy(load->digest, load->files[0].digest, sizeof(load->digest));
+	else if (ok)
+	{
+		ok = pg_cryptohash_init(hash) >= 0;
+		for (int i = 0; ok && i < load->nfiles; i++)
+			ok = pg_cryptohash_update(hash, (uint8 *) load->files[i].digest,
+									  strlen(load->files[i].digest)) >= 0;
+		ok = ok && digest_text(hash, load->digest);
+	}
+	if (!ok)
 		elog(ERROR, "could not compute SHA-256 digest");
 	pg_cryptohash_free(hash);
 	pfree(buf);
-	set_digest(load, sum);
 }
 
 static int
@@ -239,6 +258,8 @@ BillOpenInput(BillLoad *load)
 {
 	load->at = 0;
 	load->ended = false;
+	for (int i = 0; i < load->nfiles; i++)
+		load->files[i].lines = 0;
 	open_file(load);
 	read_header(load);
 }
@@ -272,6 +293,7 @@ BillNextRecord(BillLoad *load)
 		}
 		if (status != CSV_RECORD)
 			BillRaiseCsv(load);
+		load->files[load->at].lines++;
 		if (load->csv.nfields == load->header.ncolumns)
 			return true;
 		BillRejectLine(load, (BillReject) {.why = BILL_RAGGED});

@@ -17,8 +17,6 @@
 #include "utils/datetime.h"
 #include "utils/json.h"
 
-#define SHOWN_BYTES 64
-
 BillFormat
 BillFormatArg(FunctionCallInfo fcinfo, int argno)
 {
@@ -36,6 +34,25 @@ BillFormatArg(FunctionCallInfo fcinfo, int argno)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown bill format \"%s\"", FinopsQuoteForMessage(format)),
 			 errhint("Formats are auto, cur and focus.")));
+}
+
+BillMode
+BillModeArg(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *mode;
+
+	FinopsRequireArg(fcinfo, argno, "mode");
+	mode = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	if (pg_strcasecmp(mode, "auto") == 0)
+		return BILL_MODE_AUTO;
+	if (pg_strcasecmp(mode, "replace") == 0)
+		return BILL_MODE_REPLACE;
+	if (pg_strcasecmp(mode, "append") == 0)
+		return BILL_MODE_APPEND;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown mode \"%s\"", FinopsQuoteForMessage(mode)),
+			 errhint("Modes are auto, replace and append.")));
 }
 
 char *
@@ -66,17 +83,17 @@ BillPeriodDate(BillPeriod period)
 	return date2j(period.year, period.month, 1) - POSTGRES_EPOCH_JDATE;
 }
 
-/* Part of a bill for a message. */
-static char *
-shown(Slice s)
+/* Part of a bill for a message or a table; bytes that are no text as \xHH. */
+char *
+BillShown(Slice s, int limit)
 {
 	StringInfoData buf;
-	bool		cut = s.len > SHOWN_BYTES;
+	bool		cut = s.len > limit;
 
 	initStringInfo(&buf);
 	if (cut)
 	{
-		s.len = SHOWN_BYTES;
+		s.len = limit;
 		/* not in the middle of a character */
 		while (s.len > 0 && (s.data[s.len] & 0xc0) == 0x80)
 			s.len--;
@@ -204,7 +221,7 @@ first_columns(const BillLoad *load)
 		const char *name = load->header.names[i];
 
 		appendStringInfo(&buf, "%s\"%s\"", i == 0 ? "" : ", ",
-						 shown((Slice) {name, (int) strlen(name)}));
+						 BillShown((Slice) {name, (int) strlen(name)}, 64));
 	}
 	if (load->header.ncolumns > 4)
 		appendStringInfoString(&buf, ", ...");
@@ -231,125 +248,6 @@ BillRaiseHeader(const BillLoad *load)
 			 load->want == BILL_UNKNOWN ?
 			 errhint("Load a cost and usage report or a FOCUS file, with its header line.") :
 			 errhint("Leave the format to 'auto' to have it recognised.")));
-}
-
-void
-BillRaiseRagged(const BillLoad *load)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-			 errmsg("line %lld has %d fields, the header has %d",
-					(long long) load->csv.line, load->csv.nfields,
-					load->header.ncolumns),
-			 errhint("Have the bill delivered again; the file is damaged here.")));
-}
-
-void
-BillRaiseProblem(const BillLoad *load, ValueStatus status, const char *column,
-				 Slice value)
-{
-	long long	line = (long long) load->csv.line;
-	char	   *name = shown((Slice) {column, (int) strlen(column)});
-	char	   *text = shown(value);
-
-	switch (status)
-	{
-		case VALUE_NOT_A_NUMBER:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid number \"%s\" in column \"%s\", line %lld",
-							text, name, line),
-					 errdetail("A number is written as 12, -0.5 or 1.4724E-6, without currency signs and thousands separators."),
-					 errhint("Correct that line of the file, or have the bill delivered again.")));
-			break;
-		case VALUE_NUMBER_TOO_LONG:
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("number \"%s\" in column \"%s\", line %lld, is out of range",
-							text, name, line),
-					 errdetail("A number has at most %d digits before and after the point.",
-							   NUMBER_MAX_DIGITS),
-					 errhint("Correct that line of the file, or have the bill delivered again.")));
-			break;
-		case VALUE_NOT_A_TIME:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-					 errmsg("invalid time \"%s\" in column \"%s\", line %lld",
-							text, name, line),
-					 errdetail("A time is written as 2018-10-01T00:00:00Z, 2018-10-01 00:00:00 or 10/1/2018."),
-					 errhint("Correct that line of the file, or have the bill delivered again.")));
-			break;
-		case VALUE_NOT_JSON:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid tags in column \"%s\", line %lld", name, line),
-					 errdetail("Tags are a JSON object such as {\"env\": \"prod\"}; found \"%s\".", text),
-					 errhint("Correct that line of the file, or have the bill delivered again.")));
-			break;
-		case VALUE_NOT_UTF8:
-		case VALUE_OK:
-			break;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
-			 errmsg("invalid UTF-8 in column \"%s\", line %lld", name, line),
-			 errdetail("Found \"%s\".", text),
-			 errhint("Have the bill delivered in UTF-8.")));
-}
-
-void
-BillRaisePeriod(const BillLoad *load, DateADT found)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("line %lld belongs to billing period %s, not %s",
-					(long long) load->csv.line, FinopsPeriodText(found),
-					FinopsPeriodText(load->want_period)),
-			 errhint("Leave billing_period out to load every period that the bill holds.")));
-}
-
-void
-BillRaiseNoPeriod(const BillLoad *load)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("line %lld does not say its billing period",
-					(long long) load->csv.line),
-			 errhint("Give billing_period, the first day of the month.")));
-}
-
-void
-BillRaiseFuture(const BillLoad *load, DateADT found)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("line %lld belongs to billing period %s, which has not begun",
-					(long long) load->csv.line, FinopsPeriodText(found)),
-			 errdetail("A month is billed from its first day on, in UTC."),
-			 errhint("Correct that line of the file, or load the bill when the month has begun.")));
-}
-
-void
-BillRejectLine(const BillLoad *load, BillReject reject)
-{
-	switch (reject.why)
-	{
-		case BILL_RAGGED:
-			BillRaiseRagged(load);
-			break;
-		case BILL_BAD_VALUE:
-			BillRaiseProblem(load, reject.status, reject.column, reject.value);
-			break;
-		case BILL_NO_PERIOD:
-			BillRaiseNoPeriod(load);
-			break;
-		case BILL_OTHER_PERIOD:
-			BillRaisePeriod(load, reject.period);
-			break;
-		case BILL_FUTURE_PERIOD:
-			BillRaiseFuture(load, reject.period);
-			break;
-	}
 }
 
 void

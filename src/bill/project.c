@@ -154,19 +154,17 @@ read_period(BillProjector *p)
 	BillTime	time;
 	BillField	field = is_set(p, BF_PERIOD_START) ? BF_PERIOD_START : BF_USAGE_START;
 
-	p->row.has_period = true;
 	if (field != BF_PERIOD_START && p->default_period.year != 0)
 	{
 		p->row.period = p->default_period;
+		p->row.has_period = true;
 		return true;
 	}
 	if (!is_set(p, field))
-	{
-		p->row.has_period = false;
 		return true;
-	}
 	if (!read_time(p, field, &time))
 		return false;
+	p->row.has_period = true;
 	p->row.period.year = time.year;
 	p->row.period.month = time.month;
 	return true;
@@ -496,6 +494,7 @@ bool
 ProjectRecord(BillProjector *p, const CsvField *fields)
 {
 	p->scratch.len = 0;
+	p->row.has_period = false;
 	if (!read_fields(p, fields) || !read_period(p) || !read_tags(p, fields))
 		return false;
 	if (p->header->format == BILL_FOCUS)

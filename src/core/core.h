@@ -23,6 +23,7 @@
 #include "utils/date.h"
 #include "utils/guc.h"
 #include "utils/numeric.h"
+#include "utils/tuplestore.h"
 
 /* ---------------------------------------------------------------------
  * Version shims: every difference between supported servers stands here.
@@ -70,6 +71,7 @@ typedef enum FinopsCostBasis
 } FinopsCostBasis;
 
 extern int	finops_cost_basis;	/* finops.cost_basis */
+extern int	finops_max_rejects; /* finops.max_rejects, -1: any number */
 extern char *finops_recon_amount_floor; /* finops.recon_amount_floor */
 extern char *finops_reporting_currency; /* finops.reporting_currency */
 extern char *finops_s3_endpoint;	/* finops.s3_endpoint */
@@ -137,6 +139,9 @@ extern char *FinopsExpandSchema(const char *sql);
  */
 extern uint64 FinopsStage(const char *name, const char *sql, int nargs,
 						  const FinopsArg *args);
+/* The same for rows that the caller has collected; the session ends the store. */
+extern void FinopsStageRows(const char *name, TupleDesc tupdesc,
+							Tuplestorestate *store, uint64 rows);
 extern void FinopsEndStages(MemoryContext session);	/* FinopsEnd calls it */
 
 #define FINOPS_STAGE(name, sql, ...) \

@@ -14,6 +14,7 @@ FINOPS_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 
 int			finops_cost_basis = FINOPS_BASIS_EFFECTIVE;
+int			finops_max_rejects = 0;
 char	   *finops_recon_amount_floor;
 char	   *finops_reporting_currency;
 char	   *finops_s3_endpoint;
@@ -71,6 +72,11 @@ define_settings(void)
 							 &finops_cost_basis, FINOPS_BASIS_EFFECTIVE,
 							 cost_basis_options, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.max_rejects",
+							"Lines of a bill that a load may reject before it fails.",
+							"Rejected lines are in finops.bill_reject; -1: any number.",
+							&finops_max_rejects, 0, -1, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("finops.recon_amount_floor",
 							   "Smallest variance amount that puts a service out of tolerance.",
 							   "In the reporting currency; the total is judged by percent alone.",

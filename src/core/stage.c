@@ -136,3 +136,11 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 	register_stage(name, tupdesc, store, SPI_processed);
 	return SPI_processed;
 }
+
+void
+FinopsStageRows(const char *name, TupleDesc tupdesc, Tuplestorestate *store,
+				uint64 rows)
+{
+	remember_stage(store);
+	register_stage(name, tupdesc, store, rows);
+}
