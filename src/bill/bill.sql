@@ -165,6 +165,7 @@ CREATE TABLE @extschema@.fact_cost_raw (
 	discounts jsonb,
 	cost_categories jsonb,
 	other_columns jsonb,
+	virtual_tags jsonb,
 	CONSTRAINT fact_cost_raw_charge_category_check CHECK (charge_category OPERATOR(pg_catalog.=) ANY (ARRAY['Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment'])),
 	CONSTRAINT fact_cost_raw_billed_cost_check CHECK (billed_cost OPERATOR(pg_catalog.>) '-Infinity' AND billed_cost OPERATOR(pg_catalog.<) 'Infinity'),
 	CONSTRAINT fact_cost_raw_effective_cost_check CHECK (effective_cost OPERATOR(pg_catalog.>) '-Infinity' AND effective_cost OPERATOR(pg_catalog.<) 'Infinity')
@@ -240,6 +241,7 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.credits IS 'credits of this line as 
 COMMENT ON COLUMN @extschema@.fact_cost_raw.credit_amount IS 'sum of credits, negative; line_item_unblended_cost plus it is billed_cost';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.discounts IS 'discounts of this line by kind, as delivered (AWS)';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.cost_categories IS 'cost categories of this line, as delivered (AWS)';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.virtual_tags IS 'tags that the registry and the rules of room tag add to resource_tags or put in their place (finops.tag_sync)';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.other_columns IS 'columns of the bill that its format does not know, by name as delivered (finops.keep_unknown_columns), and those of Azure, Google Cloud and Oracle that no column here takes';
 
 CREATE VIEW cur_database.cur_table AS

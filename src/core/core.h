@@ -255,6 +255,14 @@ extern void FinopsAudit(const FinopsSession *session, const char *action,
 						const char *object_type, const char *object_id,
 						const char *metadata_json);
 
+/*
+ * Put a message into the outbox, unless one of this topic and key is there
+ * already; it is sent later, outside of the transaction that decides.
+ * severity: info, warning or critical.
+ */
+extern void FinopsPostOutbox(const char *topic, const char *key,
+							 const char *severity, const char *payload_json);
+
 /* ---------------------------------------------------------------------
  * Small checks and texts, session.c
  * ---------------------------------------------------------------------

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * run.c
- *	  Runs and the audit trail: who did what to which month, and how it ended.
+ *	  Runs, the audit trail and the outbox: who did what to which month, how it
+ *	  ended, and whom to tell.
  *
  * The row of a run is written in the run's own transaction, so a run that
  * raised leaves none; jobs record failures themselves after their rollback.
@@ -39,4 +40,14 @@ FinopsAudit(const FinopsSession *session, const char *action,
 			   ARG_TEXT(FinopsCallerName(session)), ARG_TEXT(action),
 			   ARG_TEXT(object_type), ARG_TEXT(object_id),
 			   ARG_TEXT(metadata_json));
+}
+
+void
+FinopsPostOutbox(const char *topic, const char *key, const char *severity,
+				 const char *payload_json)
+{
+	FINOPS_RUN("INSERT INTO finops.outbox (topic, dedup_key, severity, payload)"
+			   " VALUES ($1, $2, $3, $4::jsonb) ON CONFLICT (topic, dedup_key) DO NOTHING",
+			   ARG_TEXT(topic), ARG_TEXT(key), ARG_TEXT(severity),
+			   ARG_TEXT(payload_json));
 }

@@ -207,9 +207,15 @@ recompute_period(const char *tag_key, DateADT period)
 	return changed;
 }
 
-/* Values that nobody registered become tenants that are only shown. */
-static int64
-register_unseen_tenants(void)
+char *
+TagTenantKey(void)
+{
+	FINOPS_RUN0("SELECT coalesce((SELECT tag_key FROM finops.tenant_key), 'tenant_id')");
+	return FinopsText(0, 1);
+}
+
+int64
+TagRegisterUnseenTenants(void)
 {
 	return (int64)
 		FINOPS_RUN0("INSERT INTO @s@.tenant_master (tenant_id, tenant_name, status, billing_mode)"
@@ -268,7 +274,7 @@ finops_set_tenant_key(PG_FUNCTION_ARGS)
 			   ARG_TEXT(tag_key));
 	for (int i = 0; i < n; i++)
 		(void) recompute_period(tag_key, periods[i]);
-	registered = register_unseen_tenants();
+	registered = TagRegisterUnseenTenants();
 	audit_choice(&session, tag_key, registered, n);
 	FINOPS_RUN("SELECT $1, f.line_item_currency_code, count(DISTINCT f.tenant_id), $2,"
 			   " count(*), count(f.tenant_id), 100 * count(f.tenant_id)::numeric / count(*),"

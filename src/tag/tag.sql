@@ -7,16 +7,21 @@ CREATE TABLE @extschema@.tag_policy (
 	version text NOT NULL DEFAULT '1.0',
 	required boolean NOT NULL DEFAULT true,
 	value_pattern text,
+	allowed_values text[],
+	enforced_for text[],
 	severity text NOT NULL DEFAULT 'warning',
 	effective_from date NOT NULL DEFAULT '1900-01-01',
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT tag_policy_pkey PRIMARY KEY (tag_key, version, shipped),
 	CONSTRAINT tag_policy_key_check CHECK (pg_catalog.btrim(tag_key) OPERATOR(pg_catalog.<>) ''),
+	CONSTRAINT tag_policy_allowed_values_check CHECK (pg_catalog.cardinality(allowed_values) OPERATOR(pg_catalog.>) 0 AND pg_catalog.array_position(allowed_values, NULL) IS NULL),
 	CONSTRAINT tag_policy_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['critical', 'warning', 'info']))
 );
 COMMENT ON TABLE @extschema@.tag_policy IS 'which tag keys a charge must carry and what their values look like; a row of the user comes before a shipped row of the same key';
 COMMENT ON COLUMN @extschema@.tag_policy.tag_key IS 'tenant_id means the tenant of the chosen tenant key; plan_id, service_component, environment, cost_center and project the columns of that name; any other key is looked up in resource_tags';
 COMMENT ON COLUMN @extschema@.tag_policy.value_pattern IS 'regular expression the trimmed value must match; NULL: any value';
+COMMENT ON COLUMN @extschema@.tag_policy.allowed_values IS 'the values it may have, exactly; NULL: any';
+COMMENT ON COLUMN @extschema@.tag_policy.enforced_for IS 'resource types for which AWS Organizations shall enforce the key, such as ec2:instance; only for finops.export_tag_policy';
 COMMENT ON COLUMN @extschema@.tag_policy.effective_from IS 'first day on which this version holds; the version in force on the first day of the billing period judges it';
 
 INSERT INTO @extschema@.tag_policy (tag_key, version, required, value_pattern, severity, shipped) VALUES

@@ -17,28 +17,28 @@ PG_FUNCTION_INFO_V1(finops_validate_tags);
 /* The policy in force on $1: a row of the user hides shipped ones of its key. */
 #define POLICY \
 	"CREATE TEMP TABLE finops_policy ON COMMIT DROP AS" \
-	" SELECT DISTINCT ON (p.tag_key) p.tag_key, p.required, p.value_pattern, p.severity" \
-	" FROM @s@.tag_policy p WHERE p.effective_from <= $1" \
-	" ORDER BY p.tag_key, p.shipped, p.effective_from DESC, p.version COLLATE \"C\" DESC"
+	" SELECT p.tag_key, p.required, p.value_pattern, p.allowed_values, p.severity" \
+	" FROM finops.tag_policy_in_force($1) p"
 
 /* Taggable lines of the month by resource and set of tags. */
 #define CHARGES \
 	"CREATE TEMP TABLE finops_charge ON COMMIT DROP AS" \
 	" SELECT f.line_item_resource_id AS resource_id, f.service," \
-	"   f.line_item_currency_code AS currency, f.resource_tags AS tags," \
+	"   f.line_item_currency_code AS currency, f.resource_tags AS tags, f.virtual_tags," \
 	"   f.tenant_id, f.resource_tags_user_plan_id AS plan_id, f.resource_tags_user_service_component AS service_component," \
 	"   f.resource_tags_user_environment AS environment, f.resource_tags_user_cost_center AS cost_center," \
 	"   f.resource_tags_user_project AS project, count(*) AS n," \
 	"   sum(CASE $2 WHEN 'billed' THEN f.billed_cost ELSE f.effective_cost END) AS cost" \
 	"  FROM @s@.fact_cost_raw f" \
 	"  WHERE f.bill_billing_period_start_date = $1 AND f.charge_category IN ('Usage', 'Purchase')" \
-	"  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
+	"  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
 
-/* The value a charge has for a policy's key, and the raw one behind it. */
+/* The value in effect for a policy's key, and the one before trimming. */
 #define VALUES_OF_CHARGES \
 	" judged AS (" \
 	"  SELECT c.*, p.*, CASE p.tag_key WHEN 'tenant_id' THEN " TAG_VALUE("c.tenant_id") \
-	"    ELSE coalesce(" TAG_VALUE("CASE p.tag_key WHEN 'plan_id' THEN c.plan_id" \
+	"    ELSE coalesce(" TAG_VALUE("c.virtual_tags ->> p.tag_key") "," \
+	"     " TAG_VALUE("CASE p.tag_key WHEN 'plan_id' THEN c.plan_id" \
 	"     WHEN 'service_component' THEN c.service_component" \
 	"     WHEN 'environment' THEN c.environment WHEN 'cost_center' THEN c.cost_center" \
 	"     WHEN 'project' THEN c.project END") "," \
@@ -57,6 +57,9 @@ PG_FUNCTION_INFO_V1(finops_validate_tags);
 	" UNION ALL SELECT j.resource_id, j.service, j.tag_key, j.currency, j.n, j.cost, j.severity," \
 	"   'invalid_value', format('Value \"%s\" does not match %s.', left(j.value, 64), j.value_pattern), false" \
 	"  FROM judged j WHERE j.value !~ j.value_pattern" \
+	" UNION ALL SELECT j.resource_id, j.service, j.tag_key, j.currency, j.n, j.cost, j.severity," \
+	"   'value_not_allowed', format('Value \"%s\" is not one of the allowed values.', left(j.value, 64)), false" \
+	"  FROM judged j WHERE j.value <> ALL (j.allowed_values)" \
 	" UNION ALL SELECT c.resource_id, c.service, 'tenant_id', c.currency, c.n, c.cost, 'warning'," \
 	"   'unknown_tenant', format('Tenant \"%s\" is not registered.', left(c.tenant_id, 64)), false" \
 	"  FROM pg_temp.finops_charge c LEFT JOIN @s@.tenant_master t USING (tenant_id)" \
@@ -140,9 +143,29 @@ describe_findings(DateADT period, char **gate_detail)
 }
 
 /*
+ * Tell whoever listens of charges without an owner: once per month and set of
+ * findings, so that validating again says nothing new.
+ */
+static void
+post_findings(DateADT period, const char *json)
+{
+	if (FINOPS_RUN("SELECT jsonb_build_object('period', to_char($1::timestamp, 'YYYY-MM'), 'summary', $2::jsonb,"
+				   "  'largest', (SELECT jsonb_agg(jsonb_build_object('check', t.check_name, 'tag_key', t.tag_key, 'service', t.service,"
+				   "    'resource', t.resource_id, 'cost', t.cost, 'currency', t.currency))"
+				   "   FROM (SELECT * FROM @s@.tag_validation_log l WHERE l.period_start = $1 AND l.severity = 'critical'"
+				   "    ORDER BY abs(l.cost) DESC NULLS LAST, l.log_id LIMIT 10) t))::text,"
+				   " to_char($1::timestamp, 'YYYY-MM') || ' ' || md5(string_agg("
+				   "   ROW(l.tag_key, l.check_name, l.service, l.resource_id, l.cost)::text, ''"
+				   "   ORDER BY l.tag_key COLLATE \"C\", l.check_name, l.service, l.resource_id COLLATE \"C\", l.cost))"
+				   " FROM @s@.tag_validation_log l WHERE l.period_start = $1 AND l.severity = 'critical'"
+				   " HAVING count(*) > 0", ARG_DATE(period), ARG_TEXT(json)) > 0)
+		FinopsPostOutbox("tag_findings", FinopsText(0, 2), "critical", FinopsText(0, 1));
+}
+
+/*
  * finops.validate_tags(period date) -> bigint
  *
- * Judges the usage and purchases of a month by the tag policy in force on its
+ * Applies registry and virtual tag rules, judges the usage and purchases of a month by the tag policy in force on its
  * first day, replaces the month's rows of tag_validation_log and sets the
  * tags gate.  Returns the run id; the run's detail counts the findings.
  * 22004 and 22023 for a period that is none, 55000 for a locked one and for
@@ -166,11 +189,12 @@ finops_validate_tags(PG_FUNCTION_ARGS)
 	FinopsOpenPeriod(period);
 	TagRequireBill(period);
 	basis = FinopsBasisName(FinopsPeriodBasis(period, false));
-	FINOPS_RUN0("SELECT coalesce((SELECT tag_key FROM finops.tenant_key), 'tenant_id')");
-	tenant_key = FinopsText(0, 1);
+	(void) TagSync(period);
+	tenant_key = TagTenantKey();
 	run_id = FinopsStartRun(&session, "validate_tags", period);
 	write_findings(period, basis, tenant_key, run_id);
 	json = describe_findings(period, &detail);
+	post_findings(period, json);
 	FinopsFinishRun(run_id, "completed", json);
 	FinopsSetGate(period, FINOPS_GATE_TAGS, "completed", detail, run_id);
 	FinopsEnd(&session);
