@@ -19,5 +19,12 @@ SELECT is(finops.focus_rounding_tolerance(5, 'XBT'), NULL::numeric, 'unknown cur
 SELECT is(finops.focus_rounding_tolerance(NULL, 'EUR'), NULL::numeric, 'unknown number of lines');
 SELECT throws_ok($$SELECT finops.focus_rounding_tolerance(-1, 'EUR')$$, '2201F', NULL, 'a negative number of lines');
 
+-- units
+SELECT is(finops.focus_unit(unit), focus, format('unit "%s"', unit))
+FROM (VALUES ('Hrs', 'Hours'), ('GB-Mo', 'GB-Months'), ('Lambda-GB-Second', 'Lambda GB-Seconds'), ('DPU-Hour', 'DPU-Hours'), ('Requests', 'Requests'), ('', 'Units'),
+	('64K-Chunks', 'Chunks'), ('1 Hour', 'Hours'), ('100 Hours', '100 Hours'), ('10K', '10000 Units'), ('1M', '1000000 Units'), ('1/Month', 'Units/Month'), ('1 GB/Month', 'GB/Month'),
+	('100 GB/Month', '100 GB Months'), ('gibibyte month', 'GiB-Months'), ('byte-seconds', 'B-Seconds'), ('WriteCapacityUnit-Hours', 'WriteCapacityUnit-Hours'), ('1 GB/月', 'GB')) AS c(unit, focus);
+SELECT matches(finops.focus_unit(repeat('x-', 5000)), '^[x ]+$', 'an endless unit');
+
 SELECT * FROM finish();
 ROLLBACK;
