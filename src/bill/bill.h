@@ -166,6 +166,13 @@ typedef struct JsonMember
 typedef void (*JsonVisit) (void *arg, const JsonMember *member);
 extern bool JsonObject(Slice s, JsonVisit visit, void *arg);
 
+/* The same for the elements of an array; the function may say no. */
+typedef bool (*JsonElement) (void *arg, Slice element);
+extern bool JsonArray(Slice s, JsonElement element, void *arg);
+
+/* Any value that jsonb will accept. */
+extern bool JsonValid(Slice s);
+
 /* A key, or what a string holds, without escapes. */
 extern Slice JsonText(Slice quoted, OutBuf *scratch);
 
@@ -182,72 +189,11 @@ typedef enum BillFormat
 	BILL_UNKNOWN,
 	BILL_CUR_LEGACY,			/* lineItem/UnblendedCost */
 	BILL_CUR,					/* line_item_unblended_cost */
-	BILL_FOCUS
+	BILL_FOCUS,
+	BILL_AZURE,
+	BILL_GCP,
+	BILL_OCI
 } BillFormat;
-
-/* What a column of a bill says, whatever its format calls it. */
-typedef enum BillField
-{
-	BF_NONE,
-	BF_UNBLENDED_COST,			/* FOCUS: BilledCost */
-	BF_EFFECTIVE_COST,			/* FOCUS only; computed for a CUR */
-	BF_LINE_ITEM_ID,
-	BF_TIME_INTERVAL,
-	BF_PERIOD_START,
-	BF_PERIOD_END,
-	BF_INVOICE_ID,
-	BF_BILL_TYPE,
-	BF_BILLING_ENTITY,
-	BF_PAYER,
-	BF_USAGE_ACCOUNT,
-	BF_USAGE_START,
-	BF_USAGE_END,
-	BF_LINE_TYPE,
-	BF_PRODUCT_CODE,
-	BF_PRODUCT_NAME,
-	BF_SERVICE_CODE,
-	BF_REGION,
-	BF_REGION_2,				/* used where BF_REGION is missing */
-	BF_INSTANCE_TYPE,
-	BF_RESOURCE_ID,
-	BF_USAGE_TYPE,
-	BF_USAGE_TYPE_2,
-	BF_OPERATION,
-	BF_ZONE,
-	BF_DESCRIPTION,
-	BF_LEGAL_ENTITY,
-	BF_USAGE_AMOUNT,
-	BF_USAGE_AMOUNT_2,
-	BF_PRICING_UNIT,
-	BF_PRICING_UNIT_2,
-	BF_UNBLENDED_RATE,
-	BF_BLENDED_COST,
-	BF_NET_UNBLENDED_COST,
-	BF_LIST_COST,
-	BF_CONTRACTED_COST,
-	BF_CURRENCY,
-	BF_RI_ARN,
-	BF_RI_EFFECTIVE,
-	BF_RI_EFFECTIVE_NET,
-	BF_RI_UNUSED_UPFRONT,
-	BF_RI_UNUSED_UPFRONT_NET,
-	BF_RI_UNUSED_RECURRING,
-	BF_RI_UNUSED_RECURRING_NET,
-	BF_SP_ARN,
-	BF_SP_EFFECTIVE,
-	BF_SP_EFFECTIVE_NET,
-	BF_SP_TOTAL,
-	BF_SP_USED,
-	BF_PROVIDER,
-	BF_PROVIDER_2,
-	BF_CHARGE_CLASS,
-	BF_CHARGE_FREQUENCY,
-	BF_COMMITMENT_ID,
-	BF_COMMITMENT_STATUS,
-	BF_COMMITMENT_CATEGORY,
-	BF_TAGS,					/* JSON object */
-	BF_COUNT
-} BillField;
 
 /* The tags that have a column of their own in the facts. */
 typedef enum BillTag
@@ -261,27 +207,210 @@ typedef enum BillTag
 	BT_COUNT
 } BillTag;
 
-typedef struct BillTagColumn
+/* JSON objects in the facts that are put together from columns of the bill. */
+typedef enum BillObject
+{
+	BO_TAGS,
+	BO_COST_CATEGORIES,
+	BO_DISCOUNTS,
+	BO_OTHER,
+	BO_COUNT
+} BillObject;
+
+/*
+ * What a bill says, whatever its format calls it.  Fields are filled from a
+ * column of the bill, from another field, or by the rules of the format; the
+ * columns of the facts are fields (project_out.c).
+ */
+typedef enum BillField
+{
+	BF_NONE,
+	BF_UNBLENDED_COST,			/* as delivered: cost before credits */
+	BF_EFFECTIVE_COST,			/* FOCUS only; computed for the others */
+	BF_LINE_ITEM_ID,
+	BF_TIME_INTERVAL,
+	BF_PERIOD_START,
+	BF_PERIOD_END,
+	BF_MONTH,					/* 202309 or 2023-09, where no start is given */
+	BF_INVOICE_ID,
+	BF_BILL_TYPE,
+	BF_BILLING_ENTITY,
+	BF_PAYER,
+	BF_USAGE_ACCOUNT,
+	BF_USAGE_START,
+	BF_USAGE_END,
+	BF_LINE_TYPE,
+	BF_PRODUCT_CODE,
+	BF_PRODUCT_NAME,
+	BF_SERVICE_CODE,
+	BF_REGION,
+	BF_REGION_2,				/* used where BF_REGION says nothing */
+	BF_INSTANCE_TYPE,
+	BF_RESOURCE_ID,
+	BF_USAGE_TYPE,
+	BF_OPERATION,
+	BF_ZONE,
+	BF_DESCRIPTION,
+	BF_LEGAL_ENTITY,
+	BF_USAGE_AMOUNT,
+	BF_PRICING_UNIT,
+	BF_UNBLENDED_RATE,
+	BF_BLENDED_COST,
+	BF_NET_UNBLENDED_COST,
+	BF_LIST_COST,
+	BF_CONTRACTED_COST,
+	BF_CURRENCY,
+	BF_RI_ARN,
+	BF_RI_EFFECTIVE,
+	BF_RI_EFFECTIVE_NET,
+	BF_RI_UPFRONT,				/* amortised, of a fee line */
+	BF_RI_UPFRONT_NET,
+	BF_RI_UNUSED_UPFRONT,
+	BF_RI_UNUSED_UPFRONT_NET,
+	BF_RI_UNUSED_RECURRING,
+	BF_RI_UNUSED_RECURRING_NET,
+	BF_SP_ARN,
+	BF_SP_EFFECTIVE,
+	BF_SP_EFFECTIVE_NET,
+	BF_SP_UPFRONT,
+	BF_SP_UPFRONT_NET,
+	BF_SP_TOTAL,
+	BF_SP_USED,
+	BF_SPLIT_PARENT,
+	BF_PRODUCT_MAP,				/* JSON object, CUR 2.0 */
+	BF_PROVIDER_NAME,
+	BF_SERVICE_PROVIDER,
+	BF_HOST_PROVIDER,
+	BF_CHARGE_CLASS,
+	BF_CHARGE_FREQUENCY,
+	BF_COMMITMENT_ID,
+	BF_COMMITMENT_ID_2,
+	BF_COMMITMENT_NAME,
+	BF_COMMITMENT_NAME_2,
+	BF_COMMITMENT_STATUS,
+	BF_COMMITMENT_CATEGORY,
+	BF_COMMITMENT_TYPE,
+	BF_COMMITMENT_QUANTITY,
+	BF_COMMITMENT_UNIT,
+	BF_TAGS,					/* JSON object, or array of key and value */
+	BF_TAGS_2,					/* of a wider scope: BF_TAGS comes before */
+	BF_TAGS_3,
+	BF_BILLING_ACCOUNT_NAME,
+	BF_BILLING_ACCOUNT_TYPE,
+	BF_SUB_ACCOUNT_NAME,
+	BF_SUB_ACCOUNT_TYPE,
+	BF_PUBLISHER,
+	BF_ISSUER,
+	BF_INVOICE_DETAIL,
+	BF_SERVICE_CATEGORY,
+	BF_SERVICE_SUBCATEGORY,
+	BF_REGION_NAME,
+	BF_RESOURCE_NAME,
+	BF_RESOURCE_TYPE,
+	BF_SKU_ID,
+	BF_SKU_METER,
+	BF_SKU_PRICE_ID,
+	BF_SKU_PRICE_DETAILS,		/* JSON */
+	BF_LIST_PRICE,
+	BF_CONTRACTED_PRICE,
+	BF_PRICING_QUANTITY,
+	BF_CONSUMED_QUANTITY,
+	BF_CONSUMED_UNIT,
+	BF_PRICING_CATEGORY,
+	BF_PRICING_CURRENCY,
+	BF_PRICING_CURRENCY_CONTRACTED_PRICE,
+	BF_PRICING_CURRENCY_EFFECTIVE_COST,
+	BF_PRICING_CURRENCY_LIST_PRICE,
+	BF_CAPACITY_ID,
+	BF_CAPACITY_STATUS,
+	BF_CONTRACT_APPLIED,		/* JSON */
+	BF_ALLOCATED_METHOD_ID,
+	BF_ALLOCATED_METHOD_DETAILS,	/* JSON */
+	BF_ALLOCATED_RESOURCE_ID,
+	BF_ALLOCATED_RESOURCE_NAME,
+	BF_ALLOCATED_TAGS,			/* JSON */
+	BF_ELIGIBILITY,				/* JSON */
+	BF_CREDITS,					/* JSON array of objects */
+	BF_CREDIT,					/* an amount; up to four of them */
+	BF_CREDIT_2,
+	BF_CREDIT_3,
+	BF_CREDIT_4,
+	BF_PRICING_MODEL,
+	BF_CORRECTION,				/* true or false */
+
+	/* filled by the rules of the format */
+	BF_BILLED,
+	BF_EFFECTIVE,
+	BF_PROVIDER,				/* the usual name */
+	BF_SERVICE,
+	BF_CATEGORY,
+	BF_UPFRONT,
+	BF_CREDIT_AMOUNT,
+	BF_TAG,						/* BT_COUNT of them */
+	BF_TENANT = BF_TAG + BT_COUNT,
+	BF_OBJECT,					/* BO_COUNT of them */
+	BF_COUNT = BF_OBJECT + BO_COUNT
+} BillField;
+
+typedef enum BillFieldKind
+{
+	FIELD_TEXT,
+	FIELD_NUMBER,
+	FIELD_TIME,
+	FIELD_JSON
+} BillFieldKind;
+
+extern BillFieldKind BillKindOfField(BillField field);
+
+/* A column of the bill that becomes a member of one of the objects. */
+typedef struct BillMember
 {
 	int			column;
-	char	   *key;			/* as resource_tags shows it */
+	BillObject	object;
+	char	   *key;			/* as the object shows it */
 	char	   *json_key;		/* the same, quoted and with its colon */
 	int			tag;			/* BillTag or -1 */
 	bool		is_tenant;		/* the chosen tenant tag key */
-} BillTagColumn;
+} BillMember;
+
+/* A field that stands in a column. */
+typedef struct BillRead
+{
+	int			column;
+	BillField	field;
+	BillFieldKind kind;
+} BillRead;
+
+/* A field that is another one: always, or where it says nothing itself. */
+typedef struct BillCopy
+{
+	BillField	to;
+	BillField	from;
+	bool		always;
+} BillCopy;
+
+#define BILL_MAX_COPIES 24
 
 typedef struct BillHeader
 {
+	int64		id;				/* another one for each header mapped */
 	BillFormat	format;
 	int			ncolumns;
 	char	  **names;			/* as delivered */
 	int			column[BF_COUNT];	/* where a field stands, or -1 */
-	BillTagColumn *tags;
-	int			ntags;
+	int			rank[BF_COUNT]; /* in the table, of the name found there */
+	bool		filled[BF_COUNT];	/* fields that records may have */
+	BillRead   *reads;
+	int			nreads;
+	BillCopy	copies[BILL_MAX_COPIES];
+	int			ncopies;
+	BillMember *members;
+	int			nmembers;
 	int		   *unmapped;		/* columns of the format that are not loaded */
 	int			nunmapped;
 	int		   *unknown;		/* columns the format does not know */
 	int			nunknown;
+	bool		keep_unknown;	/* in other_columns */
 	const char *tenant_key;		/* NULL: tag tenant_id in any spelling */
 	const char *missing;		/* required column that is not there */
 } BillHeader;
@@ -291,9 +420,13 @@ typedef struct BillHeader
  * memory short (header->names NULL).  want: BILL_UNKNOWN for any.
  */
 extern bool HeaderMap(BillHeader *header, const CsvField *fields, int nfields,
-					  BillFormat want, const char *tenant_key);
+					  BillFormat want, const char *tenant_key,
+					  bool keep_unknown);
 extern void HeaderFree(BillHeader *header);
 extern const char *BillFormatName(BillFormat format);
+
+/* The format that an argument names, such as 'cur'; BILL_UNKNOWN: none. */
+extern BillFormat BillFormatByName(const char *name);
 
 /* Which tag column a key belongs in, or -1; prefixes such as user: ignored. */
 extern int	BillTagOfKey(Slice key);
@@ -306,7 +439,7 @@ extern Slice BillMapKey(Slice key, bool *is_aws);
  * ---------------------------------------------------------------------
  */
 #define BILL_MAX_ODD_TYPES	20
-#define BILL_MAX_COLUMNS	64	/* of the facts, that a bill may fill */
+#define BILL_MAX_COLUMNS	112 /* of the facts, that a bill may fill */
 
 typedef struct BillPeriod
 {
@@ -337,26 +470,36 @@ typedef struct BillProjector
 	BillPeriod	default_period; /* year 0: the bill must say */
 	int64		blank_costs;	/* lines whose cost is not given */
 	int64		no_effective;	/* commitment lines without amortised cost */
+	bool		fees;			/* fees of commitments were seen */
+	char		provider_text[64];	/* as delivered last, and its usual name */
+	int			provider_len;
+	const char *provider_usual;
+	char		day[32];		/* as delivered last, and the day after it */
+	int			day_len;
+	char		next_day[16];
 	int			nodd_types;
 	char		odd_types[BILL_MAX_ODD_TYPES][64];	/* not in the table */
 
 	/* of the current record */
+	int64		header_id;		/* of the header that read it */
 	Slice		value[BF_COUNT];
-	const struct LineType *type;	/* not of FOCUS bills */
-	Slice		billed;
-	Slice		effective;
-	Slice		tag[BT_COUNT];
-	Slice		tenant;
+	const struct LineType *type;	/* of a cost and usage report */
 	BillRow		row;
-	OutBuf		scratch;		/* computed amounts */
-	OutBuf		tags;			/* resource_tags, JSON */
-	OutBuf		tag_text;		/* decoded values */
-	OutBuf		tag_json;		/* a JSON tag column that lacked its braces */
+	OutBuf		scratch;		/* computed values; does not move */
+	OutBuf		sum[2];			/* of credits */
+	OutBuf		object[BO_COUNT];	/* JSON objects */
+	OutBuf		text;			/* decoded tags */
+	OutBuf		braces;			/* a JSON tag column that lacked its braces */
+	OutBuf		json;			/* what is not JSON, as JSON strings */
+	OutBuf		product;		/* decoded product attributes */
 	BillProblem problem;
 } BillProjector;
 
 extern void ProjectorInit(BillProjector *p, const BillHeader *header);
 extern void ProjectorFree(BillProjector *p);
+
+/* Memory did not run short. */
+extern bool ProjectorOk(const BillProjector *p);
 
 /* Read one record; false: p->problem says what is wrong with it. */
 extern bool ProjectRecord(BillProjector *p, const CsvField *fields);

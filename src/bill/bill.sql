@@ -159,6 +159,7 @@ CREATE TABLE @extschema@.fact_cost_raw (
 	allocated_resource_id text,
 	allocated_resource_name text,
 	allocated_tags jsonb,
+	commitment_program_eligibility_details jsonb,
 	amortised_upfront_fee numeric,
 	credits jsonb,
 	credit_amount numeric,
@@ -236,6 +237,7 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_method_details IS 'FOCUS A
 COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_resource_id IS 'FOCUS AllocatedResourceId';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_resource_name IS 'FOCUS AllocatedResourceName';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.allocated_tags IS 'FOCUS AllocatedTags';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.commitment_program_eligibility_details IS 'FOCUS CommitmentProgramEligibilityDetails';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.amortised_upfront_fee IS 'of a commitment''s fee line: the part of its upfront fee that belongs to the billing period';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.credits IS 'credits of this line as delivered (Google Cloud); billed_cost has them in it';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.credit_amount IS 'sum of credits, negative; line_item_unblended_cost plus it is billed_cost';

@@ -28,7 +28,7 @@ BillNoteLine(BillLoad *load, BillTarget *target)
 		target->has_invoice_column = true;
 		if (p->value[BF_INVOICE_ID].data != NULL)
 			target->invoiced++;
-		else if (!is_zero(p->billed))
+		else if (!is_zero(p->value[BF_BILLED]))
 			target->uninvoiced++;
 	}
 	if (load->header.format != BILL_FOCUS)
@@ -36,6 +36,6 @@ BillNoteLine(BillLoad *load, BillTarget *target)
 	if (p->value[BF_CHARGE_CLASS].data != NULL &&
 		SliceEqual(p->value[BF_CHARGE_CLASS], "Correction"))
 		target->corrections++;
-	if (p->billed.len > 0 && p->billed.data[0] == '-' && !is_zero(p->billed))
+	if (p->value[BF_BILLED].len > 0 && p->value[BF_BILLED].data[0] == '-' && !is_zero(p->value[BF_BILLED]))
 		target->negative++;
 }

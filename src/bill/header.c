@@ -11,143 +11,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "bill/bill.h"
+#include "bill/header.h"
 
 #include <stdlib.h>
 
 #define MAX_SQUASHED	128
-
-typedef struct KnownColumn
-{
-	const char *name;			/* squashed */
-	BillField	field;
-} KnownColumn;
-
-/* AWS cost and usage report; the data dictionary of CUR and CUR 2.0 */
-static const KnownColumn cur_columns[] = {
-	{"identitylineitemid", BF_LINE_ITEM_ID},
-	{"identitytimeinterval", BF_TIME_INTERVAL},
-	{"billbillingperiodstartdate", BF_PERIOD_START},
-	{"billbillingperiodenddate", BF_PERIOD_END},
-	{"billinvoiceid", BF_INVOICE_ID},
-	{"billbilltype", BF_BILL_TYPE},
-	{"billbillingentity", BF_BILLING_ENTITY},
-	{"billpayeraccountid", BF_PAYER},
-	{"lineitemusageaccountid", BF_USAGE_ACCOUNT},
-	{"lineitemusagestartdate", BF_USAGE_START},
-	{"lineitemusageenddate", BF_USAGE_END},
-	{"lineitemlineitemtype", BF_LINE_TYPE},
-	{"lineitemproductcode", BF_PRODUCT_CODE},
-	{"productproductname", BF_PRODUCT_NAME},
-	{"productservicecode", BF_SERVICE_CODE},
-	{"productregion", BF_REGION},
-	{"productregioncode", BF_REGION_2},
-	{"productinstancetype", BF_INSTANCE_TYPE},
-	{"lineitemresourceid", BF_RESOURCE_ID},
-	{"lineitemusagetype", BF_USAGE_TYPE},
-	{"lineitemoperation", BF_OPERATION},
-	{"lineitemavailabilityzone", BF_ZONE},
-	{"lineitemlineitemdescription", BF_DESCRIPTION},
-	{"lineitemlegalentity", BF_LEGAL_ENTITY},
-	{"lineitemusageamount", BF_USAGE_AMOUNT},
-	{"pricingunit", BF_PRICING_UNIT},
-	{"lineitemunblendedrate", BF_UNBLENDED_RATE},
-	{"lineitemunblendedcost", BF_UNBLENDED_COST},
-	{"lineitemblendedcost", BF_BLENDED_COST},
-	{"lineitemnetunblendedcost", BF_NET_UNBLENDED_COST},
-	{"pricingpublicondemandcost", BF_LIST_COST},
-	{"lineitemcurrencycode", BF_CURRENCY},
-	{"reservationreservationarn", BF_RI_ARN},
-	{"reservationeffectivecost", BF_RI_EFFECTIVE},
-	{"reservationneteffectivecost", BF_RI_EFFECTIVE_NET},
-	{"reservationunusedamortizedupfrontfeeforbillingperiod", BF_RI_UNUSED_UPFRONT},
-	{"reservationnetunusedamortizedupfrontfeeforbillingperiod", BF_RI_UNUSED_UPFRONT_NET},
-	{"reservationunusedrecurringfee", BF_RI_UNUSED_RECURRING},
-	{"reservationnetunusedrecurringfee", BF_RI_UNUSED_RECURRING_NET},
-	{"savingsplansavingsplanarn", BF_SP_ARN},
-	{"savingsplansavingsplaneffectivecost", BF_SP_EFFECTIVE},
-	{"savingsplannetsavingsplaneffectivecost", BF_SP_EFFECTIVE_NET},
-	{"savingsplantotalcommitmenttodate", BF_SP_TOTAL},
-	{"savingsplanusedcommitment", BF_SP_USED},
-	{"resourcetags", BF_TAGS},
-};
-
-/* The groups of the report: a column of one of them is known, if not loaded. */
-static const char *const cur_groups[] = {
-	"identity", "bill", "lineitem", "product", "pricing", "reservation",
-	"savingsplan", "splitlineitem", "discount", "costcategory",
-	"capacityreservation", "resourcetags", "year", "month",
-};
-
-/* FOCUS 1.0 to 1.4, Cost and Usage */
-static const KnownColumn focus_columns[] = {
-	{"billedcost", BF_UNBLENDED_COST},
-	{"effectivecost", BF_EFFECTIVE_COST},
-	{"listcost", BF_LIST_COST},
-	{"contractedcost", BF_CONTRACTED_COST},
-	{"billingaccountid", BF_PAYER},
-	{"subaccountid", BF_USAGE_ACCOUNT},
-	{"billingcurrency", BF_CURRENCY},
-	{"billingperiodstart", BF_PERIOD_START},
-	{"billingperiodend", BF_PERIOD_END},
-	{"chargeperiodstart", BF_USAGE_START},
-	{"chargeperiodend", BF_USAGE_END},
-	{"chargecategory", BF_LINE_TYPE},
-	{"chargeclass", BF_CHARGE_CLASS},
-	{"chargedescription", BF_DESCRIPTION},
-	{"chargefrequency", BF_CHARGE_FREQUENCY},
-	{"commitmentdiscountid", BF_COMMITMENT_ID},
-	{"commitmentdiscountstatus", BF_COMMITMENT_STATUS},
-	{"commitmentdiscountcategory", BF_COMMITMENT_CATEGORY},
-	{"pricingquantity", BF_USAGE_AMOUNT},
-	{"consumedquantity", BF_USAGE_AMOUNT_2},
-	{"pricingunit", BF_PRICING_UNIT},
-	{"consumedunit", BF_PRICING_UNIT_2},
-	{"contractedunitprice", BF_UNBLENDED_RATE},
-	{"invoiceid", BF_INVOICE_ID},
-	{"invoiceissuername", BF_BILLING_ENTITY},
-	{"publishername", BF_LEGAL_ENTITY},
-	{"providername", BF_PROVIDER},
-	{"serviceprovidername", BF_PROVIDER_2},
-	{"regionid", BF_REGION},
-	{"regionname", BF_REGION_2},
-	{"resourceid", BF_RESOURCE_ID},
-	{"servicename", BF_PRODUCT_CODE},
-	{"servicecategory", BF_PRODUCT_NAME},
-	{"skumeter", BF_USAGE_TYPE},
-	{"skuid", BF_USAGE_TYPE_2},
-	{"availabilityzone", BF_ZONE},
-	{"tags", BF_TAGS},
-	{"billingaccountname", BF_NONE},
-	{"billingaccounttype", BF_NONE},
-	{"capacityreservationid", BF_NONE},
-	{"capacityreservationstatus", BF_NONE},
-	{"commitmentdiscountname", BF_NONE},
-	{"commitmentdiscountquantity", BF_NONE},
-	{"commitmentdiscounttype", BF_NONE},
-	{"commitmentdiscountunit", BF_NONE},
-	{"listunitprice", BF_NONE},
-	{"pricingcategory", BF_NONE},
-	{"pricingcurrency", BF_NONE},
-	{"pricingcurrencycontractedunitprice", BF_NONE},
-	{"pricingcurrencyeffectivecost", BF_NONE},
-	{"pricingcurrencylistunitprice", BF_NONE},
-	{"resourcename", BF_NONE},
-	{"resourcetype", BF_NONE},
-	{"servicesubcategory", BF_NONE},
-	{"skupricedetails", BF_NONE},
-	{"skupriceid", BF_NONE},
-	{"subaccountname", BF_NONE},
-	{"subaccounttype", BF_NONE},
-	{"contractapplied", BF_NONE},
-	{"allocatedmethodid", BF_NONE},
-	{"allocatedmethoddetails", BF_NONE},
-	{"allocatedresourceid", BF_NONE},
-	{"allocatedresourcename", BF_NONE},
-	{"allocatedtags", BF_NONE},
-	{"hostprovidername", BF_NONE},
-	{"invoicedetailid", BF_NONE},
-};
 
 static const char *const tag_names[BT_COUNT] = {
 	[BT_TENANT_ID] = "tenantid",
@@ -158,20 +26,35 @@ static const char *const tag_names[BT_COUNT] = {
 	[BT_PROJECT] = "project",
 };
 
+static const struct
+{
+	const char *name;
+	BillFormat	format;
+}			format_names[] = {
+	{"cur", BILL_CUR},
+	{"cur-legacy", BILL_CUR_LEGACY},
+	{"focus", BILL_FOCUS},
+	{"azure", BILL_AZURE},
+	{"gcp", BILL_GCP},
+	{"oci", BILL_OCI},
+};
+
 const char *
 BillFormatName(BillFormat format)
 {
-	switch (format)
-	{
-		case BILL_CUR_LEGACY:
-			return "cur-legacy";
-		case BILL_CUR:
-			return "cur";
-		case BILL_FOCUS:
-			return "focus";
-		default:
-			return "unknown";
-	}
+	for (size_t i = 0; i < lengthof(format_names); i++)
+		if (format_names[i].format == format)
+			return format_names[i].name;
+	return "unknown";
+}
+
+BillFormat
+BillFormatByName(const char *name)
+{
+	for (size_t i = 0; i < lengthof(format_names); i++)
+		if (strcmp(format_names[i].name, name) == 0)
+			return format_names[i].format;
+	return BILL_UNKNOWN;
 }
 
 /* Lower-case letters and digits of a name; longer names are cut. */
@@ -261,118 +144,330 @@ copy_string(const char *data, int len)
 	return s;
 }
 
+/* What stands behind one of the beginnings, or a Slice of NULL. */
+static Slice
+behind(Slice name, const char *const *prefixes)
+{
+	for (; *prefixes != NULL; prefixes++)
+		if (starts_with(name, *prefixes))
+		{
+			name = skip(name, (int) strlen(*prefixes));
+			if (name.len > 0)
+				return name;
+		}
+	return (Slice) {NULL, 0};
+}
+
 /*
- * The key of a tag column, or false.  resourceTags/user:CostCenter is
- * CostCenter, resource_tags_user_cost_center is cost_center; tags that AWS
- * sets itself keep aws: in front.
+ * The object that a column is a member of, and the key there; false: none.
+ * resourceTags/user:CostCenter is CostCenter, resource_tags_user_cost_center
+ * is cost_center; tags that AWS sets itself keep aws: in front.
  */
 static bool
-tag_key(Slice name, OutBuf *key)
+member_key(BillFormat format, Slice name, BillObject *object, OutBuf *key)
 {
-	bool		is_aws;
+	static const char *const aws_tags[] = {"resourcetags/", "resource_tags_", "resource_tags/", NULL};
+	static const char *const categories[] = {"costcategory/", "cost_category_", "cost_category/", NULL};
+	static const char *const discounts[] = {"discount/", "discount_", NULL};
+	static const char *const labels[] = {"labels.", "labels/", "labels_", "label.", "label_", NULL};
+	static const char *const oci_tags[] = {"tags/", "tags.", NULL};
+	bool		is_aws = false;
+	Slice		rest = {NULL, 0};
 
-	if (starts_with(name, "resourcetags/"))
-		name = skip(name, 13);
-	else if (starts_with(name, "resource_tags_") || starts_with(name, "resource_tags/"))
-		name = skip(name, 14);
-	else
-		return false;
-	name = BillMapKey(name, &is_aws);
-	if (name.len == 0)
+	*object = BO_TAGS;
+	if (format == BILL_CUR || format == BILL_CUR_LEGACY)
+	{
+		rest = behind(name, aws_tags);
+		if (rest.data != NULL)
+			rest = BillMapKey(rest, &is_aws);
+		else if ((rest = behind(name, categories)).data != NULL)
+			*object = BO_COST_CATEGORIES;
+		else if ((rest = behind(name, discounts)).data != NULL)
+			*object = BO_DISCOUNTS;
+	}
+	else if (format == BILL_GCP)
+	{
+		rest = behind(name, labels);
+		if (rest.data != NULL && (SliceEqual(rest, "key") || SliceEqual(rest, "value")))
+			rest.data = NULL;
+	}
+	else if (format == BILL_OCI)
+		rest = behind(name, oci_tags);
+	if (rest.data == NULL || rest.len == 0)
 		return false;
 	if (is_aws)
 		OutText(key, "aws:");
-	OutBytes(key, name.data, (size_t) name.len);
+	OutBytes(key, rest.data, (size_t) rest.len);
 	return true;
 }
 
-/* False only when memory is short. */
-static bool
-add_tag(BillHeader *h, int column, const OutBuf *key)
+/* Oracle's defined tags have a namespace in front: Finance.CostCenter. */
+static Slice
+without_namespace(BillFormat format, Slice key)
 {
-	BillTagColumn *tag = &h->tags[h->ntags];
-	Slice		text = {key->data, (int) key->len};
-	OutBuf		quoted = {0};
+	if (format == BILL_OCI)
+		for (int i = key.len - 1; i > 0; i--)
+			if (key.data[i] == '.')
+				return skip(key, i + 1);
+	return key;
+}
 
-	tag->column = column;
-	tag->key = copy_string(text.data, text.len);
-	tag->tag = BillTagOfKey(text);
-	tag->is_tenant = h->tenant_key != NULL && SliceEqual(text, h->tenant_key);
+/* A column of an object; key NULL: it holds members itself.  False: memory. */
+static bool
+add_member(BillHeader *h, int column, BillObject object, const OutBuf *key)
+{
+	BillMember *member = &h->members[h->nmembers++];
+	OutBuf		quoted = {0};
+	Slice		text;
+
+	member->column = column;
+	member->object = object;
+	member->tag = -1;
+	h->filled[BF_OBJECT + object] = true;
+	if (key == NULL)
+		return true;
+	text = (Slice) {key->data, (int) key->len};
+	if (object == BO_TAGS)
+	{
+		member->tag = BillTagOfKey(without_namespace(h->format, text));
+		member->is_tenant = h->tenant_key != NULL && SliceEqual(text, h->tenant_key);
+		if (member->tag >= 0)
+			h->filled[BF_TAG + member->tag] = true;
+		if (member->is_tenant || (h->tenant_key == NULL && member->tag == BT_TENANT_ID))
+			h->filled[BF_TENANT] = true;
+	}
+	member->key = copy_string(text.data, text.len);
 	JsonQuote(&quoted, text);
 	OutBytes(&quoted, ":", 2);	/* with its terminator */
-	tag->json_key = quoted.data;
-	h->ntags++;
-	return tag->key != NULL && quoted.ok;
+	member->json_key = quoted.data;
+	return member->key != NULL && quoted.ok;
 }
 
-static const KnownColumn *
-find_known(const KnownColumn *list, size_t n, const char *name)
+/* ---------------------------------------------------------------------
+ * Formats
+ * ---------------------------------------------------------------------
+ */
+
+/* Which columns are there that only some formats have. */
+typedef struct Marks
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i].name, name) == 0)
-			return &list[i];
-	return NULL;
-}
+	bool		cur;
+	bool		slash;
+	bool		focus;
+	bool		oci;
+	bool		gcp;
+	bool		azure;
+	bool		cost;
+	bool		azure_cost;
+} Marks;
 
 static bool
-in_cur_group(const char *name)
+is_one_of(const char *name, const char *const *list)
 {
-	for (size_t i = 0; i < lengthof(cur_groups); i++)
-		if (strncmp(name, cur_groups[i], strlen(cur_groups[i])) == 0)
+	for (; *list != NULL; list++)
+		if (strcmp(name, *list) == 0)
 			return true;
 	return false;
+}
+
+static void
+note_mark(Marks *m, const char *name, bool slash)
+{
+	static const char *const gcp[] = {
+		"servicedescription", "usagestarttime", "lineitem", "skudescription",
+		"invoicemonth", NULL
+	};
+	static const char *const azure[] = {
+		"metercategory", "meterid", "metername", "subscriptionid",
+		"subscriptionguid", "subscriptionname", "consumedservice", "chargetype",
+		"resourcegroup", "resourcegroupname", NULL
+	};
+	static const char *const azure_costs[] = {
+		"costinbillingcurrency", "pretaxcost", "extendedcost",
+		"costinpricingcurrency", "costinusd", "costusd", NULL
+	};
+
+	if (strcmp(name, "lineitemunblendedcost") == 0)
+	{
+		m->cur = true;
+		m->slash = slash;
+	}
+	else if (strcmp(name, "billedcost") == 0)
+		m->focus = true;
+	else if (strcmp(name, "costmycost") == 0)
+		m->oci = true;
+	else if (strcmp(name, "cost") == 0 || strcmp(name, "unroundedcost") == 0)
+		m->cost = true;
+	else if (is_one_of(name, azure_costs))
+		m->azure_cost = true;
+	else if (is_one_of(name, gcp))
+		m->gcp = true;
+	else if (is_one_of(name, azure))
+		m->azure = true;
 }
 
 /* The format whose cost column is there. */
 static BillFormat
 detect_format(const BillHeader *h, BillFormat want)
 {
-	bool		cur = false;
-	bool		focus = false;
-	bool		slash = false;
+	Marks		m = {0};
 	char		name[MAX_SQUASHED];
+	bool		any = want == BILL_UNKNOWN;
 
 	for (int i = 0; i < h->ncolumns; i++)
 	{
 		Slice		text = {h->names[i], (int) strlen(h->names[i])};
 
 		squash(text, name);
-		if (strcmp(name, "lineitemunblendedcost") == 0)
-		{
-			cur = true;
-			slash = strchr(h->names[i], '/') != NULL;
-		}
-		else if (strcmp(name, "billedcost") == 0)
-			focus = true;
+		note_mark(&m, name, strchr(h->names[i], '/') != NULL);
 	}
-	if (cur && want != BILL_FOCUS)
-		return slash ? BILL_CUR_LEGACY : BILL_CUR;
-	if (focus && (want == BILL_UNKNOWN || want == BILL_FOCUS))
+	if (m.cur && (any || want == BILL_CUR || want == BILL_CUR_LEGACY))
+		return m.slash ? BILL_CUR_LEGACY : BILL_CUR;
+	if (m.focus && (any || want == BILL_FOCUS))
 		return BILL_FOCUS;
+	if (m.oci && (any || want == BILL_OCI))
+		return BILL_OCI;
+	if (m.cost && m.gcp && (any || want == BILL_GCP))
+		return BILL_GCP;
+	if (((m.cost && m.azure) || (m.azure_cost && (m.azure || want == BILL_AZURE))) &&
+		(any || want == BILL_AZURE))
+		return BILL_AZURE;
 	return BILL_UNKNOWN;
 }
 
-static bool
-map_column(BillHeader *h, int column, OutBuf *key)
-{
-	bool		focus = h->format == BILL_FOCUS;
-	Slice		text = {h->names[column], (int) strlen(h->names[column])};
-	const KnownColumn *known;
-	char		name[MAX_SQUASHED];
+/* ---------------------------------------------------------------------
+ * Columns
+ * ---------------------------------------------------------------------
+ */
 
-	key->len = 0;
-	if (!focus && tag_key(text, key))
-		return add_tag(h, column, key);
-	squash(text, name);
-	known = focus ? find_known(focus_columns, lengthof(focus_columns), name) :
-		find_known(cur_columns, lengthof(cur_columns), name);
-	if (known != NULL && known->field != BF_NONE && h->column[known->field] < 0)
-		h->column[known->field] = column;
-	else if (known != NULL || (!focus && in_cur_group(name)))
+static int
+find_known(const FormatColumns *format, const char *name)
+{
+	for (int i = 0; i < format->ncolumns; i++)
+		if (strcmp(format->columns[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+static bool
+in_group(const FormatColumns *format, const char *name)
+{
+	for (int i = 0; i < format->ngroups; i++)
+		if (strncmp(name, format->groups[i], strlen(format->groups[i])) == 0)
+			return true;
+	return false;
+}
+
+/* A column for which the facts have no place. */
+static bool
+leave_over(BillHeader *h, int column, bool known, bool keep)
+{
+	const char *name = h->names[column];
+	OutBuf		key = {0};
+	bool		ok = true;
+
+	if (known)
 		h->unmapped[h->nunmapped++] = column;
 	else
 		h->unknown[h->nunknown++] = column;
-	return true;
+	if ((known ? keep : h->keep_unknown) && name[0] != '\0')
+	{
+		OutText(&key, name);
+		ok = key.ok && add_member(h, column, BO_OTHER, &key);
+		OutFree(&key);
+	}
+	return ok;
+}
+
+/* Of several columns for one field the one that the list names first. */
+static bool
+map_field(BillHeader *h, const FormatColumns *format, int column, int rank)
+{
+	BillField	field = format->columns[rank].field;
+	int			before = h->column[field];
+
+	if (before >= 0 && h->rank[field] <= rank)
+		return leave_over(h, column, true, format->keep);
+	h->column[field] = column;
+	h->rank[field] = rank;
+	h->filled[field] = true;
+	return before < 0 || leave_over(h, before, true, format->keep);
+}
+
+static bool
+map_column(BillHeader *h, const FormatColumns *format, int column, OutBuf *key)
+{
+	Slice		text = {h->names[column], (int) strlen(h->names[column])};
+	bool		aws = h->format == BILL_CUR || h->format == BILL_CUR_LEGACY;
+	BillObject	object;
+	char		name[MAX_SQUASHED];
+	int			rank;
+
+	key->len = 0;
+	squash(text, name);
+	rank = find_known(format, name);
+	if (rank >= 0 && format->columns[rank].field != BF_NONE)
+		return map_field(h, format, column, rank);
+	if (aws && rank >= 0)
+		return add_member(h, column, strcmp(name, "discount") == 0 ?
+						  BO_DISCOUNTS : BO_COST_CATEGORIES, NULL);
+	if (member_key(h->format, text, &object, key))
+		return key->ok && add_member(h, column, object, key);
+	return leave_over(h, column, in_group(format, name), format->keep);
+}
+
+/* Which reads and copies this header needs, and what they fill. */
+static void
+plan_reads(BillHeader *h, const FormatColumns *format)
+{
+	for (int f = BF_NONE + 1; f < BF_BILLED; f++)
+		if (h->column[f] >= 0)
+			h->reads[h->nreads++] = (BillRead) {
+				h->column[f], (BillField) f, BillKindOfField((BillField) f)
+			};
+	for (int i = 0; i < format->ncopies; i++)
+	{
+		BillCopy	copy = format->copies[i];
+
+		if (!h->filled[copy.from] || (copy.always && h->filled[copy.to]))
+			continue;
+		copy.always = !h->filled[copy.to];
+		h->filled[copy.to] = true;
+		h->copies[h->ncopies++] = copy;
+	}
+	for (const BillField *f = format->computed; *f != BF_NONE; f++)
+		h->filled[*f] = true;
+	for (int f = BF_BILLED; f <= BF_CATEGORY; f++)
+		h->filled[f] = true;
+	h->filled[BF_UPFRONT] = h->filled[BF_RI_UPFRONT] || h->filled[BF_SP_UPFRONT];
+	if (h->filled[BF_PRODUCT_MAP])
+		h->filled[BF_REGION] = h->filled[BF_INSTANCE_TYPE] = true;
+	if (h->column[BF_TAGS] >= 0 || h->column[BF_TAGS_2] >= 0 || h->column[BF_TAGS_3] >= 0)
+	{
+		for (int tag = 0; tag < BT_COUNT; tag++)
+			h->filled[BF_TAG + tag] = true;
+		h->filled[BF_TENANT] = h->filled[BF_OBJECT + BO_TAGS] = true;
+	}
+}
+
+/*
+ * Azure bills have the cost in up to three currencies; the currency is that
+ * of the cost which is taken.
+ */
+static void
+match_azure_currency(BillHeader *h, const FormatColumns *format)
+{
+	int			cost = h->column[BF_UNBLENDED_COST];
+	const char *name;
+
+	if (h->format != BILL_AZURE || cost < 0)
+		return;
+	name = format->columns[h->rank[BF_UNBLENDED_COST]].name;
+	if (strcmp(name, "costinpricingcurrency") == 0)
+		h->column[BF_CURRENCY] = h->column[BF_PRICING_CURRENCY];
+	else if (strcmp(name, "costinusd") == 0 || strcmp(name, "costusd") == 0)
+		h->column[BF_CURRENCY] = -1;
+	h->filled[BF_CURRENCY] = h->column[BF_CURRENCY] >= 0;
 }
 
 static const char *
@@ -380,32 +475,38 @@ missing_column(const BillHeader *h)
 {
 	if (h->format == BILL_FOCUS)
 		return h->column[BF_EFFECTIVE_COST] < 0 ? "EffectiveCost" : NULL;
-	if (h->column[BF_LINE_TYPE] < 0)
+	if ((h->format == BILL_CUR || h->format == BILL_CUR_LEGACY) && h->column[BF_LINE_TYPE] < 0)
 		return h->format == BILL_CUR ? "line_item_line_item_type" : "lineItem/LineItemType";
 	return NULL;
 }
 
-bool
-HeaderMap(BillHeader *h, const CsvField *fields, int nfields,
-		  BillFormat want, const char *tenant_key)
+static bool
+allocate(BillHeader *h, size_t n)
 {
-	size_t		n = (size_t) nfields;
-	OutBuf		key = {0};
-	bool		ok = true;
-
-	memset(h, 0, sizeof(*h));
-	h->tenant_key = tenant_key;
-	for (int i = 0; i < BF_COUNT; i++)
-		h->column[i] = -1;
 	h->names = calloc(n + 1, sizeof(char *));
-	h->tags = calloc(n + 1, sizeof(BillTagColumn));
+	h->members = calloc(n + 1, sizeof(BillMember));
+	h->reads = calloc(BF_COUNT, sizeof(BillRead));
 	h->unmapped = calloc(n + 1, sizeof(int));
 	h->unknown = calloc(n + 1, sizeof(int));
-	if (!h->names || !h->tags || !h->unmapped || !h->unknown)
-	{
-		HeaderFree(h);
-		return false;
-	}
+	return h->names && h->members && h->reads && h->unmapped && h->unknown;
+}
+
+bool
+HeaderMap(BillHeader *h, const CsvField *fields, int nfields,
+		  BillFormat want, const char *tenant_key, bool keep_unknown)
+{
+	static int64 headers = 0;
+	const FormatColumns *format;
+	OutBuf		key = {0};
+	bool		ok;
+
+	memset(h, 0, sizeof(*h));
+	h->id = ++headers;
+	h->tenant_key = tenant_key;
+	h->keep_unknown = keep_unknown;
+	for (int i = 0; i < BF_COUNT; i++)
+		h->column[i] = -1;
+	ok = allocate(h, (size_t) nfields);
 	for (int i = 0; i < nfields && ok; i++)
 	{
 		Slice		name = SliceTrim((Slice) {fields[i].data, fields[i].len});
@@ -416,8 +517,9 @@ HeaderMap(BillHeader *h, const CsvField *fields, int nfields,
 	}
 	if (ok)
 		h->format = detect_format(h, want);
+	format = BillColumnsOf(h->format);
 	for (int i = 0; i < nfields && ok && h->format != BILL_UNKNOWN; i++)
-		ok = map_column(h, i, &key);
+		ok = map_column(h, format, i, &key);
 	OutFree(&key);
 	if (!ok)
 	{
@@ -426,6 +528,8 @@ HeaderMap(BillHeader *h, const CsvField *fields, int nfields,
 	}
 	if (h->format == BILL_UNKNOWN)
 		return false;
+	match_azure_currency(h, format);
+	plan_reads(h, format);
 	h->missing = missing_column(h);
 	return h->missing == NULL;
 }
@@ -435,13 +539,14 @@ HeaderFree(BillHeader *h)
 {
 	for (int i = 0; h->names != NULL && i < h->ncolumns; i++)
 		free(h->names[i]);
-	for (int i = 0; h->tags != NULL && i < h->ntags; i++)
+	for (int i = 0; h->members != NULL && i < h->nmembers; i++)
 	{
-		free(h->tags[i].key);
-		free(h->tags[i].json_key);
+		free(h->members[i].key);
+		free(h->members[i].json_key);
 	}
 	free(h->names);
-	free(h->tags);
+	free(h->members);
+	free(h->reads);
 	free(h->unmapped);
 	free(h->unknown);
 	memset(h, 0, sizeof(*h));

@@ -171,7 +171,7 @@ load_record(BillLoad *load)
 		target->pending.len = before;
 		return reject_problem(load);
 	}
-	if (!target->pending.ok || (p->tags.data != NULL && !p->tags.ok))
+	if (!target->pending.ok || !ProjectorOk(p))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	BillNoteLine(load, target);

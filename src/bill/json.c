@@ -298,6 +298,56 @@ JsonObject(Slice text, JsonVisit visit, void *arg)
 	return s.p == s.end;
 }
 
+bool
+JsonArray(Slice text, JsonElement element, void *arg)
+{
+	JsonScan	s = {text.data, text.data + text.len};
+
+	skip_space(&s);
+	if (!at(&s, '['))
+		return false;
+	s.p++;
+	skip_space(&s);
+	if (at(&s, ']'))
+		s.p++;
+	else
+		for (;;)
+		{
+			Slice		value;
+
+			skip_space(&s);
+			value.data = s.p;
+			if (!take_value(&s))
+				return false;
+			value.len = (int) (s.p - value.data);
+			if (!element(arg, value))
+				return false;
+			skip_space(&s);
+			if (at(&s, ','))
+			{
+				s.p++;
+				continue;
+			}
+			if (!at(&s, ']'))
+				return false;
+			s.p++;
+			break;
+		}
+	skip_space(&s);
+	return s.p == s.end;
+}
+
+bool
+JsonValid(Slice text)
+{
+	JsonScan	s = {text.data, text.data + text.len};
+
+	if (!take_value(&s))
+		return false;
+	skip_space(&s);
+	return s.p == s.end;
+}
+
 static void
 put_code(OutBuf *out, int code)
 {

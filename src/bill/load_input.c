@@ -239,7 +239,7 @@ read_header(BillLoad *load)
 			BillRaiseProblem(load, VALUE_NOT_UTF8, "header",
 							 (Slice) {load->csv.fields[i].data, load->csv.fields[i].len});
 	if (!HeaderMap(&load->header, load->csv.fields, load->csv.nfields,
-				   load->want, load->tenant_key))
+				   load->want, load->tenant_key, finops_keep_unknown_columns))
 		BillRaiseHeader(load);
 }
 

@@ -15,25 +15,26 @@
 #include "core/zip.h"
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
+#include "utils/formatting.h"
 #include "utils/json.h"
 
 BillFormat
 BillFormatArg(FunctionCallInfo fcinfo, int argno)
 {
 	char	   *format;
+	BillFormat	found;
 
 	FinopsRequireArg(fcinfo, argno, "bill format");
 	format = text_to_cstring(PG_GETARG_TEXT_PP(argno));
 	if (pg_strcasecmp(format, "auto") == 0)
 		return BILL_UNKNOWN;
-	if (pg_strcasecmp(format, "cur") == 0)
-		return BILL_CUR;
-	if (pg_strcasecmp(format, "focus") == 0)
-		return BILL_FOCUS;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown bill format \"%s\"", FinopsQuoteForMessage(format)),
-			 errhint("Formats are auto, cur and focus.")));
+	found = BillFormatByName(asc_tolower(format, strlen(format)));
+	if (found == BILL_UNKNOWN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown bill format \"%s\"", FinopsQuoteForMessage(format)),
+				 errhint("Formats are auto, cur, focus, azure, gcp and oci.")));
+	return found;
 }
 
 BillMode
@@ -243,10 +244,10 @@ BillRaiseHeader(const BillLoad *load)
 	ereport(ERROR,
 			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 			 errmsg("the first line is not the header of a known bill format"),
-			 errdetail("Looked for lineItem/UnblendedCost or line_item_unblended_cost (AWS cost and usage report) and for BilledCost (FOCUS); found %s.",
+			 errdetail("Looked for the cost column of an AWS cost and usage report (lineItem/UnblendedCost), FOCUS (BilledCost), an Azure cost export (CostInBillingCurrency, Cost), a Google Cloud billing export (cost) or an Oracle cost report (cost/myCost); found %s.",
 					   first_columns(load)),
 			 load->want == BILL_UNKNOWN ?
-			 errhint("Load a cost and usage report or a FOCUS file, with its header line.") :
+			 errhint("Load a bill of one of these formats, with its header line.") :
 			 errhint("Leave the format to 'auto' to have it recognised.")));
 }
 
@@ -257,6 +258,8 @@ BillWarnMissingCost(const BillLoad *load)
 		ereport(WARNING,
 				(errmsg("%lld commitment lines carry no amortised cost; their billed cost stands in",
 						(long long) load->projector.no_effective),
+				 load->header.format == BILL_AZURE ?
+				 errhint("Load the export of amortised cost to have it.") :
 				 errhint("Have the report delivered with its reservation and savings plan columns.")));
 }
 

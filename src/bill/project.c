@@ -1,87 +1,78 @@
 /*-------------------------------------------------------------------------
  *
  * project.c
- *	  One record of a bill becomes one fact.
+ *	  One record of a bill becomes one fact: its fields are read, checked
+ *	  and completed by the rules of its format.
  *
- * Effective (amortised) cost of a cost and usage report is decided here, by
- * line item type; FOCUS bills bring it.  The rules, with the AWS data
- * dictionary for the columns:
- *
- *	SavingsPlanCoveredUsage		savings plan effective cost
- *	SavingsPlanNegation			0: it takes back the covered lines' price
- *	SavingsPlanRecurringFee		commitment to date less what was used of it
- *	SavingsPlanUpfrontFee		0: amortised through covered usage
- *	DiscountedUsage				reservation effective cost
- *	RIFee						unused amortised upfront fee + unused recurring fee
- *	Fee of a reservation		0
- *	Refund of a savings plan	0
- *	split cost lines			0: their cost stands in the parent's line
- *	everything else				as billed
- *
- * Billed cost is the unblended cost, or the net unblended cost where the
- * report has that column.  Discount lines without a net amount then bill
- * nothing: net amounts have the discount in them already.
+ * What a header has is planned once (header.c); a record costs one step for
+ * each column that is read and none for those that are not there.
  *
  *-------------------------------------------------------------------------
  */
 #include "bill/project.h"
 
-static const LineType line_types[] = {
-	{"Usage", COST_AS_BILLED, "Usage", NULL, "Usage-Based"},
-	{"DiscountedUsage", COST_RI_EFFECTIVE, "Usage", "Used", "Usage-Based"},
-	{"SavingsPlanCoveredUsage", COST_SP_EFFECTIVE, "Usage", "Used", "Usage-Based"},
-	{"SavingsPlanNegation", COST_NEGATION, "Usage", NULL, "Usage-Based"},
-	{"SavingsPlanRecurringFee", COST_SP_UNUSED, "Purchase", NULL, "Recurring"},
-	{"SavingsPlanUpfrontFee", COST_NONE, "Purchase", NULL, "One-Time"},
-	{"RIFee", COST_RI_UNUSED, "Purchase", NULL, "Recurring"},
-	{"Fee", COST_FEE, "Purchase", NULL, "One-Time"},
-	{"Tax", COST_AS_BILLED, "Tax", NULL, NULL},
-	{"Credit", COST_AS_BILLED, "Credit", NULL, NULL},
-	{"Refund", COST_REFUND, "Adjustment", NULL, NULL},
-	{"FlatRateSubscription", COST_AS_BILLED, "Usage", NULL, "Recurring"},
-};
+/* Room for the computed values of one record, which must not move. */
+#define SCRATCH_SIZE	(16 * (2 * NUMBER_MAX_DIGITS + 8))
 
-static const LineType discount_type = {"Discount", COST_DISCOUNT, "Usage", NULL, NULL};
-static const LineType other_type = {"", COST_AS_BILLED, "Usage", NULL, NULL};
-
-/* Operations of split cost allocation lines (containers on EC2). */
-static const char *const split_operations[] = {"EKSPod-EC2", "ECSTask-EC2"};
-
-static bool
-is_number(int field)
+BillFieldKind
+BillKindOfField(BillField field)
 {
 	switch (field)
 	{
-		case BF_USAGE_AMOUNT:
-		case BF_USAGE_AMOUNT_2:
-		case BF_UNBLENDED_RATE:
 		case BF_UNBLENDED_COST:
+		case BF_EFFECTIVE_COST:
+		case BF_USAGE_AMOUNT:
+		case BF_UNBLENDED_RATE:
 		case BF_BLENDED_COST:
 		case BF_NET_UNBLENDED_COST:
 		case BF_LIST_COST:
 		case BF_CONTRACTED_COST:
-		case BF_EFFECTIVE_COST:
 		case BF_RI_EFFECTIVE:
 		case BF_RI_EFFECTIVE_NET:
+		case BF_RI_UPFRONT:
+		case BF_RI_UPFRONT_NET:
 		case BF_RI_UNUSED_UPFRONT:
 		case BF_RI_UNUSED_UPFRONT_NET:
 		case BF_RI_UNUSED_RECURRING:
 		case BF_RI_UNUSED_RECURRING_NET:
 		case BF_SP_EFFECTIVE:
 		case BF_SP_EFFECTIVE_NET:
+		case BF_SP_UPFRONT:
+		case BF_SP_UPFRONT_NET:
 		case BF_SP_TOTAL:
 		case BF_SP_USED:
-			return true;
+		case BF_COMMITMENT_QUANTITY:
+		case BF_LIST_PRICE:
+		case BF_CONTRACTED_PRICE:
+		case BF_PRICING_QUANTITY:
+		case BF_CONSUMED_QUANTITY:
+		case BF_PRICING_CURRENCY_CONTRACTED_PRICE:
+		case BF_PRICING_CURRENCY_EFFECTIVE_COST:
+		case BF_PRICING_CURRENCY_LIST_PRICE:
+		case BF_CREDIT:
+		case BF_CREDIT_2:
+		case BF_CREDIT_3:
+		case BF_CREDIT_4:
+		case BF_BILLED:
+		case BF_EFFECTIVE:
+		case BF_UPFRONT:
+		case BF_CREDIT_AMOUNT:
+			return FIELD_NUMBER;
+		case BF_PERIOD_START:
+		case BF_PERIOD_END:
+		case BF_USAGE_START:
+		case BF_USAGE_END:
+			return FIELD_TIME;
+		case BF_SKU_PRICE_DETAILS:
+		case BF_CONTRACT_APPLIED:
+		case BF_ALLOCATED_METHOD_DETAILS:
+		case BF_ALLOCATED_TAGS:
+		case BF_ELIGIBILITY:
+		case BF_CREDITS:
+			return FIELD_JSON;
 		default:
-			return false;
+			return FIELD_TEXT;
 	}
-}
-
-static bool
-is_time(int field)
-{
-	return field == BF_PERIOD_START || field == BF_PERIOD_END ||
-		field == BF_USAGE_START || field == BF_USAGE_END;
 }
 
 bool
@@ -99,90 +90,35 @@ void
 ProjectorFree(BillProjector *p)
 {
 	OutFree(&p->scratch);
-	OutFree(&p->tags);
-	OutFree(&p->tag_text);
-	OutFree(&p->tag_json);
+	OutFree(&p->text);
+	OutFree(&p->braces);
+	OutFree(&p->json);
+	OutFree(&p->product);
+	for (int i = 0; i < BO_COUNT; i++)
+		OutFree(&p->object[i]);
+	for (size_t i = 0; i < lengthof(p->sum); i++)
+		OutFree(&p->sum[i]);
+}
+
+bool
+ProjectorOk(const BillProjector *p)
+{
+	const OutBuf *all[] = {&p->scratch, &p->text, &p->braces, &p->json,
+		&p->product, &p->sum[0], &p->sum[1]};
+
+	for (size_t i = 0; i < lengthof(all); i++)
+		if (all[i]->data != NULL && !all[i]->ok)
+			return false;
+	for (int i = 0; i < BO_COUNT; i++)
+		if (p->object[i].data != NULL && !p->object[i].ok)
+			return false;
+	return true;
 }
 
 /* ---------------------------------------------------------------------
- * Reading
+ * Helpers of the rules
  * ---------------------------------------------------------------------
  */
-
-static bool
-read_fields(BillProjector *p, const CsvField *fields)
-{
-	for (int f = BF_NONE + 1; f < BF_COUNT; f++)
-	{
-		int			column = p->header->column[f];
-		Slice		value;
-		ValueStatus status;
-
-		p->value[f] = null_slice;
-		if (column < 0 || CsvIsNull(&fields[column], is_number(f) || is_time(f)))
-			continue;
-		value.data = fields[column].data;
-		value.len = fields[column].len;
-		if (is_number(f))
-		{
-			value = SliceTrim(value);
-			if (value.len == 0)
-				continue;
-			status = NumberCheck(value);
-			if (status != VALUE_OK)
-				return ProjectProblem(p, status, f, value);
-		}
-		p->value[f] = value;
-	}
-	return true;
-}
-
-static bool
-read_time(BillProjector *p, BillField field, BillTime *time)
-{
-	Slice		text = SliceTrim(p->value[field]);
-
-	if (TimeParse(text, time) == VALUE_OK)
-		return true;
-	return ProjectProblem(p, VALUE_NOT_A_TIME, field, text);
-}
-
-/* The month in which the line is billed, from the bill, else from its use. */
-static bool
-read_period(BillProjector *p)
-{
-	BillTime	time;
-	BillField	field = is_set(p, BF_PERIOD_START) ? BF_PERIOD_START : BF_USAGE_START;
-
-	if (field != BF_PERIOD_START && p->default_period.year != 0)
-	{
-		p->row.period = p->default_period;
-		p->row.has_period = true;
-		return true;
-	}
-	if (!is_set(p, field))
-		return true;
-	if (!read_time(p, field, &time))
-		return false;
-	p->row.has_period = true;
-	p->row.period.year = time.year;
-	p->row.period.month = time.month;
-	return true;
-}
-
-static const LineType *
-line_type(Slice name)
-{
-	static const char suffix[] = "Discount";
-	const int	len = (int) sizeof(suffix) - 1;
-
-	for (size_t i = 0; i < lengthof(line_types); i++)
-		if (SliceEqual(name, line_types[i].name))
-			return &line_types[i];
-	if (name.len >= len && memcmp(name.data + name.len - len, suffix, (size_t) len) == 0)
-		return &discount_type;
-	return &other_type;
-}
 
 void
 ProjectNoteOddType(BillProjector *p, Slice name)
@@ -200,307 +136,251 @@ ProjectNoteOddType(BillProjector *p, Slice name)
 	p->odd_types[p->nodd_types++][len] = '\0';
 }
 
-static bool
-is_split_line(const BillProjector *p)
+Slice
+ProjectSum(BillProjector *p, Slice a, Slice b, int sign)
 {
-	if (!is_set(p, BF_OPERATION))
-		return false;
-	for (size_t i = 0; i < lengthof(split_operations); i++)
-		if (SliceEqual(p->value[BF_OPERATION], split_operations[i]))
-			return true;
-	return false;
-}
-
-/* Savings plans are sold under product codes such as ComputeSavingsPlans. */
-static bool
-is_savings_plan_product(Slice code)
-{
-	static const char suffix[] = "SavingsPlans";
-	const int	len = (int) sizeof(suffix) - 1;
-
-	return code.len >= len && memcmp(code.data + code.len - len, suffix, (size_t) len) == 0;
-}
-
-/* A commitment line without its amortised cost costs what it is billed. */
-static Slice
-amortised(BillProjector *p, BillField net, BillField gross)
-{
-	Slice		value = either(p, net, gross);
-
-	if (value.data != NULL)
-		return value;
-	p->no_effective++;
-	return p->billed;
-}
-
-/* a + sign * b, nothing counting as 0; into the scratch buffer */
-static Slice
-sum_of(BillProjector *p, Slice a, Slice b, int sign)
-{
-	size_t		start;
+	size_t		start = p->scratch.len;
 	Slice		result;
 
 	if (b.data == NULL)
 		return a;
+	if (a.data == NULL && sign > 0)
+		return b;
 	if (a.data == NULL)
 		a = constant("0");
-	OutReserve(&p->scratch, 2 * NUMBER_MAX_DIGITS + 4);
-	start = p->scratch.len;
 	NumberAdd(&p->scratch, a, b, sign);
 	result.data = p->scratch.data + start;
 	result.len = (int) (p->scratch.len - start);
 	return result;
 }
 
-static Slice
-unused_reservation(BillProjector *p)
+bool
+ProjectSame(Slice s, const char *text)
 {
-	Slice		upfront = either(p, BF_RI_UNUSED_UPFRONT_NET, BF_RI_UNUSED_UPFRONT);
-	Slice		recurring = either(p, BF_RI_UNUSED_RECURRING_NET, BF_RI_UNUSED_RECURRING);
+	int			len = (int) strlen(text);
 
-	if (upfront.data == NULL && recurring.data == NULL)
-	{
-		p->no_effective++;
-		return p->billed;
-	}
-	return sum_of(p, upfront, recurring, 1);
+	if (s.len != len)
+		return false;
+	for (int i = 0; i < len; i++)
+		if ((s.data[i] | 0x20) != (text[i] | 0x20))
+			return false;
+	return true;
 }
 
-static Slice
-unused_savings_plan(BillProjector *p)
+Slice
+ProjectCost(BillProjector *p, BillField field)
 {
-	if (!is_set(p, BF_SP_TOTAL))
-	{
-		p->no_effective++;
-		return p->billed;
-	}
-	return sum_of(p, p->value[BF_SP_TOTAL], p->value[BF_SP_USED], -1);
+	if (is_set(p, field))
+		return p->value[field];
+	p->blank_costs++;
+	return constant("0");
 }
 
-static Slice
-cur_effective(BillProjector *p, const LineType *type)
+void
+ProjectService(BillProjector *p, const BillField *order)
 {
-	if (is_split_line(p))
-		return constant("0");
-	switch (type->rule)
-	{
-		case COST_NONE:
-		case COST_NEGATION:
-			return constant("0");
-		case COST_SP_EFFECTIVE:
-			return amortised(p, BF_SP_EFFECTIVE_NET, BF_SP_EFFECTIVE);
-		case COST_SP_UNUSED:
-			return unused_savings_plan(p);
-		case COST_RI_EFFECTIVE:
-			return amortised(p, BF_RI_EFFECTIVE_NET, BF_RI_EFFECTIVE);
-		case COST_RI_UNUSED:
-			return unused_reservation(p);
-		case COST_FEE:
-			return is_set(p, BF_RI_ARN) ? constant("0") : p->billed;
-		case COST_REFUND:
-			return is_savings_plan_product(p->value[BF_PRODUCT_CODE]) ?
-				constant("0") : p->billed;
-		case COST_AS_BILLED:
-		case COST_DISCOUNT:
-			break;
-	}
-	return p->billed;
-}
-
-static void
-read_cur_costs(BillProjector *p)
-{
-	const LineType *type = p->type = line_type(p->value[BF_LINE_TYPE]);
-	bool		net = p->header->column[BF_NET_UNBLENDED_COST] >= 0;
-
-	if (type == &other_type && is_set(p, BF_LINE_TYPE))
-		ProjectNoteOddType(p, p->value[BF_LINE_TYPE]);
-	p->billed = p->value[BF_UNBLENDED_COST];
-	if (net && is_set(p, BF_NET_UNBLENDED_COST))
-		p->billed = p->value[BF_NET_UNBLENDED_COST];
-	else if (net && type->rule == COST_DISCOUNT)
-		p->billed = constant("0");
-	if (p->billed.data == NULL)
-	{
-		p->blank_costs++;
-		p->billed = constant("0");
-	}
-	p->effective = cur_effective(p, type);
-	p->row.provider = constant("AWS");
-}
-
-/* The names under which the large providers appear. */
-static Slice
-provider_name(Slice name)
-{
-	static const char *const names[][2] = {
-		{"AWS", "AWS"},
-		{"Amazon Web Services", "AWS"},
-		{"Amazon Web Services, Inc.", "AWS"},
-		{"Microsoft", "Microsoft"},
-		{"Microsoft Azure", "Microsoft"},
-		{"Azure", "Microsoft"},
-		{"Google Cloud", "Google Cloud"},
-		{"Google Cloud Platform", "Google Cloud"},
-		{"Google", "Google Cloud"},
-		{"GCP", "Google Cloud"},
-		{"Oracle", "Oracle"},
-		{"Oracle Cloud", "Oracle"},
-		{"Oracle Cloud Infrastructure", "Oracle"},
-	};
-
-	name = SliceTrim(name);
-	if (name.len == 0)
-		return constant("unknown");
-	for (size_t i = 0; i < lengthof(names); i++)
-		if (SliceEqual(name, names[i][0]))
-			return constant(names[i][1]);
-	return name;
-}
-
-static void
-read_focus_costs(BillProjector *p)
-{
-	Slice		provider = either(p, BF_PROVIDER, BF_PROVIDER_2);
-
-	if (provider.data == NULL)
-		provider = either(p, BF_BILLING_ENTITY, BF_LEGAL_ENTITY);
-	p->row.provider = provider.data == NULL ? constant("unknown") : provider_name(provider);
-	p->billed = p->value[BF_UNBLENDED_COST];
-	p->effective = p->value[BF_EFFECTIVE_COST];
-	if (p->billed.data == NULL || p->effective.data == NULL)
-		p->blank_costs++;
-	if (p->billed.data == NULL)
-		p->billed = constant("0");
-	if (p->effective.data == NULL)
-		p->effective = constant("0");
+	for (; *order != BF_NONE; order++)
+		if (is_set(p, *order) && !is_blank(p->value[*order]))
+		{
+			p->value[BF_SERVICE] = p->value[*order];
+			return;
+		}
+	p->value[BF_SERVICE] = constant("unknown");
 }
 
 /* ---------------------------------------------------------------------
- * Tags
+ * Reading
  * ---------------------------------------------------------------------
  */
 
 /*
- * A tag value for the columns it belongs in.  Several keys may be spellings
- * of one column: the first that is not blank fills it.  The tenant has one
- * key; of equal keys the last one counts, as it does in resource_tags.
+ * JSON values go to jsonb as delivered.  What is not JSON becomes a JSON
+ * string, so that nothing is lost of columns that no rule depends on.
  */
 static void
-note_tag(BillProjector *p, int tag, bool is_tenant, Slice value)
-{
-	bool		blank = value.data == NULL || is_blank(value);
-
-	if (tag >= 0 && !blank && p->tag[tag].data == NULL)
-		p->tag[tag] = value;
-	if (is_tenant)
-		p->tenant = blank ? null_slice : SliceTrim(value);
-}
-
-static void
-read_tag_columns(BillProjector *p, const CsvField *fields)
+read_json(BillProjector *p)
 {
 	const BillHeader *h = p->header;
+	size_t		room = 0;
 
-	for (int i = 0; i < h->ntags; i++)
+	for (int pass = 0; pass < 2; pass++)
 	{
-		const BillTagColumn *tag = &h->tags[i];
-		const CsvField *field = &fields[tag->column];
-		Slice		value;
+		for (int i = 0; i < h->nreads; i++)
+		{
+			Slice	   *value = &p->value[h->reads[i].field];
+			size_t		start = p->json.len;
 
-		if (CsvIsNull(field, false))
+			if (h->reads[i].kind != FIELD_JSON || value->data == NULL || JsonValid(*value))
+				continue;
+			if (pass == 0)
+			{
+				room += 6 * (size_t) value->len + 2;
+				continue;
+			}
+			JsonQuote(&p->json, *value);
+			*value = (Slice) {p->json.data + start, (int) (p->json.len - start)};
+		}
+		if (room == 0)
+			return;
+		p->json.len = 0;
+		OutReserve(&p->json, room);
+		if (!p->json.ok)
+			return;
+	}
+}
+
+static bool
+read_fields(BillProjector *p, const CsvField *fields)
+{
+	const BillRead *read = p->header->reads;
+	const BillRead *end = read + p->header->nreads;
+	bool		json = false;
+
+	for (; read < end; read++)
+	{
+		const CsvField *field = &fields[read->column];
+		Slice		value = {field->data, field->len};
+		ValueStatus status;
+
+		if (value.len == 0 || CsvIsNull(field, read->kind != FIELD_TEXT))
+		{
+			p->value[read->field] = null_slice;
 			continue;
-		value.data = field->data;
-		value.len = field->len;
-		OutText(&p->tags, p->tags.len == 0 ? "{" : ", ");
-		OutText(&p->tags, tag->json_key);
-		JsonQuote(&p->tags, value);
-		note_tag(p, tag->tag, tag->is_tenant, value);
+		}
+		if (read->kind != FIELD_TEXT)
+		{
+			value = SliceTrim(value);
+			if (value.len == 0)
+				value = null_slice;
+			else if (read->kind == FIELD_NUMBER)
+			{
+				status = NumberCheck(value);
+				if (status != VALUE_OK)
+					return ProjectProblem(p, status, read->field, value);
+			}
+			else if (read->kind == FIELD_JSON)
+				json = true;
+		}
+		p->value[read->field] = value;
 	}
-	if (p->tags.len > 0)
-		OutText(&p->tags, "}");
-}
-
-/* A member of a JSON tag column. */
-static void
-visit_tag(void *arg, const JsonMember *member)
-{
-	BillProjector *p = arg;
-	bool		is_aws = false;
-	Slice		quoted = member->key;
-	Slice		key = JsonText(quoted, &p->tag_text);
-	Slice		value = JsonScalarText(member, &p->tag_text);
-	bool		is_tenant;
-
-	if (p->header->format != BILL_FOCUS)
+	if (json)
+		read_json(p);
+	for (int i = 0; i < p->header->ncopies; i++)
 	{
-		key = BillMapKey(key, &is_aws);
-		quoted = BillMapKey(quoted, &is_aws);
-	}
-	OutText(&p->tags, p->tags.len == 0 ? "{" : ", ");
-	OutText(&p->tags, is_aws ? "\"aws:" : "\"");
-	OutBytes(&p->tags, quoted.data, (size_t) quoted.len);
-	OutText(&p->tags, "\": ");
-	OutBytes(&p->tags, member->value.data, (size_t) member->value.len);
-	is_tenant = p->header->tenant_key != NULL &&
-		(is_aws ? strncmp(p->header->tenant_key, "aws:", 4) == 0 &&
-		 SliceEqual(key, p->header->tenant_key + 4) :
-		 SliceEqual(key, p->header->tenant_key));
-	note_tag(p, is_aws ? -1 : BillTagOfKey(key), is_tenant, value);
-}
+		const BillCopy *copy = &p->header->copies[i];
 
-static bool
-read_tag_json(BillProjector *p)
-{
-	Slice		json = SliceTrim(p->value[BF_TAGS]);
-
-	if (json.len == 0)
-		return true;
-	if (json.data[0] == '"')
-	{
-		/* some exports leave the braces away */
-		p->tag_json.len = 0;
-		OutText(&p->tag_json, "{");
-		OutBytes(&p->tag_json, json.data, (size_t) json.len);
-		OutText(&p->tag_json, "}");
-		json.data = p->tag_json.data;
-		json.len = (int) p->tag_json.len;
+		if (copy->always || p->value[copy->to].data == NULL)
+			p->value[copy->to] = p->value[copy->from];
 	}
-	OutReserve(&p->tag_text, (size_t) json.len);
-	if (!JsonObject(json, visit_tag, p))
-		return ProjectProblem(p, VALUE_NOT_JSON, BF_TAGS, json);
-	if (p->tags.len > 0)
-		OutText(&p->tags, "}");
 	return true;
 }
 
+/* 202309, 2023-09, 20230901, or any moment of the month */
 static bool
-read_tags(BillProjector *p, const CsvField *fields)
+parse_month(Slice text, BillPeriod *month)
 {
-	p->tags.len = 0;
-	p->tag_text.len = 0;
-	p->tenant = null_slice;
-	for (int i = 0; i < BT_COUNT; i++)
-		p->tag[i] = null_slice;
-	read_tag_columns(p, fields);
-	if (p->tags.len == 0 && is_set(p, BF_TAGS) && !read_tag_json(p))
+	BillTime	time;
+	int			digit[6];
+	int			n = 0;
+
+	text = SliceTrim(text);
+	for (int i = 0; i < text.len && n < 6; i++)
+		if (text.data[i] >= '0' && text.data[i] <= '9')
+			digit[n++] = text.data[i] - '0';
+		else if (text.data[i] != '-' || i != 4)
+			break;
+	if (n == 6 && (text.len == 6 || text.len == 7 || text.len == 8))
+	{
+		month->year = digit[0] * 1000 + digit[1] * 100 + digit[2] * 10 + digit[3];
+		month->month = digit[4] * 10 + digit[5];
+		return month->year >= 1900 && month->month >= 1 && month->month <= 12;
+	}
+	if (TimeParse(text, &time) != VALUE_OK)
 		return false;
-	if (p->header->tenant_key == NULL && p->tag[BT_TENANT_ID].data != NULL)
-		p->tenant = SliceTrim(p->tag[BT_TENANT_ID]);
+	month->year = time.year;
+	month->month = time.month;
 	return true;
+}
+
+static bool
+read_time_month(BillProjector *p, BillField field)
+{
+	BillTime	time;
+
+	if (TimeParse(p->value[field], &time) != VALUE_OK)
+		return ProjectProblem(p, VALUE_NOT_A_TIME, field, p->value[field]);
+	p->row.period.year = time.year;
+	p->row.period.month = time.month;
+	p->row.has_period = true;
+	return true;
+}
+
+/* The month in which the line is billed, from the bill, else from its use. */
+static bool
+read_period(BillProjector *p)
+{
+	if (is_set(p, BF_PERIOD_START))
+		return read_time_month(p, BF_PERIOD_START);
+	if (is_set(p, BF_MONTH))
+	{
+		if (!parse_month(p->value[BF_MONTH], &p->row.period))
+			return ProjectProblem(p, VALUE_NOT_A_TIME, BF_MONTH, p->value[BF_MONTH]);
+		p->row.has_period = true;
+		return true;
+	}
+	if (p->default_period.year != 0)
+	{
+		p->row.period = p->default_period;
+		p->row.has_period = true;
+		return true;
+	}
+	return !is_set(p, BF_USAGE_START) || read_time_month(p, BF_USAGE_START);
+}
+
+/* A header of the next file may fill other fields. */
+static void
+begin_header(BillProjector *p)
+{
+	p->header_id = p->header->id;
+	memset(p->value, 0, sizeof(p->value));
+	OutReserve(&p->scratch, SCRATCH_SIZE);
+}
+
+static bool
+apply_rules(BillProjector *p)
+{
+	switch (p->header->format)
+	{
+		case BILL_FOCUS:
+			ProjectFocus(p);
+			return true;
+		case BILL_AZURE:
+			ProjectAzure(p);
+			return true;
+		case BILL_GCP:
+			return ProjectGcp(p);
+		case BILL_OCI:
+			ProjectOci(p);
+			return true;
+		default:
+			ProjectAws(p);
+			return true;
+	}
 }
 
 bool
 ProjectRecord(BillProjector *p, const CsvField *fields)
 {
+	if (p->header_id != p->header->id)
+		begin_header(p);
 	p->scratch.len = 0;
 	p->row.has_period = false;
-	if (!read_fields(p, fields) || !read_period(p) || !read_tags(p, fields))
+	if (!read_fields(p, fields) || !read_period(p) ||
+		!ProjectObjects(p, fields) || !apply_rules(p))
 		return false;
-	if (p->header->format == BILL_FOCUS)
-		read_focus_costs(p);
-	else
-		read_cur_costs(p);
+	if (!is_set(p, BF_CURRENCY))
+		p->value[BF_CURRENCY] = constant("USD");
+	p->row.provider = p->value[BF_PROVIDER];
 	p->row.payer = p->value[BF_PAYER];
 	return true;
 }

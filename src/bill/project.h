@@ -2,7 +2,9 @@
  *
  * project.h
  *	  What the files that project records share: project.c reads a record
- *	  and decides its cost, project_out.c says what goes into each column.
+ *	  into fields, project_tags.c puts its JSON objects together, one file
+ *	  for each provider fills the fields that its rules decide (cost above
+ *	  all), project_out.c says which field each column of the facts is.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,29 +12,6 @@
 #define FINOPS_BILL_PROJECT_H
 
 #include "bill/bill.h"
-
-typedef enum CostRule
-{
-	COST_AS_BILLED,
-	COST_NONE,
-	COST_NEGATION,
-	COST_SP_EFFECTIVE,
-	COST_SP_UNUSED,
-	COST_RI_EFFECTIVE,
-	COST_RI_UNUSED,
-	COST_FEE,
-	COST_REFUND,
-	COST_DISCOUNT
-} CostRule;
-
-typedef struct LineType
-{
-	const char *name;
-	CostRule	rule;
-	const char *category;		/* FOCUS ChargeCategory */
-	const char *status;			/* FOCUS CommitmentDiscountStatus */
-	const char *frequency;		/* FOCUS ChargeFrequency */
-} LineType;
 
 static const Slice null_slice = {NULL, 0};
 
@@ -43,7 +22,7 @@ constant(const char *text)
 }
 
 static inline bool
-is_set(const BillProjector *p, BillField field)
+is_set(const BillProjector *p, int field)
 {
 	return p->value[field].data != NULL;
 }
@@ -66,5 +45,27 @@ extern bool ProjectProblem(BillProjector *p, ValueStatus status, int field,
 
 /* Remember line types that the table does not have, for the log. */
 extern void ProjectNoteOddType(BillProjector *p, Slice name);
+
+/* a + sign * b, nothing counting as 0; lives as long as the record */
+extern Slice ProjectSum(BillProjector *p, Slice a, Slice b, int sign);
+
+/* Text equal but for the case of its letters. */
+extern bool ProjectSame(Slice s, const char *text);
+
+/* A cost as delivered; a blank one is counted and 0. */
+extern Slice ProjectCost(BillProjector *p, BillField field);
+
+/* The first of these fields, up to BF_NONE, that is not blank, as service. */
+extern void ProjectService(BillProjector *p, const BillField *order);
+
+/* project_tags.c: false with a problem where JSON is none */
+extern bool ProjectObjects(BillProjector *p, const CsvField *fields);
+
+/* The rules of the formats; false with a problem. */
+extern void ProjectAws(BillProjector *p);
+extern void ProjectFocus(BillProjector *p);
+extern void ProjectAzure(BillProjector *p);
+extern bool ProjectGcp(BillProjector *p);
+extern void ProjectOci(BillProjector *p);
 
 #endif							/* FINOPS_BILL_PROJECT_H */

@@ -1,178 +1,138 @@
 /*-------------------------------------------------------------------------
  *
  * project_out.c
- *	  Which columns of the facts a bill fills, and what a record says for
- *	  each of them.
+ *	  Which field each column of the facts is, and what a record says there.
  *
  * The values are pieces of text with the kind of value they stand for; what
- * writes them decides how they become datums.  Texts and numbers have been
- * checked for form when the record was read, UTF-8, times and JSON are the
+ * writes them decides how they become datums.  Numbers and JSON have been
+ * checked for form when the record was read, UTF-8 and times are the
  * writer's to check: it knows which of them it has seen before.
  *
  *-------------------------------------------------------------------------
  */
 #include "bill/project.h"
 
-static const char *const focus_categories[] = {
-	"Usage", "Purchase", "Tax", "Credit", "Adjustment",
-};
-
-typedef enum OutKind
-{
-	OUT_FIELD,					/* text as delivered */
-	OUT_NUMBER,
-	OUT_TIME,
-	OUT_DATE,
-	OUT_PERIOD,
-	OUT_CURRENCY,
-	OUT_BILLED,
-	OUT_EFFECTIVE,
-	OUT_PROVIDER,
-	OUT_SERVICE,
-	OUT_CATEGORY,
-	OUT_CLASS,
-	OUT_FREQUENCY,
-	OUT_COMMITMENT_ID,
-	OUT_COMMITMENT_STATUS,
-	OUT_COMMITMENT_CATEGORY,
-	OUT_TAG,					/* field is a BillTag */
-	OUT_TAGS,
-	OUT_TENANT
-} OutKind;
-
 typedef struct OutColumn
 {
 	const char *name;
-	OutKind		kind;
+	BillOutKind kind;
 	int			field;
-	int			fallback;		/* field used where that one says nothing */
 } OutColumn;
 
 static const OutColumn out_columns[] = {
-	{"identity_line_item_id", OUT_FIELD, BF_LINE_ITEM_ID, 0},
-	{"identity_time_interval", OUT_FIELD, BF_TIME_INTERVAL, 0},
-	{"bill_billing_period_start_date", OUT_PERIOD, 0, 0},
-	{"bill_billing_period_end_date", OUT_DATE, BF_PERIOD_END, 0},
-	{"bill_invoice_id", OUT_FIELD, BF_INVOICE_ID, 0},
-	{"bill_type", OUT_FIELD, BF_BILL_TYPE, 0},
-	{"bill_billing_entity", OUT_FIELD, BF_BILLING_ENTITY, 0},
-	{"bill_payer_account_id", OUT_FIELD, BF_PAYER, 0},
-	{"line_item_usage_account_id", OUT_FIELD, BF_USAGE_ACCOUNT, 0},
-	{"line_item_usage_start_date", OUT_TIME, BF_USAGE_START, 0},
-	{"line_item_usage_end_date", OUT_TIME, BF_USAGE_END, 0},
-	{"line_item_line_item_type", OUT_FIELD, BF_LINE_TYPE, 0},
-	{"line_item_product_code", OUT_FIELD, BF_PRODUCT_CODE, 0},
-	{"product_servicecode", OUT_FIELD, BF_SERVICE_CODE, 0},
-	{"product_region", OUT_FIELD, BF_REGION, BF_REGION_2},
-	{"product_instance_type", OUT_FIELD, BF_INSTANCE_TYPE, 0},
-	{"line_item_resource_id", OUT_FIELD, BF_RESOURCE_ID, 0},
-	{"line_item_usage_type", OUT_FIELD, BF_USAGE_TYPE, BF_USAGE_TYPE_2},
-	{"line_item_operation", OUT_FIELD, BF_OPERATION, 0},
-	{"line_item_availability_zone", OUT_FIELD, BF_ZONE, 0},
-	{"line_item_line_item_description", OUT_FIELD, BF_DESCRIPTION, 0},
-	{"line_item_legal_entity", OUT_FIELD, BF_LEGAL_ENTITY, 0},
-	{"line_item_usage_amount", OUT_NUMBER, BF_USAGE_AMOUNT, BF_USAGE_AMOUNT_2},
-	{"pricing_unit", OUT_FIELD, BF_PRICING_UNIT, BF_PRICING_UNIT_2},
-	{"line_item_unblended_rate", OUT_NUMBER, BF_UNBLENDED_RATE, 0},
-	{"line_item_unblended_cost", OUT_NUMBER, BF_UNBLENDED_COST, 0},
-	{"line_item_blended_cost", OUT_NUMBER, BF_BLENDED_COST, 0},
-	{"line_item_net_unblended_cost", OUT_NUMBER, BF_NET_UNBLENDED_COST, 0},
-	{"list_cost", OUT_NUMBER, BF_LIST_COST, 0},
-	{"contracted_cost", OUT_NUMBER, BF_CONTRACTED_COST, 0},
-	{"line_item_currency_code", OUT_CURRENCY, BF_CURRENCY, 0},
-	{"reservation_arn", OUT_FIELD, BF_RI_ARN, 0},
-	{"savings_plan_arn", OUT_FIELD, BF_SP_ARN, 0},
-	{"provider", OUT_PROVIDER, 0, 0},
-	{"service", OUT_SERVICE, 0, 0},
-	{"charge_category", OUT_CATEGORY, 0, 0},
-	{"charge_class", OUT_CLASS, BF_CHARGE_CLASS, 0},
-	{"charge_frequency", OUT_FREQUENCY, 0, 0},
-	{"commitment_discount_id", OUT_COMMITMENT_ID, 0, 0},
-	{"commitment_discount_status", OUT_COMMITMENT_STATUS, 0, 0},
-	{"commitment_discount_category", OUT_COMMITMENT_CATEGORY, 0, 0},
-	{"billed_cost", OUT_BILLED, 0, 0},
-	{"effective_cost", OUT_EFFECTIVE, 0, 0},
-	{"resource_tags_user_tenant_id", OUT_TAG, BT_TENANT_ID, 0},
-	{"resource_tags_user_plan_id", OUT_TAG, BT_PLAN_ID, 0},
-	{"resource_tags_user_service_component", OUT_TAG, BT_SERVICE_COMPONENT, 0},
-	{"resource_tags_user_environment", OUT_TAG, BT_ENVIRONMENT, 0},
-	{"resource_tags_user_cost_center", OUT_TAG, BT_COST_CENTER, 0},
-	{"resource_tags_user_project", OUT_TAG, BT_PROJECT, 0},
-	{"resource_tags", OUT_TAGS, 0, 0},
-	{"tenant_id", OUT_TENANT, 0, 0},
+	{"identity_line_item_id", BILL_OUT_TEXT, BF_LINE_ITEM_ID},
+	{"identity_time_interval", BILL_OUT_TEXT, BF_TIME_INTERVAL},
+	{"bill_billing_period_start_date", BILL_OUT_PERIOD, BF_NONE},
+	{"bill_billing_period_end_date", BILL_OUT_DATE, BF_PERIOD_END},
+	{"bill_invoice_id", BILL_OUT_TEXT, BF_INVOICE_ID},
+	{"bill_type", BILL_OUT_TEXT, BF_BILL_TYPE},
+	{"bill_billing_entity", BILL_OUT_TEXT, BF_BILLING_ENTITY},
+	{"bill_payer_account_id", BILL_OUT_TEXT, BF_PAYER},
+	{"line_item_usage_account_id", BILL_OUT_TEXT, BF_USAGE_ACCOUNT},
+	{"line_item_usage_start_date", BILL_OUT_TIME, BF_USAGE_START},
+	{"line_item_usage_end_date", BILL_OUT_TIME, BF_USAGE_END},
+	{"line_item_line_item_type", BILL_OUT_TEXT, BF_LINE_TYPE},
+	{"line_item_product_code", BILL_OUT_TEXT, BF_PRODUCT_CODE},
+	{"product_servicecode", BILL_OUT_TEXT, BF_SERVICE_CODE},
+	{"product_region", BILL_OUT_TEXT, BF_REGION},
+	{"product_instance_type", BILL_OUT_TEXT, BF_INSTANCE_TYPE},
+	{"line_item_resource_id", BILL_OUT_TEXT, BF_RESOURCE_ID},
+	{"line_item_usage_type", BILL_OUT_TEXT, BF_USAGE_TYPE},
+	{"line_item_operation", BILL_OUT_TEXT, BF_OPERATION},
+	{"line_item_availability_zone", BILL_OUT_TEXT, BF_ZONE},
+	{"line_item_line_item_description", BILL_OUT_TEXT, BF_DESCRIPTION},
+	{"line_item_legal_entity", BILL_OUT_TEXT, BF_LEGAL_ENTITY},
+	{"line_item_usage_amount", BILL_OUT_NUMBER, BF_USAGE_AMOUNT},
+	{"pricing_unit", BILL_OUT_TEXT, BF_PRICING_UNIT},
+	{"line_item_unblended_rate", BILL_OUT_NUMBER, BF_UNBLENDED_RATE},
+	{"line_item_unblended_cost", BILL_OUT_NUMBER, BF_UNBLENDED_COST},
+	{"line_item_blended_cost", BILL_OUT_NUMBER, BF_BLENDED_COST},
+	{"line_item_net_unblended_cost", BILL_OUT_NUMBER, BF_NET_UNBLENDED_COST},
+	{"list_cost", BILL_OUT_NUMBER, BF_LIST_COST},
+	{"contracted_cost", BILL_OUT_NUMBER, BF_CONTRACTED_COST},
+	{"line_item_currency_code", BILL_OUT_TEXT, BF_CURRENCY},
+	{"reservation_arn", BILL_OUT_TEXT, BF_RI_ARN},
+	{"savings_plan_arn", BILL_OUT_TEXT, BF_SP_ARN},
+	{"provider", BILL_OUT_TEXT, BF_PROVIDER},
+	{"service", BILL_OUT_TEXT, BF_SERVICE},
+	{"charge_category", BILL_OUT_TEXT, BF_CATEGORY},
+	{"charge_class", BILL_OUT_TEXT, BF_CHARGE_CLASS},
+	{"charge_frequency", BILL_OUT_TEXT, BF_CHARGE_FREQUENCY},
+	{"commitment_discount_id", BILL_OUT_TEXT, BF_COMMITMENT_ID},
+	{"commitment_discount_status", BILL_OUT_TEXT, BF_COMMITMENT_STATUS},
+	{"commitment_discount_category", BILL_OUT_TEXT, BF_COMMITMENT_CATEGORY},
+	{"billed_cost", BILL_OUT_NUMBER, BF_BILLED},
+	{"effective_cost", BILL_OUT_NUMBER, BF_EFFECTIVE},
+	{"resource_tags_user_tenant_id", BILL_OUT_TEXT, BF_TAG + BT_TENANT_ID},
+	{"resource_tags_user_plan_id", BILL_OUT_TEXT, BF_TAG + BT_PLAN_ID},
+	{"resource_tags_user_service_component", BILL_OUT_TEXT, BF_TAG + BT_SERVICE_COMPONENT},
+	{"resource_tags_user_environment", BILL_OUT_TEXT, BF_TAG + BT_ENVIRONMENT},
+	{"resource_tags_user_cost_center", BILL_OUT_TEXT, BF_TAG + BT_COST_CENTER},
+	{"resource_tags_user_project", BILL_OUT_TEXT, BF_TAG + BT_PROJECT},
+	{"resource_tags", BILL_OUT_JSON, BF_OBJECT + BO_TAGS},
+	{"tenant_id", BILL_OUT_TEXT, BF_TENANT},
+	{"billing_account_name", BILL_OUT_TEXT, BF_BILLING_ACCOUNT_NAME},
+	{"billing_account_type", BILL_OUT_TEXT, BF_BILLING_ACCOUNT_TYPE},
+	{"sub_account_name", BILL_OUT_TEXT, BF_SUB_ACCOUNT_NAME},
+	{"sub_account_type", BILL_OUT_TEXT, BF_SUB_ACCOUNT_TYPE},
+	{"provider_name", BILL_OUT_TEXT, BF_PROVIDER_NAME},
+	{"publisher_name", BILL_OUT_TEXT, BF_PUBLISHER},
+	{"invoice_issuer_name", BILL_OUT_TEXT, BF_ISSUER},
+	{"service_provider_name", BILL_OUT_TEXT, BF_SERVICE_PROVIDER},
+	{"host_provider_name", BILL_OUT_TEXT, BF_HOST_PROVIDER},
+	{"invoice_detail_id", BILL_OUT_TEXT, BF_INVOICE_DETAIL},
+	{"service_category", BILL_OUT_TEXT, BF_SERVICE_CATEGORY},
+	{"service_subcategory", BILL_OUT_TEXT, BF_SERVICE_SUBCATEGORY},
+	{"region_name", BILL_OUT_TEXT, BF_REGION_NAME},
+	{"resource_name", BILL_OUT_TEXT, BF_RESOURCE_NAME},
+	{"resource_type", BILL_OUT_TEXT, BF_RESOURCE_TYPE},
+	{"sku_id", BILL_OUT_TEXT, BF_SKU_ID},
+	{"sku_meter", BILL_OUT_TEXT, BF_SKU_METER},
+	{"sku_price_id", BILL_OUT_TEXT, BF_SKU_PRICE_ID},
+	{"sku_price_details", BILL_OUT_JSON, BF_SKU_PRICE_DETAILS},
+	{"list_unit_price", BILL_OUT_NUMBER, BF_LIST_PRICE},
+	{"contracted_unit_price", BILL_OUT_NUMBER, BF_CONTRACTED_PRICE},
+	{"pricing_quantity", BILL_OUT_NUMBER, BF_PRICING_QUANTITY},
+	{"consumed_quantity", BILL_OUT_NUMBER, BF_CONSUMED_QUANTITY},
+	{"consumed_unit", BILL_OUT_TEXT, BF_CONSUMED_UNIT},
+	{"pricing_category", BILL_OUT_TEXT, BF_PRICING_CATEGORY},
+	{"pricing_currency", BILL_OUT_TEXT, BF_PRICING_CURRENCY},
+	{"pricing_currency_contracted_unit_price", BILL_OUT_NUMBER, BF_PRICING_CURRENCY_CONTRACTED_PRICE},
+	{"pricing_currency_effective_cost", BILL_OUT_NUMBER, BF_PRICING_CURRENCY_EFFECTIVE_COST},
+	{"pricing_currency_list_unit_price", BILL_OUT_NUMBER, BF_PRICING_CURRENCY_LIST_PRICE},
+	{"commitment_discount_name", BILL_OUT_TEXT, BF_COMMITMENT_NAME},
+	{"commitment_discount_type", BILL_OUT_TEXT, BF_COMMITMENT_TYPE},
+	{"commitment_discount_quantity", BILL_OUT_NUMBER, BF_COMMITMENT_QUANTITY},
+	{"commitment_discount_unit", BILL_OUT_TEXT, BF_COMMITMENT_UNIT},
+	{"capacity_reservation_id", BILL_OUT_TEXT, BF_CAPACITY_ID},
+	{"capacity_reservation_status", BILL_OUT_TEXT, BF_CAPACITY_STATUS},
+	{"contract_applied", BILL_OUT_JSON, BF_CONTRACT_APPLIED},
+	{"allocated_method_id", BILL_OUT_TEXT, BF_ALLOCATED_METHOD_ID},
+	{"allocated_method_details", BILL_OUT_JSON, BF_ALLOCATED_METHOD_DETAILS},
+	{"allocated_resource_id", BILL_OUT_TEXT, BF_ALLOCATED_RESOURCE_ID},
+	{"allocated_resource_name", BILL_OUT_TEXT, BF_ALLOCATED_RESOURCE_NAME},
+	{"allocated_tags", BILL_OUT_JSON, BF_ALLOCATED_TAGS},
+	{"commitment_program_eligibility_details", BILL_OUT_JSON, BF_ELIGIBILITY},
+	{"amortised_upfront_fee", BILL_OUT_NUMBER, BF_UPFRONT},
+	{"credits", BILL_OUT_JSON, BF_CREDITS},
+	{"credit_amount", BILL_OUT_NUMBER, BF_CREDIT_AMOUNT},
+	{"discounts", BILL_OUT_JSON, BF_OBJECT + BO_DISCOUNTS},
+	{"cost_categories", BILL_OUT_JSON, BF_OBJECT + BO_COST_CATEGORIES},
+	{"other_columns", BILL_OUT_JSON, BF_OBJECT + BO_OTHER},
 };
 
-/* Some tag column of this bill may fill the tag; -1: the tenant. */
-static bool
-has_tag(const BillHeader *h, int tag)
-{
-	if (h->column[BF_TAGS] >= 0)
-		return true;
-	for (int i = 0; i < h->ntags; i++)
-		if (tag < 0 ? h->tags[i].is_tenant : h->tags[i].tag == tag)
-			return true;
-	return false;
-}
+_Static_assert(lengthof(out_columns) <= BILL_MAX_COLUMNS,
+			   "the facts have more columns than a projector knows");
 
 /* Columns for which this bill has nothing are left to their default, NULL. */
-static bool
-is_written(const BillHeader *h, const OutColumn *column)
-{
-	switch (column->kind)
-	{
-		case OUT_FIELD:
-		case OUT_NUMBER:
-		case OUT_TIME:
-		case OUT_DATE:
-		case OUT_CURRENCY:
-		case OUT_CLASS:
-			return h->column[column->field] >= 0 ||
-				(column->fallback != 0 && h->column[column->fallback] >= 0);
-		case OUT_COMMITMENT_ID:
-		case OUT_COMMITMENT_CATEGORY:
-			return h->column[BF_COMMITMENT_ID] >= 0 ||
-				h->column[BF_COMMITMENT_CATEGORY] >= 0 ||
-				h->column[BF_RI_ARN] >= 0 || h->column[BF_SP_ARN] >= 0;
-		case OUT_TAG:
-			return has_tag(h, column->field);
-		case OUT_TENANT:
-			return has_tag(h, h->tenant_key == NULL ? BT_TENANT_ID : -1);
-		case OUT_TAGS:
-			return h->ntags > 0 || h->column[BF_TAGS] >= 0;
-		default:
-			return true;
-	}
-}
-
 void
 ProjectorInit(BillProjector *p, const BillHeader *header)
 {
 	memset(p, 0, sizeof(*p));
 	p->header = header;
 	for (size_t i = 0; i < lengthof(out_columns); i++)
-		p->written[i] = is_written(header, &out_columns[i]);
-}
-
-static BillOutKind
-out_kind(const OutColumn *column)
-{
-	switch (column->kind)
-	{
-		case OUT_NUMBER:
-		case OUT_BILLED:
-		case OUT_EFFECTIVE:
-			return BILL_OUT_NUMBER;
-		case OUT_TIME:
-			return BILL_OUT_TIME;
-		case OUT_DATE:
-			return BILL_OUT_DATE;
-		case OUT_PERIOD:
-			return BILL_OUT_PERIOD;
-		case OUT_TAGS:
-			return BILL_OUT_JSON;
-		default:
-			return BILL_OUT_TEXT;
-	}
+		p->written[i] = out_columns[i].kind == BILL_OUT_PERIOD ||
+			header->filled[out_columns[i].field];
 }
 
 int
@@ -181,155 +141,32 @@ ProjectedColumns(BillOutColumn *columns)
 	for (size_t i = 0; i < lengthof(out_columns); i++)
 	{
 		columns[i].name = out_columns[i].name;
-		columns[i].kind = out_kind(&out_columns[i]);
+		columns[i].kind = out_columns[i].kind;
 	}
 	return (int) lengthof(out_columns);
-}
-
-static Slice
-service_name(const BillProjector *p)
-{
-	static const BillField order[] = {
-		BF_PRODUCT_CODE, BF_SERVICE_CODE, BF_PRODUCT_NAME, BF_LEGAL_ENTITY,
-	};
-
-	for (size_t i = 0; i < lengthof(order); i++)
-		if (is_set(p, order[i]) && !is_blank(p->value[order[i]]))
-			return p->value[order[i]];
-	return constant("unknown");
-}
-
-static bool
-equal_ignoring_case(Slice s, const char *text)
-{
-	int			len = (int) strlen(text);
-
-	if (s.len != len)
-		return false;
-	for (int i = 0; i < len; i++)
-		if ((s.data[i] | 0x20) != (text[i] | 0x20))
-			return false;
-	return true;
-}
-
-static Slice
-charge_category(BillProjector *p)
-{
-	Slice		type = p->value[BF_LINE_TYPE];
-
-	if (p->header->format != BILL_FOCUS)
-		return constant(p->type->category);
-	for (size_t i = 0; i < lengthof(focus_categories); i++)
-		if (equal_ignoring_case(type, focus_categories[i]))
-			return constant(focus_categories[i]);
-	if (type.data != NULL)
-		ProjectNoteOddType(p, type);
-	return constant("Usage");
-}
-
-static Slice
-commitment(const BillProjector *p, OutKind kind)
-{
-	bool		focus = p->header->format == BILL_FOCUS;
-
-	switch (kind)
-	{
-		case OUT_COMMITMENT_ID:
-			return focus ? p->value[BF_COMMITMENT_ID] : either(p, BF_SP_ARN, BF_RI_ARN);
-		case OUT_COMMITMENT_STATUS:
-			return focus ? p->value[BF_COMMITMENT_STATUS] :
-				constant(p->type->status);
-		case OUT_COMMITMENT_CATEGORY:
-			if (focus)
-				return p->value[BF_COMMITMENT_CATEGORY];
-			return is_set(p, BF_SP_ARN) ? constant("Spend") :
-				is_set(p, BF_RI_ARN) ? constant("Usage") : null_slice;
-		default:
-			return null_slice;
-	}
-}
-
-/* A moment as delivered; a blank one says nothing. */
-static Slice
-moment(const BillProjector *p, int field)
-{
-	Slice		text = p->value[field];
-
-	if (text.data != NULL)
-		text = SliceTrim(text);
-	return text.len > 0 ? text : null_slice;
-}
-
-static Slice
-column_value(BillProjector *p, const OutColumn *column)
-{
-	switch (column->kind)
-	{
-		case OUT_NUMBER:
-			/* a negation repeats the list price of the usage it cancels */
-			if (column->field == BF_LIST_COST && p->type != NULL && p->type->rule == COST_NEGATION)
-				return constant("0");
-			/* FALLTHROUGH */
-		case OUT_FIELD:
-			return column->fallback != 0 ?
-				either(p, column->field, column->fallback) : p->value[column->field];
-		case OUT_CLASS:
-			return p->value[column->field];
-		case OUT_CURRENCY:
-			return is_set(p, BF_CURRENCY) ? p->value[BF_CURRENCY] : constant("USD");
-		case OUT_BILLED:
-			return p->billed;
-		case OUT_EFFECTIVE:
-			return p->effective;
-		case OUT_PROVIDER:
-			return p->row.provider;
-		case OUT_SERVICE:
-			return service_name(p);
-		case OUT_CATEGORY:
-			return charge_category(p);
-		case OUT_FREQUENCY:
-			return p->header->format == BILL_FOCUS ? p->value[BF_CHARGE_FREQUENCY] :
-				constant(p->type->frequency);
-		case OUT_TAG:
-			return p->tag[column->field];
-		case OUT_TAGS:
-			return p->tags.len > 0 ? (Slice) {p->tags.data, (int) p->tags.len} : null_slice;
-		case OUT_TENANT:
-			return p->tenant;
-		case OUT_TIME:
-		case OUT_DATE:
-			return moment(p, column->field);
-		case OUT_PERIOD:
-			return null_slice;
-		default:
-			return commitment(p, column->kind);
-	}
 }
 
 void
 ProjectValues(BillProjector *p, Slice *values)
 {
 	for (size_t i = 0; i < lengthof(out_columns); i++)
-		values[i] = p->written[i] ? column_value(p, &out_columns[i]) : null_slice;
+		values[i] = p->written[i] ? p->value[out_columns[i].field] : null_slice;
 }
 
 /* The bill's own name of the column, where one column is to blame. */
 bool
 ProjectBlame(BillProjector *p, int at, ValueStatus status, Slice value)
 {
-	const OutColumn *column = &out_columns[at];
-	int			field = 0;
+	int			field = out_columns[at].field;
 
-	if (column->kind == OUT_FIELD || column->kind == OUT_CLASS ||
-		column->kind == OUT_CURRENCY || column->kind == OUT_NUMBER)
-		field = is_set(p, column->field) ? column->field : column->fallback;
-	else if (column->kind == OUT_TIME || column->kind == OUT_DATE)
-		field = column->field;
-	else if (column->kind == OUT_TAGS || column->kind == OUT_TAG || column->kind == OUT_TENANT)
+	if (field == BF_OBJECT + BO_TAGS || (field >= BF_TAG && field <= BF_TENANT))
 		field = BF_TAGS;
+	for (int i = 0; i < p->header->ncopies && p->header->column[field] < 0; i++)
+		if (p->header->copies[i].to == (BillField) field)
+			field = p->header->copies[i].from;
 	ProjectProblem(p, status, field, value);
 	if (p->problem.column[0] == '\0')
-		p->problem.column = column->name;
+		p->problem.column = out_columns[at].name;
 	return false;
 }
 
@@ -341,7 +178,7 @@ ProjectBlame(BillProjector *p, int at, ValueStatus status, Slice value)
 static bool
 write_value(BillProjector *p, OutBuf *out, int at, Slice value)
 {
-	BillOutKind kind = out_kind(&out_columns[at]);
+	BillOutKind kind = out_columns[at].kind;
 	BillTime	time = {.year = p->row.period.year, .month = p->row.period.month, .day = 1};
 
 	if (kind == BILL_OUT_PERIOD)

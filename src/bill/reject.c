@@ -64,8 +64,8 @@ value_text(long long line, const BillReject *reject)
 				correct};
 		case VALUE_NOT_JSON:
 			return (RejectText) {ERRCODE_INVALID_TEXT_REPRESENTATION,
-				psprintf("invalid tags in column \"%s\", line %lld", name, line),
-				psprintf("Tags are a JSON object such as {\"env\": \"prod\"}; found \"%s\".", value),
+				psprintf("invalid JSON in column \"%s\", line %lld", name, line),
+				psprintf("Tags and the like are a JSON object such as {\"env\": \"prod\"}; found \"%s\".", value),
 				correct};
 		case VALUE_NOT_UTF8:
 		case VALUE_OK:

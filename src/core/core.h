@@ -71,6 +71,7 @@ typedef enum FinopsCostBasis
 } FinopsCostBasis;
 
 extern int	finops_cost_basis;	/* finops.cost_basis */
+extern bool finops_keep_unknown_columns;
 extern int	finops_max_rejects; /* finops.max_rejects, -1: any number */
 extern char *finops_recon_amount_floor; /* finops.recon_amount_floor */
 extern char *finops_reporting_currency; /* finops.reporting_currency */

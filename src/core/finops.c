@@ -14,6 +14,7 @@ FINOPS_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 
 int			finops_cost_basis = FINOPS_BASIS_EFFECTIVE;
+bool		finops_keep_unknown_columns = true;
 int			finops_max_rejects = 0;
 char	   *finops_recon_amount_floor;
 char	   *finops_reporting_currency;
@@ -72,6 +73,11 @@ define_settings(void)
 							 &finops_cost_basis, FINOPS_BASIS_EFFECTIVE,
 							 cost_basis_options, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.keep_unknown_columns",
+							 "Whether facts keep the columns of a bill that its format does not know.",
+							 "In fact_cost_raw.other_columns; their names are logged either way.",
+							 &finops_keep_unknown_columns, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.max_rejects",
 							"Lines of a bill that a load may reject before it fails.",
 							"Rejected lines are in finops.bill_reject; -1: any number.",

@@ -1,4 +1,4 @@
-/* links: src/bill/csv.c src/bill/header.c src/bill/project.c src/bill/project_out.c src/bill/value.c src/bill/json.c */
+/* links: src/bill/csv.c src/bill/header.c src/bill/header_columns.c src/bill/project*.c src/bill/value.c src/bill/json.c */
 /*
  * A bill of any bytes, read in pieces of any size: records do not depend on
  * how the bytes arrive, and what is projected is one line of COPY text with
@@ -67,7 +67,7 @@ project(CsvReader *csv, const BillHeader *header)
 			break;
 		if (!ProjectRecord(&p, csv->fields))
 			continue;
-		if (NumberCheck(p.billed) != VALUE_OK || NumberCheck(p.effective) != VALUE_OK)
+		if (NumberCheck(p.value[BF_BILLED]) != VALUE_OK || NumberCheck(p.value[BF_EFFECTIVE]) != VALUE_OK)
 			abort();
 		if (ProjectWrite(&p, &out, "source\t1") && columns_of(&out) != expected)
 			abort();
@@ -113,7 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (CsvNext(&csv) == CSV_RECORD)
 	{
 		if (HeaderMap(&header, csv.fields, csv.nfields, BILL_UNKNOWN,
-					  size % 2 == 0 ? NULL : "team"))
+					  size % 2 == 0 ? NULL : "team", size % 3 != 0))
 			project(&csv, &header);
 		HeaderFree(&header);
 	}

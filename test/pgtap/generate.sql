@@ -184,7 +184,7 @@ SELECT is(sum("ContractedCost") > sum("EffectiveCost"), true, 'commitments save 
 -- a row of one's own comes first
 INSERT INTO finops.service_catalog (provider, service, service_name, service_category, service_subcategory) VALUES ('AWS', 'AWSGlue', 'Glue', 'Integration', 'Other (Integration)');
 SELECT is(array_agg(DISTINCT "ServiceName" || ' ' || "ServiceCategory"), '{Glue Integration}', 'a category of one''s own comes before the shipped one')
-FROM finops.focus_cost_and_usage WHERE "BillingPeriodStart" = '2020-03-01 00:00+00' AND "SkuId" LIKE 'AWSGlue%';
+FROM finops.focus_cost_and_usage WHERE "BillingPeriodStart" = '2020-03-01 00:00+00' AND "SkuMeter" LIKE '%ETL-DPU-Hour';
 SELECT is(count(*), (SELECT n FROM lines), 'and doubles no line') FROM finops.focus_cost_and_usage WHERE "BillingPeriodStart" = '2020-03-01 00:00+00';
 SELECT throws_ok($$INSERT INTO finops.service_catalog VALUES ('AWS', 'x', 'x', 'Database', 'Other')$$, '23514', NULL, 'no other categories than those of FOCUS');
 

@@ -1,4 +1,4 @@
-/* links: src/bill/value.c src/bill/json.c src/bill/header.c src/bill/csv.c */
+/* links: src/bill/value.c src/bill/json.c src/bill/header.c src/bill/header_columns.c src/bill/project*.c src/bill/csv.c */
 /*-------------------------------------------------------------------------
  *
  * bill_value_test.c
