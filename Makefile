@@ -19,12 +19,13 @@ REGRESS_OPTS   = --inputdir=.
 ISOLATION      = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=finops
 
-PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null) -DFINOPS_VERSION='"$(EXTVERSION)"'
+XML2_CFLAGS = $(shell xml2-config --cflags 2>/dev/null || pkg-config --cflags libxml-2.0 2>/dev/null || echo -I/usr/include/libxml2)
+PG_CPPFLAGS = -Isrc $(XML2_CFLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null) -DFINOPS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS   = -ffp-contract=off
 ifdef WERROR
 PG_CFLAGS  += -Wall -Wextra -Werror
 endif
-SHLIB_LINK  = -lcurl -lz -lm
+SHLIB_LINK  = -lcurl -lxml2 -lz -lm
 
 .DEFAULT_GOAL = all
 

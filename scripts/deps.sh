@@ -33,6 +33,7 @@ check_only() {
   pgxs || missing+=("PostgreSQL 15 or newer with its development files (pg_config --pgxs)")
   if command -v gcc >/dev/null; then
     echo '#include <zlib.h>' | gcc -E - >/dev/null 2>&1 || missing+=("zlib with its headers")
+    echo '#include <libxml/xmlreader.h>' | gcc -E -I/usr/include/libxml2 - >/dev/null 2>&1 || missing+=("libxml2 with its headers")
     echo '#include <curl/curl.h>' | gcc -E - >/dev/null 2>&1 || missing+=("libcurl 7.85 or newer with its headers")
   fi
   if pgxs; then
@@ -116,7 +117,7 @@ if [ -z "$major" ] || [ "$major" -lt 15 ]; then
   exit 1
 fi
 
-wanted=(make gcc libc6-dev libcurl4-openssl-dev zlib1g-dev "postgresql-$major" "postgresql-server-dev-$major")
+wanted=(make gcc libc6-dev libcurl4-openssl-dev libxml2-dev zlib1g-dev "postgresql-$major" "postgresql-server-dev-$major")
 optional=("postgresql-$major-cron")
 case $purpose in
 test)

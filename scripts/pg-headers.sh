@@ -38,7 +38,7 @@ version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" finops.control)
 code=0
 for file in src/*/*.c; do
   gcc -O2 -Wall -Wextra -Wmissing-prototypes -Wdeclaration-after-statement -Werror=vla -Werror -ffp-contract=off -fPIC \
-    -D_GNU_SOURCE -include "$dir/libc.h" -Isrc -isystem "$headers" "-DFINOPS_VERSION=\"$version\"" -c -o /dev/null "$file" || code=1
+    -D_GNU_SOURCE -include "$dir/libc.h" -Isrc -I/usr/include/libxml2 -isystem "$headers" "-DFINOPS_VERSION=\"$version\"" -c -o /dev/null "$file" || code=1
 done
 [ "$code" != 0 ] || echo "compiles with the headers of PostgreSQL $major ($suite)"
 exit "$code"

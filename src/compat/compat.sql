@@ -71,7 +71,7 @@ CREATE FUNCTION @extschema@.external_table(uri text)
 RETURNS SETOF forecast.drivers
 AS 'MODULE_PATHNAME', 'finops_external_table'
 LANGUAGE C VOLATILE COST 1000;
-COMMENT ON FUNCTION @extschema@.external_table(text) IS 'lines of a driver file (CSV) whose name carries the load date; a path, file:// or s3:// address';
+COMMENT ON FUNCTION @extschema@.external_table(text) IS 'lines of a driver file (CSV or workbook) whose name carries the load date; a path, file://, https:// or s3:// address';
 REVOKE ALL ON FUNCTION @extschema@.external_table(text) FROM PUBLIC;
 
 CREATE FUNCTION finops.translate_sql(sql text, dialect text)

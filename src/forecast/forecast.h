@@ -32,10 +32,23 @@ extern void ForecastRun(const FcRequest *request, const char *model_name,
 						FcDetail *detail);
 
 /* ---------------------------------------------------------------------
- * Driver files, drivers.c
+ * Driver files, driver_file.c
  * ---------------------------------------------------------------------
  */
-#define DRIVER_COLUMNS	8
+
+/* Columns in the order of forecast.drivers. */
+enum
+{
+	DRIVER_CODE,
+	DRIVER_SCENARIO,
+	DRIVER_PERIOD_START,
+	DRIVER_VALUE,
+	DRIVER_UNIT,
+	DRIVER_SOURCE_FILE,
+	DRIVER_ENVIRONMENT,
+	DRIVER_LOAD_DT,
+	DRIVER_COLUMNS
+};
 
 /* A row of forecast.drivers, values in the order of its columns. */
 typedef struct DriverRow
@@ -45,10 +58,10 @@ typedef struct DriverRow
 } DriverRow;
 
 /*
- * Reads a driver file (CSV with a header, plain or gzip; path, file:// or
- * s3:// as finops.load_bill takes them).  load_dt NULL: the date in the file
- * name.  Checks that the current user may read files of the server, so call
- * it before FinopsBegin.
+ * Reads a driver file: CSV with a header, plain, gzip or zip, or a workbook;
+ * path, file://, https:// or s3:// as finops.load_bill takes them.  load_dt
+ * NULL: the date in the file name.  Checks that the current user may read
+ * from there, so call it before FinopsBegin.
  */
 extern DriverRow *ForecastReadDrivers(const char *source,
 									  const DateADT *load_dt, int *nrows);

@@ -258,7 +258,7 @@ CREATE FUNCTION finops.load_drivers(source text, load_dt date DEFAULT NULL)
 RETURNS TABLE (driver_load_dt date, status text, rows_loaded bigint, drivers bigint, months bigint)
 AS 'MODULE_PATHNAME', 'finops_load_drivers'
 LANGUAGE C VOLATILE ROWS 1;
-COMMENT ON FUNCTION finops.load_drivers(text, date) IS 'loads a driver file (CSV with header) as the set of its load date, which is taken from the file name; replaces that set, or says unchanged';
+COMMENT ON FUNCTION finops.load_drivers(text, date) IS 'loads a driver file (CSV or workbook, with a header) as the set of its load date, which is taken from the file name; replaces that set, or says unchanged';
 REVOKE ALL ON FUNCTION finops.load_drivers(text, date) FROM PUBLIC;
 
 CREATE FUNCTION finops.rollback_drivers(load_dt date)
