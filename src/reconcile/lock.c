@@ -14,16 +14,9 @@
  *
  * The owner of the tables and a superuser can switch triggers off.  What
  * they then change is found by finops.verify_period(), which compares the
- * period with its seal: per relation the number of rows and a digest,
- *
- *	  row     = SHA-256 of the text of ROW(sealed columns) in UTF-8,
- *	  bucket  = SHA-256 of the row digests that share a first byte, in order,
- *	  digest  = SHA-256 of the bucket digests in order of that byte,
- *
- * which needs no key and no order of the rows, and memory for one bucket.
- * The text is made under the pinned settings of a session (ISO dates, UTC),
- * so it is the same in every database.  hash_head is the SHA-256 of the list
- * of all relations, columns, counts and digests.
+ * period with its seal: per relation the number of rows and their digest
+ * (seal.c), which needs no key and no order of the rows.  hash_head is the
+ * SHA-256 of the list of all relations, columns, counts and digests.
  *
  *-------------------------------------------------------------------------
  */
@@ -60,6 +53,7 @@ static const SealedObject sealed_objects[] = {
 		"t.invoice_id IN (SELECT h.invoice_id FROM @s@.invoice_header h WHERE " ISSUED_BEFORE ")", "{}"},
 	{"invoice_header", "@s@.invoice_header",
 	"t.period_start = $1 AND t.issued_at <= $2", "{status,paid_at}"},
+	{"period_rate", "finops.period_rate", "t.period_start = $1", "{}"},
 	{"recon_detail", "finops.recon_detail",
 	"t.recon_id = (SELECT r.recon_id FROM finops.recon_run r WHERE r.period_start = $1)", "{}"},
 	{"recon_exceptions", "@s@.recon_exceptions",
@@ -177,20 +171,33 @@ finops_guard_period_lock(PG_FUNCTION_ARGS)
 						   data->tg_newtuple : data->tg_trigtuple);
 }
 
-/*
- * The text of the query that digests one object; columns are a SQL list.
- * OFFSET 0 keeps the planner from working out each row's digest twice.
- */
-static char *
-digest_sql(const SealedObject *object, const char *columns)
+/* Counts and digests the rows of an object, over a list of columns. */
+static void
+run_digest(const SealedObject *object, DateADT period, Datum locked_at,
+		   FinopsArg columns)
 {
-	return psprintf("SELECT coalesce(sum(b.n), 0)::bigint,"
-					" encode(sha256(coalesce(string_agg(b.digest, ''::bytea ORDER BY b.bucket), ''::bytea)), 'hex')"
-					" FROM (SELECT get_byte(r.digest, 0) AS bucket, count(*) AS n,"
-					"  sha256(string_agg(r.digest, ''::bytea ORDER BY r.digest)) AS digest"
-					"  FROM (SELECT sha256(convert_to(ROW(%s)::text, 'UTF8')) AS digest"
-					"   FROM %s t WHERE %s OFFSET 0) r GROUP BY 1) b",
-					columns, object->relation, object->condition);
+	FINOPS_RUN(psprintf("SELECT count(*), finops.seal_digest(t, $3) FROM %s t WHERE %s",
+						object->relation, object->condition),
+			   ARG_DATE(period), ARG_DATUM(TIMESTAMPTZOID, locked_at, false), columns);
+}
+
+/*
+ * The rates that the month was computed with; one that is set later does not
+ * change them.
+ */
+static void
+freeze_rates(DateADT period)
+{
+	FINOPS_RUN("INSERT INTO finops.period_rate (period_start, currency, rate, valid_from, source)"
+			   " SELECT $1, c.currency, r.rate, r.valid_from, r.source FROM"
+			   " (SELECT a.currency FROM @s@.fact_cost_allocated a WHERE a.period_start = $1"
+			   "  UNION SELECT d.currency FROM finops.cost_daily d WHERE d.billing_period = $1"
+			   "  UNION SELECT h.currency FROM @s@.invoice_header h WHERE h.period_start = $1) c"
+			   " CROSS JOIN LATERAL (SELECT x.rate, x.valid_from, x.source FROM finops.fx_rate x"
+			   "  WHERE x.currency = c.currency AND x.valid_from < $2 ORDER BY x.valid_from DESC LIMIT 1) r"
+			   " WHERE c.currency <> $3",
+			   ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
+			   ARG_TEXT(finops_reporting_currency));
 }
 
 /* Writes the seal of the period; the names of the columns go with it. */
@@ -201,24 +208,20 @@ write_seal(DateADT period, Datum locked_at)
 	{
 		const SealedObject *object = &sealed_objects[i];
 		bool		isnull;
-		char	   *list;
-		Datum		columns;
+		FinopsArg	columns;
 		int64		rows;
 
-		FINOPS_RUN(psprintf("SELECT string_agg('t.' || quote_ident(a.attname), ', ' ORDER BY a.attnum),"
-							" array_agg(a.attname::text ORDER BY a.attnum)"
+		FINOPS_RUN(psprintf("SELECT array_agg(a.attname::text ORDER BY a.attnum)"
 							" FROM pg_attribute a WHERE a.attrelid = '%s'::regclass AND a.attnum > 0"
 							" AND NOT a.attisdropped AND a.attname <> ALL ($1::text[])", object->relation),
 				   ARG_TEXT(object->unsealed));
-		list = FinopsText(0, 1);
-		columns = FinopsValue(0, 2, &isnull);
-		FINOPS_RUN(digest_sql(object, list), ARG_DATE(period),
-				   ARG_DATUM(TIMESTAMPTZOID, locked_at, false));
+		columns = ARG_DATUM(TEXTARRAYOID, FinopsValue(0, 1, &isnull), false);
+		run_digest(object, period, locked_at, columns);
 		rows = FinopsInt64(0, 1);
 		FINOPS_RUN("INSERT INTO finops.period_seal (period_start, object, row_count, digest, columns)"
 				   " VALUES ($1, $2, $3, $4, $5)",
 				   ARG_DATE(period), ARG_TEXT(object->object), ARG_INT8(rows),
-				   ARG_TEXT(FinopsText(0, 2)), ARG_DATUM(TEXTARRAYOID, columns, false));
+				   ARG_TEXT(FinopsText(0, 2)), columns);
 	}
 }
 
@@ -402,6 +405,7 @@ finops_lock_period(PG_FUNCTION_ARGS)
 	require_issued(period);
 	require_documents(period);
 	run_id = FinopsStartRun(&session, "lock", period);
+	freeze_rates(period);
 	lock_partitions(period);
 	FINOPS_RUN0("SELECT clock_timestamp()");
 	locked_at = FinopsValue(0, 1, &isnull);
@@ -435,17 +439,18 @@ static void
 verify_object(DateADT period, Datum locked_at, const SealedObject *object,
 			  StringInfo values)
 {
-	char	   *columns;
+	FinopsArg	columns;
 	char	   *missing;
 	char	   *digest;
+	bool		isnull;
 	int64		sealed;
 	int64		found;
 
-	if (FINOPS_RUN(psprintf("SELECT s.row_count, s.digest, string_agg('t.' || quote_ident(c.name), ', ' ORDER BY c.no),"
+	if (FINOPS_RUN(psprintf("SELECT s.row_count, s.digest, s.columns,"
 							" string_agg(c.name, ', ') FILTER (WHERE a.attname IS NULL)"
 							" FROM finops.period_seal s, unnest(s.columns) WITH ORDINALITY AS c(name, no)"
 							" LEFT JOIN pg_attribute a ON a.attrelid = '%s'::regclass AND a.attname = c.name AND NOT a.attisdropped"
-							" WHERE s.period_start = $1 AND s.object = $2 GROUP BY 1, 2", object->relation),
+							" WHERE s.period_start = $1 AND s.object = $2 GROUP BY 1, 2, 3", object->relation),
 				   ARG_DATE(period), ARG_TEXT(object->object)) == 0)
 	{
 		add_problem(values, object->object, "the seal is missing");
@@ -453,15 +458,14 @@ verify_object(DateADT period, Datum locked_at, const SealedObject *object,
 	}
 	sealed = FinopsInt64(0, 1);
 	digest = FinopsText(0, 2);
-	columns = FinopsText(0, 3);
+	columns = ARG_DATUM(TEXTARRAYOID, FinopsValue(0, 3, &isnull), false);
 	missing = FinopsText(0, 4);
 	if (missing != NULL)
 	{
 		add_problem(values, object->object, psprintf("sealed columns are missing: %s", missing));
 		return;
 	}
-	FINOPS_RUN(digest_sql(object, columns), ARG_DATE(period),
-			   ARG_DATUM(TIMESTAMPTZOID, locked_at, false));
+	run_digest(object, period, locked_at, columns);
 	found = FinopsInt64(0, 1);
 	if (found != sealed)
 		add_problem(values, object->object,

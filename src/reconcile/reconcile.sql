@@ -171,8 +171,39 @@ CREATE TABLE finops.period_seal (
 	CONSTRAINT period_seal_pkey PRIMARY KEY (period_start, object)
 );
 COMMENT ON TABLE finops.period_seal IS 'what a locked period consisted of, per relation; finops.verify_period compares';
-COMMENT ON COLUMN finops.period_seal.digest IS 'SHA-256, hex, over the SHA-256 of every row; see docs/reconcile.md';
+COMMENT ON COLUMN finops.period_seal.digest IS 'finops.seal_digest of the rows; see docs/reconcile.md';
 COMMENT ON COLUMN finops.period_seal.columns IS 'the columns that are sealed, in the order in which they are hashed';
+
+CREATE FUNCTION finops.seal_accum(state bytea, "row" record, columns text[])
+RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_seal_accum';
+COMMENT ON FUNCTION finops.seal_accum(bytea, record, text[]) IS 'state function of finops.seal_digest';
+
+CREATE FUNCTION finops.seal_combine(state bytea, other bytea)
+RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_seal_combine';
+COMMENT ON FUNCTION finops.seal_combine(bytea, bytea) IS 'combine function of finops.seal_digest';
+
+CREATE FUNCTION finops.seal_final(state bytea)
+RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_seal_final';
+COMMENT ON FUNCTION finops.seal_final(bytea) IS 'final function of finops.seal_digest';
+
+CREATE AGGREGATE finops.seal_digest("row" record, columns text[]) (
+	SFUNC = finops.seal_accum,
+	STYPE = bytea,
+	SSPACE = 272,
+	FINALFUNC = finops.seal_final,
+	COMBINEFUNC = finops.seal_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.seal_digest(record, text[]) IS 'digest, hex, of the named columns of all rows, whatever their order';
+
+REVOKE ALL ON FUNCTION finops.seal_accum(bytea, record, text[]), finops.seal_combine(bytea, bytea), finops.seal_final(bytea),
+	finops.seal_digest(record, text[]) FROM PUBLIC;
 
 -- variance
 
@@ -377,6 +408,15 @@ REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON @extschema@.usage_snapshot_daily
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.period_rate
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.period_rate
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.period_rate
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 
 REVOKE ALL ON finops.recon_run, finops.recon_detail, finops.recon_history, finops.period_seal,
 	@extschema@.recon_summary, @extschema@.recon_exceptions FROM PUBLIC;
