@@ -6,7 +6,9 @@
  * A bill has far fewer kinds of charges than lines, a kind being what the
  * rules look at.  The rules are applied once per kind; the lines are then
  * brought up to date in one statement that writes only those that differ.
- * Kinds are joined by a 64-bit hash, and compared in full where it agrees.
+ * Kinds are joined by a 64-bit hash, and compared in full where it agrees: by
+ * the image of the row in one call, for the planner takes a list of
+ * columns that are equal or both null for a rare match and joins by a loop.
  *
  *-------------------------------------------------------------------------
  */
@@ -98,8 +100,8 @@ update_lines(DateADT period, const Kind *kind, const char *tenant_key)
 							" tenant_id = coalesce(" TAG_VALUE("k.virtual ->> $1") ", " TAG_DELIVERED_TENANT_OF_LINE ")"
 							" FROM finops_tag_kind k WHERE f.bill_billing_period_start_date = $2"
 							" AND k.hash = hash_record_extended(ROW(%s), 0)"
-							" AND ROW(k.tags, k.provider, k.account_id, k.service, k.region, k.usage_type, k.resource_id)"
-							"  IS NOT DISTINCT FROM ROW(%s)"
+							" AND record_image_eq(ROW(k.tags, k.provider, k.account_id, k.service, k.region,"
+							"  k.usage_type, k.resource_id), ROW(%s))"
 							" AND f.virtual_tags IS DISTINCT FROM k.virtual", columns, columns),
 				   ARG_TEXT(tenant_key), ARG_DATE(period));
 	changed += (int64)
@@ -108,8 +110,8 @@ update_lines(DateADT period, const Kind *kind, const char *tenant_key)
 							" WHERE f.bill_billing_period_start_date = $2 AND f.virtual_tags IS NOT NULL"
 							" AND NOT EXISTS (SELECT FROM finops_tag_kind k"
 							"  WHERE k.hash = hash_record_extended(ROW(%s), 0)"
-							"  AND ROW(k.tags, k.provider, k.account_id, k.service, k.region, k.usage_type, k.resource_id)"
-							"  IS NOT DISTINCT FROM ROW(%s))", columns, columns),
+							"  AND record_image_eq(ROW(k.tags, k.provider, k.account_id, k.service, k.region,"
+							"   k.usage_type, k.resource_id), ROW(%s)))", columns, columns),
 				   ARG_TEXT(tenant_key), ARG_DATE(period));
 	return changed;
 }

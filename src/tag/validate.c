@@ -165,9 +165,10 @@ post_findings(DateADT period, const char *json)
 /*
  * finops.validate_tags(period date) -> bigint
  *
- * Applies registry and virtual tag rules, judges the usage and purchases of a month by the tag policy in force on its
- * first day, replaces the month's rows of tag_validation_log and sets the
- * tags gate.  Returns the run id; the run's detail counts the findings.
+ * Applies registry and virtual tag rules, judges the usage and purchases of a
+ * month by the tag policy in force on its first day, replaces the month's rows
+ * of tag_validation_log and sets the tags gate.  Returns the run id; the run's
+ * detail counts the findings.
  * 22004 and 22023 for a period that is none, 55000 for a locked one and for
  * one of which no bill is loaded, 2201B for a value_pattern that is no
  * regular expression.
