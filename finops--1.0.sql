@@ -242,7 +242,7 @@ CREATE TABLE finops.delivery (
 	CONSTRAINT delivery_period_check CHECK (pg_catalog.date_part('day', billing_period) OPERATOR(pg_catalog.=) 1),
 	CONSTRAINT delivery_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['bill', 'increment', 'correction', 'offset'])),
 	CONSTRAINT delivery_bill_state_check CHECK (bill_state OPERATOR(pg_catalog.=) ANY (ARRAY['provisional', 'final'])),
-	CONSTRAINT delivery_origin_check CHECK ((origin_period IS NOT NULL) OPERATOR(pg_catalog.=) (kind OPERATOR(pg_catalog.=) ANY (ARRAY['correction', 'offset'])))
+	CONSTRAINT delivery_origin_check CHECK (CASE WHEN kind OPERATOR(pg_catalog.=) ANY (ARRAY['correction', 'offset']) THEN origin_period IS NOT NULL ELSE origin_period IS NULL OR kind OPERATOR(pg_catalog.=) 'increment' END)
 );
 CREATE UNIQUE INDEX delivery_current_key ON finops.delivery (source, billing_period)
 	WHERE status OPERATOR(pg_catalog.=) 'current';
@@ -257,7 +257,7 @@ COMMENT ON COLUMN finops.delivery.billed_cost IS 'sum over the lines, unrounded'
 COMMENT ON COLUMN finops.delivery.superseded_by IS 'the delivery that replaced this one';
 COMMENT ON COLUMN finops.delivery.kind IS 'bill; increment: a delta or ledger file on top of the bill of base_source; correction: what a restatement of a locked month changes; offset: takes back what the provider credited once more';
 COMMENT ON COLUMN finops.delivery.base_source IS 'of what is no bill itself: the source of the bill that it belongs to';
-COMMENT ON COLUMN finops.delivery.origin_period IS 'of corrections and offsets: the locked month that was restated';
+COMMENT ON COLUMN finops.delivery.origin_period IS 'of corrections and offsets, and of increments to a locked month: that month';
 COMMENT ON COLUMN finops.delivery.bill_state IS 'final: every line with a cost carries an invoice id; provisional: some do not; NULL where the bill has no such column';
 COMMENT ON COLUMN finops.delivery.assembly_id IS 'assembly, execution or run that the manifest names';
 COMMENT ON COLUMN finops.delivery.rejected_lines IS 'lines in finops.bill_reject';

@@ -573,6 +573,7 @@ typedef struct BillDelivery
 	const char *account_id;		/* NULL: more than one */
 	const char *detail;			/* JSON for the ingestion log, or NULL */
 	TimestampTz started_at;
+	bool		derived;		/* corrections, not what a provider delivered */
 
 	/* set by BillPlaceDelivery */
 	int64		run_id;

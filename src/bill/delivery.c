@@ -178,7 +178,7 @@ log_difference(const BillDelivery *d, int64 old)
 static void
 warn_of_strangers(const BillDelivery *d, int64 old)
 {
-	if (strcmp(d->format, "generated") == 0 ||
+	if (d->derived || strcmp(d->format, "generated") == 0 ||
 		FINOPS_RUN("SELECT o.line_items FROM @s@.fact_cost_delta c"
 				   " JOIN finops.delivery o ON o.delivery_id = c.previous_delivery_id"
 				   " WHERE c.delivery_id = $1 AND o.delivery_id = $2 AND c.change_type = 'delete'"

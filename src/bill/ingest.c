@@ -266,7 +266,9 @@ begin(BillLoad *load)
 static void
 start_again(BillLoad *load)
 {
-	if (load->stream != NULL && load->stream->lines > 0)
+	if (load->stream != NULL && load->stream->closed)
+		BillDropRestated(load->stream);
+	else if (load->stream != NULL && load->stream->lines > 0)
 		FINOPS_RUN("DELETE FROM @s@.fact_cost_raw"
 				   " WHERE bill_billing_period_start_date = $1 AND delivery_id = $2",
 				   ARG_DATE(load->stream->period),
@@ -316,6 +318,21 @@ log_unchanged(const FinopsSession *session, BillLoad *load, int64 delivery_id)
 }
 
 static void
+place_in_open_month(const FinopsSession *session, const BillLoad *load,
+					BillTarget *target, BillDelivery *delivery)
+{
+	bool		increment = BillIsIncrement(load, target);
+
+	if (increment)
+		BillMakeIncrement(load, target);
+	delivery->source = target->source;
+	BillPlaceDelivery(session, delivery);
+	target->status = increment ? "appended" : delivery->status;
+	if (!increment)
+		BillDropIncrements(target);
+}
+
+static void
 place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 {
 	BillDelivery delivery = {
@@ -337,9 +354,14 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		log_unchanged(session, load, target->delivery_id);
 		return;
 	}
-	BillPlaceDelivery(session, &delivery);
+	if (target->closed)
+		BillCorrectPeriod(session, load, target, &delivery);
+	else
+		place_in_open_month(session, load, target, &delivery);
 	BillDescribeDelivery(load, target);
-	target->status = delivery.status;
+	BillSettleCredits(session, load, target->delivery_id,
+					  target->base_source != NULL ? target->base_source : target->source,
+					  target->period);
 }
 
 /* Answer with one row per delivery, in the order of time. */
@@ -359,13 +381,13 @@ return_loads(FunctionCallInfo fcinfo, List *loads)
 							 load->targets[i].delivery_id,
 							 load->targets[i].unchanged ? "unchanged" : load->targets[i].status);
 	}
-	FINOPS_RUN0(psprintf("SELECT d.run_id, d.delivery_id, d.billing_period, l.status,"
+	FINOPS_RUN0(psprintf("SELECT d.run_id, d.delivery_id, coalesce(d.origin_period, d.billing_period), l.status,"
 						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.line_items END,"
 						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.rejected_lines END,"
 						 " d.billed_cost, d.effective_cost"
 						 " FROM (VALUES %s) AS l(delivery_id, status)"
 						 " JOIN finops.delivery d USING (delivery_id)"
-						 " ORDER BY d.billing_period, d.source", list.data));
+						 " ORDER BY 3, d.source", list.data));
 	FinopsReturnRows(fcinfo);
 }
 
@@ -376,10 +398,11 @@ return_loads(FunctionCallInfo fcinfo, List *loads)
 static bool
 is_current(BillLoad *load)
 {
-	uint64		n = FINOPS_RUN("SELECT max(delivery_id) FILTER (WHERE status = 'current'),"
-							   " billing_period FROM finops.delivery"
-							   " WHERE digest = $1 AND (source = $2 OR $2 IS NULL)"
-							   " GROUP BY source, billing_period ORDER BY billing_period",
+	uint64		n = FINOPS_RUN("SELECT max(d.delivery_id) FILTER (WHERE " BILL_STANDS "),"
+							   " coalesce(d.origin_period, d.billing_period)"
+							   " FROM finops.delivery d WHERE d.digest = $1 AND d.kind <> 'offset'"
+							   " AND (coalesce(d.base_source, d.source) = $2 OR $2 IS NULL)"
+							   " GROUP BY coalesce(d.base_source, d.source), 2 ORDER BY 2",
 							   ARG_TEXT(load->digest), ARG_TEXT(load->source_id));
 
 	if (n == 0 || n > BILL_MAX_PERIODS)

@@ -36,7 +36,12 @@ typedef struct BillTarget
 	uint64		uninvoiced;		/* lines with a cost and without one */
 	uint64		noted;
 	uint64		corrections;	/* FOCUS: ChargeClass Correction */
-	uint64		negative;		/* FOCUS: usage or purchase below zero */
+	uint64		negative;		/* FOCUS: below zero */
+
+	/* what became of it */
+	bool		closed;			/* the month is locked: partition is temporary */
+	const char *kind;			/* NULL: bill */
+	const char *base_source;	/* of what is no bill */
 } BillTarget;
 
 /* One file of a delivery. */
@@ -150,8 +155,44 @@ extern List *BillLoadsOf(BillLoad *load, const SourceAddress *address);
 extern void BillCheckAnnounced(const BillLoad *load);
 extern void BillDescribeDelivery(const BillLoad *load, const BillTarget *target);
 
-/* What the current line says about its bill; correction.c */
+/* ---------------------------------------------------------------------
+ * What a delivery is to the bill: increments (correction.c), bills of locked
+ * months (restate.c), credits that repeat a restatement (settle.c)
+ * ---------------------------------------------------------------------
+ */
+
+/* What the current line says about its bill. */
 extern void BillNoteLine(BillLoad *load, BillTarget *target);
+
+/* The relation that holds the lines, quoted. */
+extern char *BillTargetRelation(const BillTarget *target);
+extern bool BillIsIncrement(const BillLoad *load, const BillTarget *target);
+extern char *BillIncrementSource(const BillLoad *load, const char *source);
+extern void BillMakeIncrement(const BillLoad *load, BillTarget *target);
+extern void BillDropIncrements(const BillTarget *target);
+
+extern bool BillPeriodIsClosed(DateADT period);
+extern Oid	BillRestatedTable(const BillTarget *target);
+extern void BillDropRestated(BillTarget *target);
+extern DateADT BillOpenMonthAfter(DateADT origin);
+extern void BillCorrectPeriod(const FinopsSession *session, BillLoad *load,
+							  BillTarget *target, BillDelivery *delivery);
+extern void BillNegatedColumns(char **names, char **values);
+
+extern void BillSettleCredits(const FinopsSession *session, const BillLoad *load,
+							  int64 delivery_id, const char *source, DateADT period);
+
+/*
+ * These bytes ($1) are what stands last for a source and month: a current
+ * delivery d that no later restatement of a locked month has overtaken.
+ */
+#define BILL_STANDS \
+	"d.digest = $1 AND d.status = 'current' AND d.kind <> 'offset'" \
+	" AND (coalesce(d.base_source, d.source) = $2 OR $2 IS NULL)" \
+	" AND (d.kind = 'increment' OR NOT EXISTS (SELECT FROM finops.delivery c" \
+	" WHERE c.base_source = coalesce(d.base_source, d.source) AND c.kind = 'correction'" \
+	" AND c.status = 'current' AND c.delivery_id > d.delivery_id" \
+	" AND c.origin_period = coalesce(d.origin_period, d.billing_period)))"
 
 /* ---------------------------------------------------------------------
  * Input, load_input.c: add the files, take the digest, then open and read

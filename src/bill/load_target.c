@@ -70,19 +70,21 @@ BillOpenTarget(BillLoad *load, BillTarget *target)
 {
 	uint64		n;
 
-	FinopsOpenPeriod(target->period);
-	n = FINOPS_RUN("SELECT delivery_id FROM finops.delivery"
-				   " WHERE digest = $1 AND billing_period = $2"
-				   " AND status = 'current' AND (source = $3 OR $3 IS NULL)"
-				   " ORDER BY delivery_id DESC LIMIT 1",
-				   ARG_TEXT(load->digest), ARG_DATE(target->period),
-				   ARG_TEXT(load->source_id));
+	/* what is made up has no restatement */
+	target->closed = load->generated == NULL && BillPeriodIsClosed(target->period);
+	if (!target->closed)
+		FinopsOpenPeriod(target->period);
+	n = FINOPS_RUN("SELECT d.delivery_id FROM finops.delivery d WHERE " BILL_STANDS
+				   " AND coalesce(d.origin_period, d.billing_period) = $3"
+				   " ORDER BY d.delivery_id DESC LIMIT 1",
+				   ARG_TEXT(load->digest), ARG_TEXT(load->source_id), ARG_DATE(target->period));
 	target->opened = true;
 	target->unchanged = n > 0;
 	if (target->unchanged)
 		target->delivery_id = FinopsInt64(0, 1);
 	else
-		target->partition = BillEnsurePartition(target->period);
+		target->partition = target->closed ? BillRestatedTable(target) :
+			BillEnsurePartition(target->period);
 }
 
 /* COPY calls this in a context that it empties after some lines. */

@@ -459,6 +459,26 @@ BillCheckAnnounced(const BillLoad *load)
 	}
 }
 
+/* A final bill does not become provisional again. */
+static void
+warn_provisional(const BillTarget *target)
+{
+	if (FINOPS_RUN("SELECT FROM finops.delivery WHERE bill_state = 'final' AND (superseded_by = $1"
+				   " OR ($2 IS NOT NULL AND source = $2 AND billing_period = $3 AND status = 'current'))",
+				   ARG_INT8(target->delivery_id), ARG_TEXT(target->closed ? target->base_source : NULL),
+				   ARG_DATE(target->period)) == 0)
+		return;
+	FINOPS_RUN("INSERT INTO finops.delivery_flag (delivery_id, source, billing_period, flag, detail)"
+			   " VALUES ($1, $2, $3, 'provisional_after_final', $4)",
+			   ARG_INT8(target->delivery_id), ARG_TEXT(target->source), ARG_DATE(target->period),
+			   ARG_TEXT("the bill before it was final"));
+	ereport(WARNING,
+			(errmsg("a provisional bill of %s for %s comes after a final one", target->source,
+					FinopsPeriodText(target->period)),
+			 errdetail(UINT64_FORMAT " lines with a cost carry no invoice id.", target->uninvoiced),
+			 errhint("Check that the delivery is not an older one; the final bill can be loaded again.")));
+}
+
 /* The files of the delivery and what else only this load knows of it. */
 void
 BillDescribeDelivery(const BillLoad *load, const BillTarget *target)
@@ -467,10 +487,14 @@ BillDescribeDelivery(const BillLoad *load, const BillTarget *target)
 
 	if (target->has_invoice_column)
 		state = target->invoiced > 0 && target->uninvoiced == 0 ? "final" : "provisional";
-	FINOPS_RUN("UPDATE finops.delivery SET bill_state = $2, assembly_id = $3, rejected_lines = $4"
+	FINOPS_RUN("UPDATE finops.delivery SET bill_state = $2, assembly_id = $3, rejected_lines = $4,"
+			   " kind = coalesce($5, kind), base_source = coalesce($6, base_source)"
 			   " WHERE delivery_id = $1",
 			   ARG_INT8(target->delivery_id), ARG_TEXT(state), ARG_TEXT(load->assembly_id),
-			   ARG_INT8(BillRejectsOf(load, target->delivery_id)));
+			   ARG_INT8(BillRejectsOf(load, target->delivery_id)), ARG_TEXT(target->kind),
+			   ARG_TEXT(target->base_source));
+	if (state != NULL && strcmp(state, "provisional") == 0)
+		warn_provisional(target);
 	if (load->nrejected > 0)
 		FINOPS_RUN("UPDATE @s@.cur_ingestion_log l SET rejected_count = d.rejected_lines"
 				   " FROM finops.delivery d"
