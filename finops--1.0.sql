@@ -185,6 +185,18 @@ AS 'MODULE_PATHNAME', 'finops_apportion_part'
 LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION finops.apportion_part(numeric, numeric, integer) IS 'window function: the row''s part of the amount that all rows of its partition name, in proportion to weight, by largest remainder; ties go by the window''s ORDER BY';
 
+
+-- keys for the network; USAGE on the wrapper is the right to use it
+
+CREATE FUNCTION finops.aws_options_validator(options text[], catalog oid)
+RETURNS void
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'finops_aws_options_validator';
+COMMENT ON FUNCTION finops.aws_options_validator(text[], oid) IS 'checks the options of servers and user mappings of foreign-data wrapper finops_aws';
+REVOKE ALL ON FUNCTION finops.aws_options_validator(text[], oid) FROM PUBLIC;
+
+CREATE FOREIGN DATA WRAPPER finops_aws NO HANDLER VALIDATOR finops.aws_options_validator;
+COMMENT ON FOREIGN DATA WRAPPER finops_aws IS 'AWS keys in user mappings; USAGE is the right to read from the network';
 -- room core: messages that wait to be sent
 
 CREATE TABLE finops.outbox (

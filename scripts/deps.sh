@@ -121,7 +121,7 @@ wanted=(make gcc libc6-dev libcurl4-openssl-dev libxml2-dev zlib1g-dev "postgres
 optional=("postgresql-$major-cron")
 case $purpose in
 test)
-  wanted+=(libipc-run-perl)
+  wanted+=(libipc-run-perl python3)
   optional+=("postgresql-$major-pgtap")
   ;;
 lint)

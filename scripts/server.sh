@@ -17,6 +17,9 @@
 # may enter; that directory is the password.  A server listens on TCP only
 # when its caller asks for it, and then wants a real password there.
 
+# Test servers have no keys but those that a test gives them.
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION
+
 # named by its path, since the copied tree comes first on the PATH below
 PG_CONFIG=$(command -v "${PG_CONFIG:-pg_config}") || {
   echo "pg_config was not found; run make deps, or give PG_CONFIG=/path/to/pg_config" >&2

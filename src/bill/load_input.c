@@ -54,7 +54,25 @@ open_bytes(BillLoad *load)
 	MemoryContext old = MemoryContextSwitchTo(load->context);
 
 	load->top = load->file = load->generated != NULL ?
-		BillGeneratedSource(load->generated) : FinopsOpenFileSource(address_of(load));
+		BillGeneratedSource(load->generated) : FinopsOpenSource(address_of(load));
+	MemoryContextSwitchTo(old);
+}
+
+/* Whether the open file can tell that it changed. */
+static bool
+has_state(const BillLoad *load)
+{
+	return load->generated == NULL && address_of(load)->kind == SOURCE_FILE;
+}
+
+/* What is on the network is brought here once. */
+static void
+fetch(BillLoad *load)
+{
+	MemoryContext old = MemoryContextSwitchTo(load->context);
+
+	if (load->generated == NULL)
+		FinopsCopySource(&load->files[load->at].address);
 	MemoryContextSwitchTo(old);
 }
 
@@ -124,8 +142,9 @@ BillDigestInput(BillLoad *load)
 	{
 		BillFile   *file = &load->files[load->at];
 
+		fetch(load);
 		open_bytes(load);
-		if (load->generated == NULL)
+		if (has_state(load))
 			file->state = FinopsFileState(load->file);
 		file->bytes = 0;
 		ok = pg_cryptohash_init(hash) >= 0 && digest_file(load, hash, buf) &&
@@ -205,7 +224,7 @@ check_file_unchanged(BillLoad *load)
 	const FileState *then = &load->files[load->at].state;
 	FileState	now;
 
-	if (load->generated != NULL)
+	if (!has_state(load))
 		return;
 	now = FinopsFileState(load->file);
 	if (now.size != then->size || now.changed_ns != then->changed_ns ||

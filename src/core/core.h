@@ -46,6 +46,17 @@ extern Oid	FinopsExtensionSchema15(Oid extension);
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* privileges of every kind of object are asked for in one way since 16 */
+#if PG_VERSION_NUM >= 160000
+#define FINOPS_ACLCHECK(class, oid, role, mode) \
+	object_aclcheck(class, oid, role, mode)
+#else
+#define FINOPS_ACLCHECK(class, oid, role, mode) \
+	((class) == ForeignServerRelationId ? \
+	 pg_foreign_server_aclcheck(oid, role, mode) : \
+	 pg_foreign_data_wrapper_aclcheck(oid, role, mode))
+#endif
+
 /* the number of a transaction within its backend moved in 17 */
 #if PG_VERSION_NUM >= 170000
 #define FINOPS_LOCAL_XID	(MyProc->vxid.lxid)

@@ -9,6 +9,8 @@
 
 #include <ctype.h>
 
+#include "core/network.h"
+
 FINOPS_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
@@ -19,6 +21,25 @@ int			finops_max_rejects = 0;
 char	   *finops_recon_amount_floor;
 char	   *finops_reporting_currency;
 char	   *finops_s3_endpoint;
+char	   *finops_allowed_hosts;
+char	   *finops_allowed_networks;
+char	   *finops_aws_credentials_file;
+char	   *finops_aws_endpoint;
+char	   *finops_aws_profile;
+char	   *finops_aws_server;
+int			finops_connect_timeout;
+int			finops_max_download_size;
+int			finops_max_retries;
+char	   *finops_s3_region;
+int			finops_s3_url_style;
+int			finops_stall_timeout;
+
+static const struct config_enum_entry s3_url_style_options[] = {
+	{"auto", S3_STYLE_AUTO, false},
+	{"path", S3_STYLE_PATH, false},
+	{"virtual", S3_STYLE_VIRTUAL, false},
+	{NULL, 0, false}
+};
 
 static const struct config_enum_entry cost_basis_options[] = {
 	{"effective", FINOPS_BASIS_EFFECTIVE, false},
@@ -67,6 +88,41 @@ check_currency(char **newval, void **extra pg_attribute_unused(),
 static void
 define_settings(void)
 {
+	DefineCustomStringVariable("finops.allowed_hosts",
+							   "Hosts that bills and drivers may be read from.",
+							   "host, *.domain, host:port, http://host for unencrypted connections; separated by commas.",
+							   &finops_allowed_hosts, "*.amazonaws.com, *.amazonaws.com.cn",
+							   PGC_SUSET, 0, NetCheckHosts, NULL, NULL);
+	DefineCustomStringVariable("finops.allowed_networks",
+							   "Networks with private or reserved addresses that may be connected to.",
+							   "In CIDR notation, separated by commas; empty: only public addresses.",
+							   &finops_allowed_networks, "",
+							   PGC_SUSET, 0, NetCheckNetworks, NULL, NULL);
+	DefineCustomStringVariable("finops.aws_credentials_file",
+							   "File with AWS keys, in the format of the AWS command line.",
+							   "Only the operating system user of the server may be able to read it.",
+							   &finops_aws_credentials_file, "",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.aws_endpoint",
+							   "Where AWS services other than S3 are called.",
+							   "https://host or https://host:port; empty: AWS.",
+							   &finops_aws_endpoint, "",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NetCheckEndpoint, NULL, NULL);
+	DefineCustomStringVariable("finops.aws_profile",
+							   "Section of the credentials file.",
+							   NULL,
+							   &finops_aws_profile, "default",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.aws_server",
+							   "Foreign server whose user mapping holds the AWS keys.",
+							   "A server of foreign-data wrapper finops_aws; empty: the server's own keys.",
+							   &finops_aws_server, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.connect_timeout",
+							"Longest time to make a connection.",
+							NULL,
+							&finops_connect_timeout, 10, 1, 3600,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomEnumVariable("finops.cost_basis",
 							 "Cost that is allocated: effective (amortised) or billed.",
 							 "A period keeps the basis of its first allocation.",
@@ -78,11 +134,21 @@ define_settings(void)
 							 "In fact_cost_raw.other_columns; their names are logged either way.",
 							 &finops_keep_unknown_columns, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.max_download_size",
+							"Largest object that is read from the network.",
+							NULL,
+							&finops_max_download_size, 102400, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MB, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.max_rejects",
 							"Lines of a bill that a load may reject before it fails.",
 							"Rejected lines are in finops.bill_reject; -1: any number.",
 							&finops_max_rejects, 0, -1, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.max_retries",
+							"How often a request is repeated when that can help.",
+							NULL,
+							&finops_max_retries, 5, 0, 100,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("finops.recon_amount_floor",
 							   "Smallest variance amount that puts a service out of tolerance.",
 							   "In the reporting currency; the total is judged by percent alone.",
@@ -95,9 +161,24 @@ define_settings(void)
 							   PGC_SUSET, 0, check_currency, NULL, NULL);
 	DefineCustomStringVariable("finops.s3_endpoint",
 							   "Where s3:// addresses are looked up.",
-							   "A file:/// directory that holds one folder per bucket; empty: S3 is not reachable.",
+							   "https://host, https://host:port, or a file:/// directory that holds one folder per bucket; empty: AWS.",
 							   &finops_s3_endpoint, "",
-							   PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NetCheckEndpoint, NULL, NULL);
+	DefineCustomStringVariable("finops.s3_region",
+							   "Region of buckets and of AWS services.",
+							   "Empty: AWS_REGION of the server's environment, or us-east-1.",
+							   &finops_s3_region, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("finops.s3_url_style",
+							 "Whether the bucket stands in the path or in the host name.",
+							 "auto: in the path on an endpoint of one's own, else in the host name.",
+							 &finops_s3_url_style, S3_STYLE_AUTO, s3_url_style_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.stall_timeout",
+							"Longest time without a byte from the other side.",
+							NULL,
+							&finops_stall_timeout, 30, 1, 3600,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
 void

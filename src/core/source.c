@@ -100,6 +100,8 @@ FinopsCheckSourceAccess(const SourceAddress *address)
 ByteSource *
 FinopsOpenSource(const SourceAddress *address)
 {
+	if (address->copy != NULL)
+		return FinopsOpenCopy(address);
 	FinopsCheckSourceAccess(address);
 	if (address->is_prefix && address->kind != SOURCE_FILE)
 		ereport(ERROR,

@@ -69,6 +69,8 @@ typedef enum SourceKind
 	SOURCE_S3
 } SourceKind;
 
+typedef struct SourceCopy SourceCopy;
+
 typedef struct SourceAddress
 {
 	SourceKind	kind;
@@ -78,6 +80,7 @@ typedef struct SourceAddress
 	char	   *bucket;			/* SOURCE_S3 */
 	char	   *key;
 	bool		is_prefix;		/* ends in "/": what lies below it is meant */
+	SourceCopy *copy;			/* on this server's disk; FinopsCopySource() */
 } SourceAddress;
 
 /*
@@ -100,6 +103,15 @@ extern void FinopsCheckNetworkAccess(void);
 extern ByteSource *FinopsOpenSource(const SourceAddress *address);
 extern ByteSource *FinopsOpenFileSource(const SourceAddress *address);
 extern ByteSource *FinopsOpenRemoteSource(const SourceAddress *address);
+
+/*
+ * Bring an object on the network to a temporary file, complete and checked;
+ * whoever opens the address from now on reads that.  The copy lives as long
+ * as the current memory context and transaction.  Nothing for files.
+ */
+extern void FinopsCopySource(SourceAddress *address);
+extern int64 FinopsCopySize(const SourceAddress *address);	/* -1: no copy */
+extern ByteSource *FinopsOpenCopy(const SourceAddress *address);
 
 /* One object below a prefix. */
 typedef struct SourceEntry

@@ -90,13 +90,21 @@ s3_address(SourceAddress *address, const char *given)
 	address->text = address->path = psprintf("s3://%s/%s", address->bucket, address->key);
 }
 
-/* Query and fragment may hold a signature: they stay out of every text. */
+/* A query may hold a signature and a user a password: no text shows them. */
 static void
 http_address(SourceAddress *address, const char *given)
 {
+	const char *host = strstr(given, "//") + 2;
+	size_t		authority = strcspn(host, "/?#");
+	const char *shown = host;
+
+	for (size_t i = 0; i < authority; i++)
+		if (host[i] == '@')
+			shown = host + i + 1;
 	address->kind = SOURCE_HTTP;
 	address->url = pnstrdup(given, strcspn(given, "#"));
-	address->text = address->path = pnstrdup(given, strcspn(given, "?#"));
+	address->text = address->path = psprintf("%.*s%.*s", (int) (host - given), given,
+											 (int) strcspn(shown, "?#"), shown);
 }
 
 SourceAddress

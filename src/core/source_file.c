@@ -121,11 +121,8 @@ raise_unreachable(const char *path)
 ByteSource *
 FinopsOpenFileSource(const SourceAddress *address)
 {
-	FileSource *file;
+	FileSource *file = palloc0(sizeof(FileSource));
 
-	if (address->kind != SOURCE_FILE)
-		return FinopsOpenRemoteSource(address);
-	file = palloc0(sizeof(FileSource));
 	file->opened_in = GetCurrentSubTransactionId();
 	/* O_NONBLOCK: opening a named pipe must not wait for a writer */
 	file->fd = OpenTransientFile(address->path, O_RDONLY | O_NONBLOCK | PG_BINARY);

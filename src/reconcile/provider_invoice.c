@@ -140,12 +140,11 @@ read_rows(const char *source)
 	InvoiceFile file = {0};
 	StringInfoData json;
 
-
-	FinopsCheckServerFileAccess();
 	file.address = FinopsSourceAddress(source);
+	FinopsCheckSourceAccess(&file.address);
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '[');
-	file.bytes = FinopsOpenFileSource(&file.address);
+	file.bytes = FinopsOpenSource(&file.address);
 	PG_TRY();
 	{
 		CsvStatus	status;
