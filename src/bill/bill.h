@@ -594,6 +594,9 @@ extern int64 BillNewDeliveryId(void);
 extern void BillPlaceDelivery(const FinopsSession *session,
 							  BillDelivery *delivery);
 
+/* Fee = used + unused, for each of its commitments; commitment.c */
+extern void BillCheckCommitments(const BillDelivery *delivery);
+
 /* Write the roll-up of a period anew; all sources when source is NULL. */
 extern int64 BillRebuildRollup(DateADT period, const char *source);
 

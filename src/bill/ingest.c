@@ -359,6 +359,8 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 	else
 		place_in_open_month(session, load, target, &delivery);
 	BillDescribeDelivery(load, target);
+	if (load->projector.fees && !target->closed)
+		BillCheckCommitments(&delivery);
 	BillSettleCredits(session, load, target->delivery_id,
 					  target->base_source != NULL ? target->base_source : target->source,
 					  target->period);

@@ -251,9 +251,41 @@ BillRaiseHeader(const BillLoad *load)
 			 errhint("Leave the format to 'auto' to have it recognised.")));
 }
 
+/*
+ * Columns that a format got since, and misspelt ones.  Those that begin with
+ * x_ are meant to be the sender's own.
+ */
+static void
+tell_unknown_columns(const BillHeader *header)
+{
+	StringInfoData names;
+	int			n = 0;
+
+	initStringInfo(&names);
+	for (int i = 0; i < header->nunknown; i++)
+	{
+		const char *name = header->names[header->unknown[i]];
+
+		if (name[0] == '\0' || pg_strncasecmp(name, "x_", 2) == 0)
+			continue;
+		if (n++ < 8)
+			appendStringInfo(&names, "%s\"%s\"", n == 1 ? "" : ", ",
+							 BillShown((Slice) {name, (int) strlen(name)}, 64));
+	}
+	if (n > 0)
+		ereport(NOTICE,
+				(errmsg("%d column%s of the bill %s not known: %s%s", n, n == 1 ? "" : "s",
+						n == 1 ? "is" : "are", names.data, n > 8 ? ", ..." : ""),
+				 header->keep_unknown ? errdetail("The facts keep them in other_columns.") :
+				 errdetail("They are not kept, as finops.keep_unknown_columns says.")));
+	pfree(names.data);
+}
+
 void
 BillWarnMissingCost(const BillLoad *load)
 {
+	if (load->generated == NULL)
+		tell_unknown_columns(&load->header);
 	if (load->projector.no_effective > 0)
 		ereport(WARNING,
 				(errmsg("%lld commitment lines carry no amortised cost; their billed cost stands in",
@@ -263,6 +295,7 @@ BillWarnMissingCost(const BillLoad *load)
 				 errhint("Have the report delivered with its reservation and savings plan columns.")));
 }
 
+/* columns NULL: the first n of the header */
 static void
 append_names(StringInfo buf, const char *label, const BillHeader *header,
 			 const int *columns, int n)
@@ -270,7 +303,7 @@ append_names(StringInfo buf, const char *label, const BillHeader *header,
 	appendStringInfo(buf, ", \"%s\": [", label);
 	for (int i = 0; i < n; i++)
 	{
-		const char *name = header->names[columns[i]];
+		const char *name = header->names[columns != NULL ? columns[i] : i];
 
 		if (i > 0)
 			appendStringInfoString(buf, ", ");
@@ -289,6 +322,7 @@ BillLogDetail(const BillLoad *load)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"columns\": %d", header->ncolumns);
+	append_names(&buf, "column_names", header, NULL, header->ncolumns);
 	append_names(&buf, "unmapped_columns", header, header->unmapped, header->nunmapped);
 	append_names(&buf, "unknown_columns", header, header->unknown, header->nunknown);
 	appendStringInfoString(&buf, ", \"unknown_line_types\": [");

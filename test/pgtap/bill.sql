@@ -35,6 +35,8 @@ SELECT is(amount, 131.4739777800, 'effective less billed') FROM finops.cost_brid
 SELECT is(sum(amount), 0.0, 'no residual') FROM finops.cost_bridge('2018-10-01') WHERE line = 'residual';
 SELECT is(amount, 232.25379599, 'commitment cost used') FROM finops.cost_bridge('2018-10-01') WHERE line = 'commitment cost used';
 SELECT is(amount, 48.99556079, 'commitment cost unused') FROM finops.cost_bridge('2018-10-01') WHERE line = 'commitment cost unused';
+SELECT results_eq($$ SELECT sum(fee), sum(used), sum(unused), array_agg(DISTINCT status) FROM finops.commitment_identity('2018-10-01') $$,
+	$$ VALUES (281.24935160, 232.25379599, 48.99556079, '{ok}'::text[]) $$, 'reservations add up within the provider''s rounding');
 SELECT is(count(resource_tags_user_cost_center), 34460::bigint, 'lines with a cost center') FROM fact_cost_raw WHERE bill_billing_period_start_date = '2018-10-01';
 SELECT is(sum(billed_cost), 381.512234686, 'and their cost') FROM fact_cost_raw
 WHERE bill_billing_period_start_date = '2018-10-01' AND resource_tags_user_cost_center IS NOT NULL;
@@ -42,6 +44,8 @@ SELECT is(array_agg(DISTINCT bill_invoice_id), ARRAY['156090591'], 'its invoice'
 
 SELECT is(pg_temp.load('cur/Workload_Step5CUR.csv.gz'), 'loaded 5941 70.2696581094 70.2696581094', 'a month with a savings plan');
 SELECT is(sum(amount), 0.0, 'no residual') FROM finops.cost_bridge('2019-11-01') WHERE line = 'residual';
+SELECT results_eq($$ SELECT sum(fee), sum(used), sum(unused), array_agg(DISTINCT status) FROM finops.commitment_identity('2019-11-01') $$,
+	$$ VALUES (12.696, 12.696, 0.0, '{ok}'::text[]) $$, 'and savings plans');
 SELECT is(pg_temp.load('cur/aws_sample.csv'), 'loaded 1281 1.6823086974 1.6823086974', 'legacy names, no resources, no tags');
 SELECT is(count(*), 12::bigint, 'tax lines') FROM fact_cost_raw WHERE bill_billing_period_start_date = '2023-11-01' AND charge_category = 'Tax';
 
