@@ -5,10 +5,11 @@
  *
  * From bytes to facts: a byte source (core/source.h) is split into records
  * (csv.c); the header line is mapped to fields (header.c); each record is
- * projected (project.c) to one line of COPY text, which the server's own
- * COPY takes into the partition of its billing period (copy.c); the delivery
- * is then put in the place of the one it restates (delivery.c).  ingest.c
- * leads through it.
+ * projected (project.c, project_out.c) to the values of one fact
+ * (fact_value.c), which goes into the partition of its billing period
+ * (fact_writer.c, bulk.c) and into the sums of its day (rollup.c); the
+ * delivery is then put in the place of the one it restates (delivery.c,
+ * difference.c).  ingest.c leads through it.
  *
  *-------------------------------------------------------------------------
  */
@@ -126,6 +127,15 @@ extern ValueStatus NumberCheck(Slice s);
 /* a + sign * b, exactly; both have passed NumberCheck.  Appends to out. */
 extern void NumberAdd(OutBuf *out, Slice a, Slice b, int sign);
 
+/*
+ * Fixed point for sums: units * 10^-FIXED_SCALE, and the digits after the
+ * point as written.  False: the number has more of them, or is above 10^12.
+ * s has passed NumberCheck.
+ */
+#define FIXED_SCALE		24
+extern bool NumberFixed(Slice s, int128 *units, int *scale);
+extern bool FixedScaleUp(int128 *value, int from_scale);	/* value >= 0 */
+
 /* A moment of a bill, in UTC. */
 typedef struct BillTime
 {
@@ -143,9 +153,6 @@ extern void TimeWrite(OutBuf *out, const BillTime *time);
 extern void DateWrite(OutBuf *out, const BillTime *time);
 
 extern bool Utf8Valid(const char *data, int len);
-
-/* A value of COPY's text format; false: not UTF-8. */
-extern bool CopyText(OutBuf *out, Slice s);
 
 /* ---------------------------------------------------------------------
  * JSON objects of tag columns, json.c
@@ -466,7 +473,6 @@ typedef struct BillRow
 typedef struct BillProjector
 {
 	const BillHeader *header;
-	bool		written[BILL_MAX_COLUMNS];
 	BillPeriod	default_period; /* year 0: the bill must say */
 	int64		blank_costs;	/* lines whose cost is not given */
 	int64		no_effective;	/* commitment lines without amortised cost */
@@ -528,18 +534,11 @@ typedef struct BillOutColumn
 extern int	ProjectedColumns(BillOutColumn *columns);
 
 /* The values of the current record, in the same order. */
-extern void ProjectValues(BillProjector *p, Slice *values);
+extern void ProjectValues(const BillProjector *p, Slice *values);
 
 /* Blame a value of that column: sets p->problem.  Always false. */
 extern bool ProjectBlame(BillProjector *p, int at, ValueStatus status,
 						 Slice value);
-
-/*
- * Append the current record as a line of COPY text, in the columns that are
- * marked in p->written.  constants: text for the columns source and
- * delivery_id, escaped, tab between.  False: problem.
- */
-extern bool ProjectWrite(BillProjector *p, OutBuf *out, const char *constants);
 
 #ifndef FINOPS_STANDALONE
 
@@ -575,6 +574,12 @@ typedef struct BillDelivery
 	TimestampTz started_at;
 	bool		derived;		/* corrections, not what a provider delivered */
 
+	/* of a delivery that was read just now */
+	bool		read;			/* its tenants are registered with others later */
+	int64		restates;		/* the delivery that it was compared with, or 0 */
+	struct FactRollup *rollup;	/* of its lines, or NULL */
+	struct FactDifference *difference;	/* NULL when it restates nothing */
+
 	/* set by BillPlaceDelivery */
 	int64		run_id;
 	const char *status;			/* loaded, replaced */
@@ -586,30 +591,25 @@ typedef struct BillDelivery
 extern int64 BillNewDeliveryId(void);
 
 /*
- * The facts of the delivery stand in the partition: compare them with those
- * of the delivery they restate and remove these, bring roll-up, tenants,
- * gates, log and statistics into step.  The period has been opened by
+ * The facts of the delivery stand in the partition: log what they changed
+ * against the delivery they restate, remove that one, bring roll-up, gates,
+ * log and statistics into step.  The period has been opened by
  * FinopsOpenPeriod.
  */
 extern void BillPlaceDelivery(const FinopsSession *session,
 							  BillDelivery *delivery);
+
+/* The delivery of that source and period that is current so far, or 0. */
+extern int64 BillCurrentDelivery(const char *source, DateADT period);
+
+/* Tenants of the given deliveries that nobody registered. */
+extern void BillRegisterTenants(const int64 *delivery_ids, int n);
 
 /* Fee = used + unused, for each of its commitments; commitment.c */
 extern void BillCheckCommitments(const BillDelivery *delivery);
 
 /* Write the roll-up of a period anew; all sources when source is NULL. */
 extern int64 BillRebuildRollup(DateADT period, const char *source);
-
-/* ---------------------------------------------------------------------
- * Into the partition, copy.c
- * ---------------------------------------------------------------------
- */
-
-/* Bytes of COPY text: up to max into buf, 0 at the end. */
-typedef int (*BillCopySource) (void *arg, char *buf, int max);
-
-extern uint64 BillCopyInto(Oid partition, const char *const *columns,
-						   int ncolumns, BillCopySource source, void *arg);
 
 #endif							/* FINOPS_STANDALONE */
 

@@ -11,14 +11,19 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "bill/bill.h"
+#include "bill/facts.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+
+#define STATISTICS_TARGET	"10"
 
 int64
 BillNewDeliveryId(void)
@@ -49,12 +54,17 @@ BillEnsurePartition(DateADT period)
  * ---------------------------------------------------------------------
  */
 
-int64
-BillRebuildRollup(DateADT period, const char *source)
+static void
+clear_rollup(DateADT period, const char *source)
 {
 	FINOPS_RUN("DELETE FROM finops.cost_daily"
 			   " WHERE billing_period = $1 AND (source = $2 OR $2 IS NULL)",
 			   ARG_DATE(period), ARG_TEXT(source));
+}
+
+static int64
+rollup_by_sql(DateADT period, const char *source)
+{
 	return (int64)
 		FINOPS_RUN("INSERT INTO finops.cost_daily"
 				   " (billing_period, usage_date, source, provider, account_id,"
@@ -72,6 +82,65 @@ BillRebuildRollup(DateADT period, const char *source)
 				   " AND (source = $2 OR $2 IS NULL)"
 				   " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10",
 				   ARG_DATE(period), ARG_TEXT(source));
+}
+
+typedef struct RollupScan
+{
+	FactRollup *rollup;
+	DateADT		period;
+	const char *source;
+} RollupScan;
+
+static void
+visit_for_rollup(void *arg, const FactLine *line)
+{
+	RollupScan *scan = arg;
+
+	if (scan->source == NULL || strcmp(scan->source, line->source) == 0)
+		FactRollupAdd(scan->rollup, scan->period, line->source, line->values);
+}
+
+static int64
+write_rollup(FactRollup *rollup, DateADT period, const char *source)
+{
+	if (FactRollupComplete(rollup))
+		return FactRollupWrite(rollup, period);
+	return rollup_by_sql(period, source);
+}
+
+int64
+BillRebuildRollup(DateADT period, const char *source)
+{
+	RollupScan	scan = {FactRollupNew(CurrentMemoryContext), period, source};
+
+	FactScan(BillEnsurePartition(period), 0, visit_for_rollup, &scan);
+	clear_rollup(period, source);
+	return write_rollup(scan.rollup, period, source);
+}
+
+/*
+ * The sums that were made while the lines were read stand for the source's
+ * month, unless it has lines of other deliveries too.
+ */
+static void
+roll_up(const BillDelivery *d, int64 old)
+{
+	bool		alone = d->rollup != NULL &&
+		FINOPS_RUN("SELECT 1 FROM finops.cost_daily c"
+								   " WHERE c.billing_period = $1 AND c.source = $2"
+								   " HAVING coalesce(sum(c.line_items), 0)"
+								   " = coalesce((SELECT o.line_items FROM finops.delivery o"
+								   " WHERE o.delivery_id = $3), 0)",
+								   ARG_DATE(d->period), ARG_TEXT(d->source),
+								   ARG_INT8(old)) > 0;
+
+	if (!alone)
+	{
+		(void) BillRebuildRollup(d->period, d->source);
+		return;
+	}
+	clear_rollup(d->period, d->source);
+	(void) write_rollup(d->rollup, d->period, d->source);
 }
 
 PG_FUNCTION_INFO_V1(finops_rebuild_rollup);
@@ -102,73 +171,87 @@ finops_rebuild_rollup(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------
  */
 
-/* The delivery of this source and period that is current so far, or 0. */
-static int64
-current_delivery(const BillDelivery *d)
+int64
+BillCurrentDelivery(const char *source, DateADT period)
 {
 	uint64		n = FINOPS_RUN("SELECT delivery_id FROM finops.delivery"
 							   " WHERE source = $1 AND billing_period = $2"
 							   " AND status = 'current'",
-							   ARG_TEXT(d->source), ARG_DATE(d->period));
+							   ARG_TEXT(source), ARG_DATE(period));
 
 	return n > 0 ? FinopsInt64(0, 1) : 0;
 }
 
-/*
- * Compare the old and the new lines of a period and log the difference.
- *
- * A line is known by line item id and interval where it has an id, else by
- * its content; many lines may share one key.  Per key, lines in excess on the
- * new side are new, on the old side vanished; those that are on both sides
- * and differ are changed.  The cost difference of a key goes to one of the
- * three, so that they add up to the difference of the deliveries.
- */
+/* What difference.c counts, by SQL, where amounts do not fit its sums. */
+static void
+log_difference_by_sql(const BillDelivery *d, int64 old)
+{
+	BillOutColumn columns[BILL_MAX_COLUMNS];
+	int			n = ProjectedColumns(columns);
+	StringInfoData content;
+
+	initStringInfo(&content);
+	for (int i = 0; i < n; i++)
+		if (FactIsContent(columns[i].name) && columns[i].kind != BILL_OUT_PERIOD)
+			appendStringInfo(&content, "%s%s", content.len > 0 ? ", " : "",
+							 quote_identifier(columns[i].name));
+	FINOPS_RUN(psprintf("WITH line AS ("
+						" SELECT identity_line_item_id AS id, identity_time_interval AS span,"
+						" delivery_id = $1 AS is_new, billed_cost, effective_cost,"
+						" hash_record_extended(ROW(%s), 0) AS content"
+						" FROM %s WHERE delivery_id = $1 OR delivery_id = $2),"
+						" keyed AS ("
+						" SELECT count(*) FILTER (WHERE is_new) AS n,"
+						" count(*) FILTER (WHERE NOT is_new) AS o,"
+						" coalesce(sum(content) FILTER (WHERE is_new), 0)"
+						" <> coalesce(sum(content) FILTER (WHERE NOT is_new), 0) AS differs,"
+						" coalesce(sum(billed_cost) FILTER (WHERE is_new), 0)"
+						" - coalesce(sum(billed_cost) FILTER (WHERE NOT is_new), 0) AS billed,"
+						" coalesce(sum(effective_cost) FILTER (WHERE is_new), 0)"
+						" - coalesce(sum(effective_cost) FILTER (WHERE NOT is_new), 0) AS effective"
+						" FROM line GROUP BY id, span, CASE WHEN id IS NULL THEN content END)"
+						" INSERT INTO @s@.fact_cost_delta (bill_period, source, change_type,"
+						" delivery_id, previous_delivery_id, source_digest, record_count,"
+						" billed_cost_difference, effective_cost_difference, applied_at)"
+						" SELECT to_char($3::timestamp, 'YYYY-MM'), $4, c.change_type, $1, $2, $5,"
+						" coalesce(sum(CASE c.change_type WHEN 'new' THEN greatest(n - o, 0)"
+						" WHEN 'delete' THEN greatest(o - n, 0)"
+						" ELSE CASE WHEN differs THEN least(n, o) ELSE 0 END END), 0),"
+						" trim_scale(coalesce(sum(billed) FILTER (WHERE c.change_type = k.owner), 0)),"
+						" trim_scale(coalesce(sum(effective) FILTER (WHERE c.change_type = k.owner), 0)),"
+						" clock_timestamp()"
+						" FROM (VALUES ('new'), ('update'), ('delete')) AS c(change_type)"
+						" LEFT JOIN (SELECT *, CASE WHEN n > o THEN 'new' WHEN o > n THEN 'delete'"
+						" ELSE 'update' END AS owner FROM keyed WHERE differs OR n <> o) AS k ON true"
+						" GROUP BY c.change_type",
+						content.data, partition_name(d->period)),
+			   ARG_INT8(d->delivery_id), ARG_INT8(old), ARG_DATE(d->period),
+			   ARG_TEXT(d->source), ARG_TEXT(d->digest));
+}
+
+/* New, changed and vanished lines, and their cost. */
 static void
 log_difference(const BillDelivery *d, int64 old)
 {
-	char	   *sql;
+	static const char *const types[FACT_CHANGES] = {"new", "update", "delete"};
+	FactChange	changes[FACT_CHANGES];
 
-	sql = psprintf("WITH line AS ("
-				   " SELECT identity_line_item_id AS id, identity_time_interval AS span,"
-				   " delivery_id = $1 AS is_new, billed_cost, effective_cost,"
-				   " hash_record_extended(ROW(bill_invoice_id, bill_type,"
-				   " line_item_usage_account_id, line_item_usage_start_date,"
-				   " line_item_usage_end_date, line_item_line_item_type, service,"
-				   " product_region, line_item_resource_id, line_item_usage_type,"
-				   " line_item_operation, line_item_line_item_description,"
-				   " line_item_usage_amount, line_item_unblended_cost,"
-				   " line_item_currency_code, charge_category, charge_class,"
-				   " commitment_discount_id, commitment_discount_status,"
-				   " list_cost, contracted_cost, billed_cost, effective_cost,"
-				   " resource_tags), 0) AS content"
-				   " FROM %s WHERE delivery_id = $1 OR delivery_id = $2),"
-				   " keyed AS ("
-				   " SELECT count(*) FILTER (WHERE is_new) AS n,"
-				   " count(*) FILTER (WHERE NOT is_new) AS o,"
-				   " coalesce(sum(content) FILTER (WHERE is_new), 0)"
-				   " <> coalesce(sum(content) FILTER (WHERE NOT is_new), 0) AS differs,"
-				   " coalesce(sum(billed_cost) FILTER (WHERE is_new), 0)"
-				   " - coalesce(sum(billed_cost) FILTER (WHERE NOT is_new), 0) AS billed,"
-				   " coalesce(sum(effective_cost) FILTER (WHERE is_new), 0)"
-				   " - coalesce(sum(effective_cost) FILTER (WHERE NOT is_new), 0) AS effective"
-				   " FROM line GROUP BY id, span, CASE WHEN id IS NULL THEN content END)"
-				   " INSERT INTO @s@.fact_cost_delta (bill_period, source, change_type,"
+	if (d->difference == NULL || d->restates != old || !FactDifferenceResult(d->difference, changes))
+	{
+		log_difference_by_sql(d, old);
+		return;
+	}
+	for (int i = (int) FACT_CHANGES - 1; i >= 0; i--)
+		FINOPS_RUN("INSERT INTO @s@.fact_cost_delta (bill_period, source, change_type,"
 				   " delivery_id, previous_delivery_id, source_digest, record_count,"
 				   " billed_cost_difference, effective_cost_difference, applied_at)"
-				   " SELECT to_char($3::timestamp, 'YYYY-MM'), $4, c.change_type, $1, $2, $5,"
-				   " coalesce(sum(CASE c.change_type WHEN 'new' THEN greatest(n - o, 0)"
-				   " WHEN 'delete' THEN greatest(o - n, 0)"
-				   " ELSE CASE WHEN differs THEN least(n, o) ELSE 0 END END), 0),"
-				   " coalesce(sum(billed) FILTER (WHERE c.change_type = k.owner), 0),"
-				   " coalesce(sum(effective) FILTER (WHERE c.change_type = k.owner), 0),"
-				   " clock_timestamp()"
-				   " FROM (VALUES ('new'), ('update'), ('delete')) AS c(change_type)"
-				   " LEFT JOIN (SELECT *, CASE WHEN n > o THEN 'new' WHEN o > n THEN 'delete'"
-				   " ELSE 'update' END AS owner FROM keyed WHERE differs OR n <> o) AS k ON true"
-				   " GROUP BY c.change_type",
-				   partition_name(d->period));
-	FINOPS_RUN(sql, ARG_INT8(d->delivery_id), ARG_INT8(old), ARG_DATE(d->period),
-			   ARG_TEXT(d->source), ARG_TEXT(d->digest));
+				   " VALUES (to_char($1::timestamp, 'YYYY-MM'), $2, $3, $4, $5, $6, $7,"
+				   " trim_scale($8), trim_scale($9), clock_timestamp())",
+				   ARG_DATE(d->period), ARG_TEXT(d->source), ARG_TEXT(types[i]),
+				   ARG_INT8(d->delivery_id), ARG_INT8(old), ARG_TEXT(d->digest),
+				   ARG_INT8(changes[i].lines),
+				   ARG_DATUM(NUMERICOID, FactNumeric(changes[i].billed, FIXED_SCALE), false),
+				   ARG_DATUM(NUMERICOID, FactNumeric(changes[i].effective, FIXED_SCALE), false));
 }
 
 /*
@@ -229,16 +312,29 @@ insert_delivery(BillDelivery *d)
 	d->effective_cost = FinopsText(0, 3);
 }
 
-/* Values of the tenant tag that nobody registered: shown, never invoiced. */
-static void
-register_unseen_tenants(const BillDelivery *d)
+/*
+ * Values of the tenant tag that nobody registered: shown, never invoiced.  In
+ * the order of their ids, and once per load: two loads that find the same
+ * tenants wait for each other's rows.
+ */
+void
+BillRegisterTenants(const int64 *delivery_ids, int n)
 {
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(delivery_ids[i]);
 	FINOPS_RUN("INSERT INTO @s@.tenant_master"
 			   " (tenant_id, tenant_name, status, billing_mode)"
-			   " SELECT DISTINCT tenant_id, tenant_id, 'unregistered', 'showback'"
-			   " FROM finops.cost_daily WHERE billing_period = $1 AND source = $2"
-			   " AND tenant_id IS NOT NULL ON CONFLICT (tenant_id) DO NOTHING",
-			   ARG_DATE(d->period), ARG_TEXT(d->source));
+			   " SELECT DISTINCT c.tenant_id, c.tenant_id, 'unregistered', 'showback'"
+			   " FROM finops.delivery d JOIN finops.cost_daily c"
+			   " ON c.billing_period = d.billing_period AND c.source = d.source"
+			   " WHERE d.delivery_id = ANY ($1) AND c.tenant_id IS NOT NULL"
+			   " ORDER BY c.tenant_id ON CONFLICT (tenant_id) DO NOTHING",
+			   ARG_DATUM(INT8ARRAYOID,
+						 PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
+														 FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+						 false));
 }
 
 static void
@@ -275,14 +371,19 @@ summary_json(const BillDelivery *d)
 }
 
 /*
- * Statistics for the columns by which facts are grouped and joined; all of
- * them would cost as much as a third of the load, and autovacuum adds them.
- * ANALYZE keeps its lock until the end of the transaction: where another
- * load holds that of the roll-up, this one does not wait for it.
+ * Statistics for the columns by which facts are grouped and joined, from a
+ * small sample: the usual one over all columns would cost as much as a third
+ * of the load, and autovacuum takes it later.  ANALYZE keeps its lock until
+ * the end of the transaction: where another load holds that of the roll-up,
+ * this one does not wait for it.
  */
 static void
 analyze(const BillDelivery *d)
 {
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("default_statistics_target", STATISTICS_TARGET,
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	FINOPS_RUN0(psprintf("ANALYZE %s (delivery_id, source, provider, service,"
 						 " charge_category, tenant_id, line_item_usage_account_id,"
 						 " line_item_product_code, line_item_line_item_type,"
@@ -292,21 +393,23 @@ analyze(const BillDelivery *d)
 													 get_namespace_oid("finops", false)),
 								   ShareUpdateExclusiveLock))
 		FINOPS_RUN0("ANALYZE finops.cost_daily");
+	AtEOXact_GUC(true, level);
 }
 
 void
 BillPlaceDelivery(const FinopsSession *session, BillDelivery *d)
 {
-	int64		old = current_delivery(d);
+	int64		old = BillCurrentDelivery(d->source, d->period);
 	char	   *summary;
 
 	d->run_id = FinopsStartRun(session, "load", d->period);
 	d->status = old != 0 ? "replaced" : "loaded";
 	if (old != 0)
 		supersede(d, old);
-	(void) BillRebuildRollup(d->period, d->source);
+	roll_up(d, old);
 	insert_delivery(d);
-	register_unseen_tenants(d);
+	if (!d->read)
+		BillRegisterTenants(&d->delivery_id, 1);
 	write_log(session, d);
 
 	FinopsClearGates(d->period, FINOPS_GATE_TAGS);

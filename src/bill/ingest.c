@@ -8,9 +8,7 @@
  *
  * Whose bill it is must be known before the first line is written: the
  * account that the first line names, unless a later line names another.
- * Then the load starts again with the address of the file as its source;
- * a megabyte is read ahead before anything is written, which finds most
- * such files at no cost.
+ * Then the load starts again with the address of the file as its source.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,11 +17,11 @@
 #include "mb/pg_wchar.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
+#include "utils/backend_progress.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#define READ_AHEAD		(1024 * 1024)
-#define COPY_CHUNK		(32 * 1024)
-#define SPOOL_CHUNK		(64 * 1024)
+#define PROGRESS_LINES	1024
 
 /* ---------------------------------------------------------------------
  * Whose bill
@@ -145,7 +143,6 @@ load_record(BillLoad *load)
 {
 	BillProjector *p = &load->projector;
 	BillTarget *target;
-	size_t		before;
 
 	if (!BillNextRecord(load))
 		return false;
@@ -162,74 +159,20 @@ load_record(BillLoad *load)
 	if (load->restart)
 		return true;
 	target = BillTargetOf(load, p->row.period);
-	load->last = target;
-	if (target->opened && target->unchanged)
+	if (target == NULL)
 		return true;
-	before = target->pending.len;
-	if (!ProjectWrite(p, &target->pending, target->constants))
-	{
-		target->pending.len = before;
-		return reject_problem(load);
-	}
-	if (!target->pending.ok || !ProjectorOk(p))
+	load->last = target;
+	if (target->unchanged)
+		return true;
+	if (!ProjectorOk(p))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (!FactRead(load->reader, p, load->values))
+		return reject_problem(load);
+	BillTargetAdd(load, target);
 	BillNoteLine(load, target);
-	if (load->stream != NULL && target != load->stream &&
-		target->pending.len >= SPOOL_CHUNK)
-		BillSpool(load, target);
+	load->lines++;
 	return true;
-}
-
-/*
- * Read until the streaming target is known and a megabyte waits for it, or
- * the bill ends, or it turns out to need a restart.
- */
-static void
-read_ahead(BillLoad *load)
-{
-	while (!load->ended && !load->restart &&
-		   (load->stream == NULL || load->stream->pending.len < READ_AHEAD))
-	{
-		CHECK_FOR_INTERRUPTS();
-		load->ended = !load_record(load);
-		if (load->last != NULL && !load->last->opened && load->stream == NULL)
-		{
-			BillOpenTarget(load, load->last);
-			if (load->last->unchanged)
-				load->last->pending.len = 0;
-			else
-				load->stream = load->last;
-		}
-	}
-	if (load->ntargets == 0 && !load->restart)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("the bill has a header but no lines"),
-				 load->nrejected > 0 ? errdetail("All of its " INT64_FORMAT " lines were rejected.",
-												 load->nrejected) : 0,
-				 errhint("Check that the delivery is complete; a month without cost needs no load.")));
-}
-
-static int
-stream_bytes(void *arg, char *buf, int max)
-{
-	BillLoad   *load = arg;
-	OutBuf	   *pending = &load->stream->pending;
-	int			n;
-
-	if (load->stream_at == pending->len)
-	{
-		pending->len = load->stream_at = 0;
-		while (!load->ended && !load->restart && pending->len < COPY_CHUNK)
-			load->ended = !load_record(load);
-		if (load->restart)
-			return 0;
-	}
-	n = (int) Min(pending->len - load->stream_at, (size_t) max);
-	memcpy(buf, pending->data + load->stream_at, n);
-	load->stream_at += n;
-	return n;
 }
 
 /* ---------------------------------------------------------------------
@@ -243,8 +186,6 @@ release(void *arg)
 {
 	BillLoad   *load = arg;
 
-	for (int i = 0; i < load->ntargets; i++)
-		OutFree(&load->targets[i].pending);
 	OutFree(&load->first_provider);
 	OutFree(&load->first_payer);
 	ProjectorFree(&load->projector);
@@ -254,51 +195,33 @@ release(void *arg)
 static void
 begin(BillLoad *load)
 {
+	load->attempt = AllocSetContextCreate(load->context, "finops load attempt",
+										  ALLOCSET_DEFAULT_SIZES);
+	load->ntargets = 0;
+	load->last = NULL;
+	load->lines = 0;
+	load->restart = false;
+	load->account_seen = false;
+	load->reader = FactReaderNew(load->attempt);
 	BillOpenInput(load);
 	ProjectorInit(&load->projector, &load->header);
 	if (load->has_want_period)
 		load->projector.default_period = BillPeriodOf(load->want_period);
-	/* the next file may have columns that this one lacks */
-	if (load->nfiles > 1)
-		memset(load->projector.written, true, sizeof(load->projector.written));
 }
 
 static void
-start_again(BillLoad *load)
+read_all(BillLoad *load)
 {
-	if (load->stream != NULL && load->stream->closed)
-		BillDropRestated(load->stream);
-	else if (load->stream != NULL && load->stream->lines > 0)
-		FINOPS_RUN("DELETE FROM @s@.fact_cost_raw"
-				   " WHERE bill_billing_period_start_date = $1 AND delivery_id = $2",
-				   ARG_DATE(load->stream->period),
-				   ARG_INT8(load->stream->delivery_id));
-	for (int i = 0; i < load->ntargets; i++)
-		BillDropSpool(&load->targets[i]);
-	release(load);
-	BillForgetRejects(load);
-	load->ntargets = 0;
-	load->last = load->stream = NULL;
-	load->stream_at = 0;
-	load->restart = false;
-	begin(load);
-}
-
-static void
-copy_all(BillLoad *load)
-{
-	for (;;)
-	{
-		read_ahead(load);
-		if (!load->restart && load->stream != NULL)
-			BillCopyTarget(load, load->stream, stream_bytes, load);
-		if (!load->restart)
-			break;
-		start_again(load);
-	}
-	for (int i = 0; i < load->ntargets; i++)
-		if (&load->targets[i] != load->stream)
-			BillCopySpooled(load, &load->targets[i]);
+	while (!load->restart && load_record(load))
+		if ((load->lines & (PROGRESS_LINES - 1)) == 0)
+			BillShowProgress(load);
+	if (load->ntargets == 0 && !load->restart)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("the bill has a header but no lines"),
+				 load->nrejected > 0 ? errdetail("All of its " INT64_FORMAT " lines were rejected.",
+												 load->nrejected) : 0,
+				 errhint("Check that the delivery is complete; a month without cost needs no load.")));
 }
 
 static void
@@ -324,7 +247,10 @@ place_in_open_month(const FinopsSession *session, const BillLoad *load,
 	bool		increment = BillIsIncrement(load, target);
 
 	if (increment)
+	{
 		BillMakeIncrement(load, target);
+		delivery->rollup = NULL;
+	}
 	delivery->source = target->source;
 	BillPlaceDelivery(session, delivery);
 	target->status = increment ? "appended" : delivery->status;
@@ -347,6 +273,10 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		.account_id = load->mixed ? NULL : load->account_id,
 		.detail = BillLogDetail(load),
 		.started_at = load->started_at,
+		.read = true,
+		.restates = target->restates,
+		.rollup = target->rollup,
+		.difference = target->difference,
 	};
 
 	if (target->unchanged)
@@ -425,7 +355,7 @@ is_current(BillLoad *load)
 
 		memset(target, 0, sizeof(*target));
 		target->delivery_id = FinopsInt64(i, 1);
-		target->opened = target->unchanged = true;
+		target->unchanged = true;
 	}
 	return true;
 }
@@ -459,6 +389,7 @@ BillNewLoad(void)
 	MemoryContextCallback *callback = MemoryContextAllocZero(context, sizeof(*callback));
 
 	load->context = context;
+	load->owner = CurrentResourceOwner;
 	load->targets = MemoryContextAllocZero(context, sizeof(BillTarget) * BILL_MAX_PERIODS);
 	load->started_at = GetCurrentTimestamp();
 	callback->func = release;
@@ -467,21 +398,90 @@ BillNewLoad(void)
 	return load;
 }
 
+/* What the attempt has written takes its place. */
+static void
+place_all(const FinopsSession *session, BillLoad *load)
+{
+	int64	   *ids = palloc(sizeof(int64) * load->ntargets);
+	int			n = 0;
+
+	BillCheckAnnounced(load);
+	for (int i = 0; i < load->ntargets; i++)
+		if (!load->targets[i].unchanged)
+		{
+			FactWriterClose(load->targets[i].writer);
+			ids[n++] = load->targets[i].delivery_id;
+		}
+	pgstat_progress_end_command();
+	BillKeepRejects(load);
+	for (int i = 0; i < load->ntargets; i++)
+		place_target(session, load, &load->targets[i]);
+	BillRegisterTenants(ids, n);
+	BillWarnMissingCost(load);
+}
+
+/*
+ * Load in a subtransaction, which can be undone with the locks it took when
+ * it turns out that the load must begin in another way.  True: done.
+ */
+static bool
+attempt(const FinopsSession *session, BillLoad *load)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BillLockWanted(load);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		begin(load);
+		read_all(load);
+		done = !load->restart;
+		if (done)
+			place_all(session, load);
+		else
+			BillForgetRejects(load);
+		release(load);
+		if (done)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (!done)
+		MemoryContextDelete(load->attempt);
+	return done;
+}
+
 static void
 run_load(const FinopsSession *session, BillLoad *load)
 {
 	BillDigestInput(load);
-	if (!is_current(load))
+	if (is_current(load))
+		for (int i = 0; i < load->ntargets; i++)
+			log_unchanged(session, load, load->targets[i].delivery_id);
+	else
 	{
 		read_tenant_key(load);
-		begin(load);
-		copy_all(load);
-		BillCheckAnnounced(load);
-		BillKeepRejects(load);
+		while (!attempt(session, load))
+			;
 	}
-	for (int i = 0; i < load->ntargets; i++)
-		place_target(session, load, &load->targets[i]);
-	BillWarnMissingCost(load);
 	BillCloseInput(load);
 }
 

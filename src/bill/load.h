@@ -9,25 +9,23 @@
 #ifndef FINOPS_BILL_LOAD_H
 #define FINOPS_BILL_LOAD_H
 
-#include "bill/bill.h"
+#include "bill/facts.h"
 
-#include "storage/buffile.h"
 #include "utils/tuplestore.h"
 
-/* The lines of one billing period, on their way into its partition. */
+/* Where the lines of one billing period go. */
 typedef struct BillTarget
 {
 	BillPeriod	year_month;
 	DateADT		period;
 	int64		delivery_id;
 	char	   *source;
-	char	   *constants;		/* source and delivery_id as COPY text */
-	bool		opened;			/* the period's lock is held */
 	bool		unchanged;		/* these bytes are current already */
-	Oid			partition;
-	OutBuf		pending;		/* projected lines */
-	BufFile    *file;			/* projected lines that wait */
-	uint64		lines;
+	Oid			partition;		/* of the facts; of a closed month, a temporary table */
+	FactWriter *writer;
+	int64		restates;		/* the delivery that difference compares with, or 0 */
+	FactRollup *rollup;			/* of an open month */
+	FactDifference *difference;
 	const char *status;
 
 	/* what its lines say about the bill, correction.c */
@@ -77,6 +75,7 @@ typedef struct BillReject
 } BillReject;
 
 #define BILL_MAX_PERIODS		120
+#define BILL_MAX_HELD		(2 * BILL_MAX_PERIODS)
 
 /* What a delivery does to the one that is current. */
 typedef enum BillMode
@@ -89,6 +88,7 @@ typedef enum BillMode
 typedef struct BillLoad
 {
 	MemoryContext context;
+	ResourceOwner owner;		/* of what outlives an attempt */
 	TimestampTz started_at;
 
 	/* what was asked for */
@@ -117,7 +117,6 @@ typedef struct BillLoad
 	CsvReader	csv;			/* csv.fields is the current record */
 	BillHeader	header;
 	BillProjector projector;
-	bool		ended;
 
 	/* lines passed over; their columns are in reject.c */
 	Tuplestorestate *rejects;
@@ -129,18 +128,31 @@ typedef struct BillLoad
 	bool		account_seen;
 	bool		no_payer;
 	bool		mixed;			/* no single account */
-	bool		restart;		/* found out after lines had been projected */
+	bool		restart;		/* this attempt must be undone and made again */
 	OutBuf		first_provider; /* UTF-8 */
 	OutBuf		first_payer;
 	char	   *provider;
 	char	   *account_id;
 
-	/* where the lines go */
+	/* where the lines go; anew for each attempt */
+	MemoryContext attempt;
+	FactReader *reader;
+	FactValue	values[BILL_MAX_COLUMNS];	/* of the current record */
 	BillTarget *targets;
 	int			ntargets;
 	BillTarget *last;			/* of the latest line */
-	BillTarget *stream;			/* copied while the file is read */
-	size_t		stream_at;
+	int64		lines;
+
+	/* months whose locks are held, and those that the next attempt begins with */
+	DateADT		held[BILL_MAX_HELD];
+	int			nheld;
+	DateADT		wanted[BILL_MAX_HELD];
+	int			nwanted;
+
+	/* progress */
+	int64		bytes_total;
+	int64		bytes_before;	/* in the files before this one */
+	TimestampTz noticed_at;
 } BillLoad;
 
 extern BillLoad *BillNewLoad(void);
@@ -203,24 +215,24 @@ extern void BillDigestInput(BillLoad *load);
 extern void BillOpenInput(BillLoad *load);
 extern bool BillNextRecord(BillLoad *load);
 extern void BillCloseInput(BillLoad *load);
+extern void BillShowProgress(BillLoad *load);
 
 /* ---------------------------------------------------------------------
  * Targets, load_target.c
  * ---------------------------------------------------------------------
  */
 extern const char *BillSourceName(BillLoad *load);
+/*
+ * The target of a period, opened: its lock is held, and it is known what the
+ * delivery restates.  NULL: load->restart has been set.
+ */
 extern BillTarget *BillTargetOf(BillLoad *load, BillPeriod period);
 
-/*
- * Take the period's lock and look, now that nobody else can change it,
- * whether these bytes are its current delivery already.
- */
-extern void BillOpenTarget(BillLoad *load, BillTarget *target);
-extern void BillSpool(const BillLoad *load, BillTarget *target);
-extern void BillCopyTarget(BillLoad *load, BillTarget *target,
-						   BillCopySource source, void *arg);
-extern void BillCopySpooled(BillLoad *load, BillTarget *target);
-extern void BillDropSpool(BillTarget *target);
+/* Before an attempt: lock the months that the last one could not. */
+extern void BillLockWanted(BillLoad *load);
+
+/* Add load->values as a line. */
+extern void BillTargetAdd(BillLoad *load, BillTarget *target);
 
 /* ---------------------------------------------------------------------
  * Lines that cannot be loaded, reject.c

@@ -14,10 +14,13 @@
  */
 #include "bill/load.h"
 
+#include "commands/progress.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "core/zip.h"
 #include "mb/pg_wchar.h"
+#include "utils/backend_progress.h"
+#include "utils/timestamp.h"
 
 #define READ_SIZE		(32 * 1024)
 
@@ -87,6 +90,15 @@ close_file(BillLoad *load)
 		top->close(top);
 }
 
+static void
+note_state(BillLoad *load)
+{
+	if (!has_state(load))
+		return;
+	load->files[load->at].state = FinopsFileState(load->file);
+	load->bytes_total += load->files[load->at].state.size;
+}
+
 /* Add the bytes of the open file to the digest, and keep the first of them. */
 static bool
 digest_file(BillLoad *load, pg_cryptohash_ctx *ctx, char *buf)
@@ -144,8 +156,7 @@ BillDigestInput(BillLoad *load)
 
 		fetch(load);
 		open_bytes(load);
-		if (has_state(load))
-			file->state = FinopsFileState(load->file);
+		note_state(load);
 		file->bytes = 0;
 		ok = pg_cryptohash_init(hash) >= 0 && digest_file(load, hash, buf) &&
 			digest_text(hash, file->digest);
@@ -276,7 +287,7 @@ void
 BillOpenInput(BillLoad *load)
 {
 	load->at = 0;
-	load->ended = false;
+	load->bytes_before = 0;
 	for (int i = 0; i < load->nfiles; i++)
 		load->files[i].lines = 0;
 	open_file(load);
@@ -303,6 +314,7 @@ BillNextRecord(BillLoad *load)
 			check_file_unchanged(load);
 			if (load->at + 1 == load->nfiles)
 				return false;
+			load->bytes_before += load->file->offset;
 			CsvFree(&load->csv);
 			close_file(load);
 			load->at++;
@@ -317,4 +329,50 @@ BillNextRecord(BillLoad *load)
 			return true;
 		BillRejectLine(load, (BillReject) {.why = BILL_RAGGED});
 	}
+}
+
+/* ---------------------------------------------------------------------
+ * Progress
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * pg_stat_progress_copy shows the load: bytes as delivered, so that they can
+ * be compared with their total, and lines.
+ */
+static void
+show_in_view(const BillLoad *load, int64 bytes)
+{
+	static const int index[] = {
+		PROGRESS_COPY_COMMAND, PROGRESS_COPY_TYPE, PROGRESS_COPY_BYTES_TOTAL,
+		PROGRESS_COPY_BYTES_PROCESSED, PROGRESS_COPY_TUPLES_PROCESSED
+	};
+	const int64 value[] = {
+		PROGRESS_COPY_COMMAND_FROM, PROGRESS_COPY_TYPE_CALLBACK, load->bytes_total,
+		bytes, load->lines
+	};
+
+	pgstat_progress_update_multi_param(lengthof(index), index, value);
+}
+
+void
+BillShowProgress(BillLoad *load)
+{
+	int64		bytes = load->bytes_before + load->file->offset;
+	TimestampTz now;
+
+	show_in_view(load, bytes);
+	if (finops_progress_interval == 0)
+		return;
+	now = GetCurrentTimestamp();
+	if (now - load->noticed_at < finops_progress_interval * USECS_PER_SEC)
+		return;
+	load->noticed_at = now;
+	if (load->bytes_total > 0)
+		ereport(NOTICE,
+				(errmsg("%lld lines read, %d percent of the bill",
+						(long long) load->lines, (int) (bytes * 100 / load->bytes_total))));
+	else
+		ereport(NOTICE,
+				(errmsg("%lld lines read", (long long) load->lines)));
 }

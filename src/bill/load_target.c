@@ -3,45 +3,181 @@
  * load_target.c
  *	  Where the lines of a load go: one target per billing period.
  *
- * The lines of the first billing period stream into COPY while the file is
- * read.  No partition can be made while a statement runs on the facts, so
- * lines of further periods wait in temporary files and are copied after it,
- * period by period.
+ * All writers of a month hold its lock, and whoever holds several took them
+ * in the order of time; otherwise two bills that name the same months the
+ * other way round would wait for each other.  A bill names its months in any
+ * order, so a month before one that is held already is locked only when that
+ * needs no waiting.  Where it does, the attempt ends: it is undone together
+ * with its locks, and the next one begins with all months known so far, in
+ * their order.
  *
  *-------------------------------------------------------------------------
  */
 #include "bill/load.h"
 
-#include "mb/pg_wchar.h"
+#include "commands/progress.h"
+#include "utils/backend_progress.h"
 #include "utils/memutils.h"
 
-#define MAX_PERIODS		BILL_MAX_PERIODS
+static bool
+contains(const DateADT *periods, int n, DateADT period)
+{
+	for (int i = 0; i < n; i++)
+		if (periods[i] == period)
+			return true;
+	return false;
+}
+
+static int
+compare_periods(const void *a, const void *b)
+{
+	DateADT		x = *(const DateADT *) a;
+	DateADT		y = *(const DateADT *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The attempt is over: with these months, the next one begins. */
+static void
+want(BillLoad *load, DateADT period)
+{
+	memcpy(load->wanted, load->held, sizeof(DateADT) * load->nheld);
+	load->nwanted = load->nheld;
+	load->wanted[load->nwanted++] = period;
+	qsort(load->wanted, load->nwanted, sizeof(DateADT), compare_periods);
+	load->restart = true;
+}
+
+void
+BillLockWanted(BillLoad *load)
+{
+	for (int i = 0; i < load->nwanted; i++)
+		FinopsLock(FINOPS_LOCK_PERIOD, load->wanted[i]);
+	memcpy(load->held, load->wanted, sizeof(DateADT) * load->nwanted);
+	load->nheld = load->nwanted;
+}
+
+/* False: the lock would mean waiting out of order, and the attempt ends. */
+static bool
+lock_period(BillLoad *load, DateADT period)
+{
+	bool		in_order = true;
+
+	if (contains(load->held, load->nheld, period))
+		return true;
+	if (load->nheld == BILL_MAX_HELD - 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the bill has more than %d billing periods", BILL_MAX_PERIODS),
+				 errhint("Load it in parts, each with a source_id of its own.")));
+	for (int i = 0; i < load->nheld; i++)
+		if (load->held[i] > period)
+			in_order = false;
+	if (in_order)
+		FinopsLock(FINOPS_LOCK_PERIOD, period);
+	else if (!FinopsTryLock(FINOPS_LOCK_PERIOD, period))
+	{
+		want(load, period);
+		return false;
+	}
+	load->held[load->nheld++] = period;
+	return true;
+}
+
+/*
+ * The locks that a target needs: its month's and, where that is closed, that
+ * of the open month which takes the corrections.
+ */
+static bool
+lock_target(BillLoad *load, BillTarget *target)
+{
+	DateADT		month = target->period;
+
+	if (!lock_period(load, month))
+		return false;
+	/* what is made up has no restatement */
+	target->closed = load->generated == NULL && BillPeriodIsClosed(month);
+	if (!target->closed)
+	{
+		FinopsOpenPeriod(month);
+		return true;
+	}
+	do
+		month = FinopsPeriodEnd(month);
+	while (FinopsPeriodHasBegun(month) && FinopsPeriodIsLocked(month));
+	return lock_period(load, month);
+}
+
+static void
+visit_previous(void *arg, const FactLine *line)
+{
+	FactDifferenceAdd(arg, line->values, false);
+}
+
+/* A bill of an open month: its sums, and what it changes. */
+static void
+follow_lines(BillLoad *load, BillTarget *target)
+{
+	target->restates = BillCurrentDelivery(target->source, target->period);
+	if (target->restates != 0)
+	{
+		target->difference = FactDifferenceNew(load->attempt);
+		FactScan(target->partition, target->restates, visit_previous, target->difference);
+	}
+	target->rollup = FactRollupNew(load->attempt);
+	if (!FactWriterStoresAsGiven(target->writer))
+		FactRollupGiveUp(target->rollup);
+}
+
+/*
+ * Look, now that nobody else can change the month, whether these bytes are
+ * what stands for it already.
+ */
+static void
+open_target(BillLoad *load, BillTarget *target)
+{
+	target->unchanged = FINOPS_RUN("SELECT d.delivery_id FROM finops.delivery d WHERE " BILL_STANDS
+								   " AND coalesce(d.origin_period, d.billing_period) = $3"
+								   " ORDER BY d.delivery_id DESC LIMIT 1",
+								   ARG_TEXT(load->digest), ARG_TEXT(load->source_id),
+								   ARG_DATE(target->period)) > 0;
+	if (target->unchanged)
+	{
+		target->delivery_id = FinopsInt64(0, 1);
+		return;
+	}
+	target->delivery_id = BillNewDeliveryId();
+	target->source = pstrdup(BillSourceName(load));
+	target->partition = target->closed ? BillRestatedTable(target) :
+		BillEnsurePartition(target->period);
+	if (load->last == NULL)
+		pgstat_progress_start_command(PROGRESS_COMMAND_COPY, target->partition);
+	target->writer = FactWriterOpen(target->partition, target->period, target->source,
+									target->delivery_id);
+	if (!target->closed)
+		follow_lines(load, target);
+}
 
 static BillTarget *
 add_target(BillLoad *load, BillPeriod period)
 {
-	BillTarget *target;
-	MemoryContext old = MemoryContextSwitchTo(load->context);
-	OutBuf		text = {0};
-	const char *source;
-	char	   *utf8;
+	DateADT		date = BillPeriodDate(period);
+	BillTarget *target = &load->targets[load->ntargets];
+	MemoryContext old;
 
-	if (load->ntargets == MAX_PERIODS)
+	if (load->ntargets == BILL_MAX_PERIODS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the bill has more than %d billing periods", MAX_PERIODS),
+				 errmsg("the bill has more than %d billing periods", BILL_MAX_PERIODS),
 				 errhint("Load it in parts, each with a source_id of its own.")));
-	target = &load->targets[load->ntargets++];
 	memset(target, 0, sizeof(*target));
-	target->period = BillPeriodDate(period);
+	target->period = date;
 	target->year_month = period;
-	target->delivery_id = BillNewDeliveryId();
-	source = target->source = pstrdup(BillSourceName(load));
-	utf8 = pg_server_to_any(source, strlen(source), PG_UTF8);
-	CopyText(&text, (Slice) {utf8, (int) strlen(utf8)});
-	target->constants = psprintf("%.*s\t" INT64_FORMAT, (int) text.len, text.data,
-								 target->delivery_id);
-	OutFree(&text);
+	if (!lock_target(load, target))
+		return NULL;
+	load->ntargets++;
+	old = MemoryContextSwitchTo(load->attempt);
+	open_target(load, target);
 	MemoryContextSwitchTo(old);
 	return target;
 }
@@ -61,89 +197,12 @@ BillTargetOf(BillLoad *load, BillPeriod period)
 	return add_target(load, period);
 }
 
-/*
- * Take the period's lock and look, now that nobody else can change it,
- * whether these bytes are its current delivery already.
- */
 void
-BillOpenTarget(BillLoad *load, BillTarget *target)
+BillTargetAdd(BillLoad *load, BillTarget *target)
 {
-	uint64		n;
-
-	/* what is made up has no restatement */
-	target->closed = load->generated == NULL && BillPeriodIsClosed(target->period);
-	if (!target->closed)
-		FinopsOpenPeriod(target->period);
-	n = FINOPS_RUN("SELECT d.delivery_id FROM finops.delivery d WHERE " BILL_STANDS
-				   " AND coalesce(d.origin_period, d.billing_period) = $3"
-				   " ORDER BY d.delivery_id DESC LIMIT 1",
-				   ARG_TEXT(load->digest), ARG_TEXT(load->source_id), ARG_DATE(target->period));
-	target->opened = true;
-	target->unchanged = n > 0;
-	if (target->unchanged)
-		target->delivery_id = FinopsInt64(0, 1);
-	else
-		target->partition = target->closed ? BillRestatedTable(target) :
-			BillEnsurePartition(target->period);
-}
-
-/* COPY calls this in a context that it empties after some lines. */
-void
-BillSpool(const BillLoad *load, BillTarget *target)
-{
-	if (target->file == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(load->context);
-
-		target->file = BufFileCreateTemp(false);
-		MemoryContextSwitchTo(old);
-	}
-	BufFileWrite(target->file, target->pending.data, target->pending.len);
-	target->pending.len = 0;
-}
-
-static int
-spooled_bytes(void *arg, char *buf, int max)
-{
-	return (int) BufFileRead(((BillTarget *) arg)->file, buf, max);
-}
-
-void
-BillCopyTarget(BillLoad *load, BillTarget *target, BillCopySource source, void *arg)
-{
-	BillOutColumn columns[BILL_MAX_COLUMNS];
-	const char *names[BILL_MAX_COLUMNS + 2];
-	int			ncolumns = ProjectedColumns(columns);
-	int			n = 0;
-
-	for (int i = 0; i < ncolumns; i++)
-		if (load->projector.written[i])
-			names[n++] = columns[i].name;
-	names[n++] = "source";
-	names[n++] = "delivery_id";
-	target->lines = BillCopyInto(target->partition, names, n, source, arg);
-}
-
-/* The lines that waited in a file. */
-void
-BillCopySpooled(BillLoad *load, BillTarget *target)
-{
-	if (!target->opened)
-		BillOpenTarget(load, target);
-	if (!target->unchanged)
-	{
-		BillSpool(load, target);
-		if (BufFileSeek(target->file, 0, 0, SEEK_SET) != 0)
-			elog(ERROR, "could not rewind temporary file");
-		BillCopyTarget(load, target, spooled_bytes, target);
-	}
-	BillDropSpool(target);
-}
-
-void
-BillDropSpool(BillTarget *target)
-{
-	if (target->file != NULL)
-		BufFileClose(target->file);
-	target->file = NULL;
+	if (target->rollup != NULL)
+		FactRollupAdd(target->rollup, target->period, target->source, load->values);
+	if (target->difference != NULL)
+		FactDifferenceAdd(target->difference, load->values, true);
+	FactWrite(target->writer, load->values);
 }

@@ -124,15 +124,11 @@ static const OutColumn out_columns[] = {
 _Static_assert(lengthof(out_columns) <= BILL_MAX_COLUMNS,
 			   "the facts have more columns than a projector knows");
 
-/* Columns for which this bill has nothing are left to their default, NULL. */
 void
 ProjectorInit(BillProjector *p, const BillHeader *header)
 {
 	memset(p, 0, sizeof(*p));
 	p->header = header;
-	for (size_t i = 0; i < lengthof(out_columns); i++)
-		p->written[i] = out_columns[i].kind == BILL_OUT_PERIOD ||
-			header->filled[out_columns[i].field];
 }
 
 int
@@ -147,10 +143,10 @@ ProjectedColumns(BillOutColumn *columns)
 }
 
 void
-ProjectValues(BillProjector *p, Slice *values)
+ProjectValues(const BillProjector *p, Slice *values)
 {
 	for (size_t i = 0; i < lengthof(out_columns); i++)
-		values[i] = p->written[i] ? p->value[out_columns[i].field] : null_slice;
+		values[i] = p->value[out_columns[i].field];
 }
 
 /* The bill's own name of the column, where one column is to blame. */
@@ -168,52 +164,4 @@ ProjectBlame(BillProjector *p, int at, ValueStatus status, Slice value)
 	if (p->problem.column[0] == '\0')
 		p->problem.column = out_columns[at].name;
 	return false;
-}
-
-/* ---------------------------------------------------------------------
- * As COPY text
- * ---------------------------------------------------------------------
- */
-
-static bool
-write_value(BillProjector *p, OutBuf *out, int at, Slice value)
-{
-	BillOutKind kind = out_columns[at].kind;
-	BillTime	time = {.year = p->row.period.year, .month = p->row.period.month, .day = 1};
-
-	if (kind == BILL_OUT_PERIOD)
-		DateWrite(out, &time);
-	else if (value.data == NULL)
-		OutText(out, "\\N");
-	else if (kind == BILL_OUT_TIME || kind == BILL_OUT_DATE)
-	{
-		if (TimeParse(value, &time) != VALUE_OK)
-			return ProjectBlame(p, at, VALUE_NOT_A_TIME, value);
-		if (kind == BILL_OUT_DATE)
-			DateWrite(out, &time);
-		else
-			TimeWrite(out, &time);
-	}
-	else if (!CopyText(out, value))
-		return ProjectBlame(p, at, VALUE_NOT_UTF8, value);
-	return true;
-}
-
-bool
-ProjectWrite(BillProjector *p, OutBuf *out, const char *constants)
-{
-	Slice		values[BILL_MAX_COLUMNS];
-
-	ProjectValues(p, values);
-	for (size_t i = 0; i < lengthof(out_columns); i++)
-	{
-		if (!p->written[i])
-			continue;
-		if (!write_value(p, out, (int) i, values[i]))
-			return false;
-		OutBytes(out, "\t", 1);
-	}
-	OutText(out, constants);
-	OutBytes(out, "\n", 1);
-	return true;
 }

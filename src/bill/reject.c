@@ -6,13 +6,14 @@
  * finops.max_rejects says how many lines a load may pass over; beyond it the
  * line fails the load, and since a failed load leaves nothing behind, the
  * error itself carries file, line and text.  Lines that are passed over wait
- * in a tuplestore, since no statement may run while COPY reads, and then go
- * to finops.bill_reject with the delivery they belong to.
+ * in a tuplestore until it is known which deliveries the load makes, and then
+ * go to finops.bill_reject with the delivery they belong to.
  *
  *-------------------------------------------------------------------------
  */
 #include "bill/load.h"
 
+#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 #define RAW_BYTES		8192	/* of a record that the table keeps */
@@ -221,7 +222,12 @@ set_aside(BillLoad *load, const BillReject *reject, const RejectText *text)
 
 	if (load->rejects == NULL)
 	{
+		ResourceOwner owner = CurrentResourceOwner;
+
+		/* staged until the session ends, beyond the attempt */
+		CurrentResourceOwner = load->owner;
 		load->rejects = tuplestore_begin_heap(false, false, work_mem);
+		CurrentResourceOwner = owner;
 		load->reject_columns = reject_columns();
 	}
 	scratch = AllocSetContextCreate(load->context, "finops reject", ALLOCSET_SMALL_SIZES);
@@ -263,7 +269,8 @@ void
 BillForgetRejects(BillLoad *load)
 {
 	if (load->rejects != NULL)
-		tuplestore_clear(load->rejects);
+		tuplestore_end(load->rejects);
+	load->rejects = NULL;
 	load->nrejected = 0;
 }
 

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * value.c
- *	  Values of a bill: numbers, moments and text, checked and written as
- *	  the server's COPY text format takes them.
+ *	  Values of a bill: numbers, moments and text, checked and read.
  *
  * Amounts never pass through floating point.  Most are only checked and
  * handed on as delivered; where two must be added, it is done on their
@@ -256,6 +255,55 @@ NumberAdd(OutBuf *out, Slice a, Slice b, int sign)
 	}
 	x.scale = scale;
 	fixed_write(out, &x);
+}
+
+/* Large enough for any line, small enough that sums rarely reach 127 bits. */
+#define FIXED_LIMIT		((int128) INT64_C(1000000000000000000) * INT64_C(1000000000000000000))
+
+bool
+FixedScaleUp(int128 *value, int from_scale)
+{
+	static const int64 powers[] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
+	};
+
+	while (from_scale < FIXED_SCALE)
+	{
+		int			step = Min(FIXED_SCALE - from_scale, (int) lengthof(powers) - 1);
+
+		if (*value > FIXED_LIMIT / powers[step])
+			return false;
+		*value *= powers[step];
+		from_scale += step;
+	}
+	return *value <= FIXED_LIMIT;
+}
+
+bool
+NumberFixed(Slice s, int128 *units, int *scale)
+{
+	Number		n;
+	int128		value = 0;
+	int			behind;
+
+	if (number_parse(s, &n) != VALUE_OK)
+		return false;
+	behind = n.nfraction - n.exponent;
+	*scale = Max(behind, 0);
+	if (behind > FIXED_SCALE)
+		return false;
+	for (int i = 0; i < n.nwhole + n.nfraction; i++)
+	{
+		char		c = i < n.nwhole ? n.whole[i] : n.fraction[i - n.nwhole];
+
+		value = value * 10 + (c - '0');
+		if (value > FIXED_LIMIT)
+			return false;
+	}
+	if (value != 0 && !FixedScaleUp(&value, behind))
+		return false;
+	*units = n.negative ? -value : value;
+	return true;
 }
 
 /* ---------------------------------------------------------------------
@@ -547,62 +595,4 @@ Utf8Valid(const char *data, int len)
 		i += n;
 	}
 	return true;
-}
-
-static char
-copy_escape(unsigned char c)
-{
-	switch (c)
-	{
-		case '\b':
-			return 'b';
-		case '\f':
-			return 'f';
-		case '\n':
-			return 'n';
-		case '\r':
-			return 'r';
-		case '\t':
-			return 't';
-		case '\v':
-			return 'v';
-		case '\\':
-			return '\\';
-		default:
-			return 0;
-	}
-}
-
-bool
-CopyText(OutBuf *out, Slice s)
-{
-	const char *end = s.data + s.len;
-	bool		high = false;
-	char	   *to;
-
-	OutReserve(out, (size_t) s.len * 2 + 1);
-	if (!out->ok)
-		return true;
-	to = out->data + out->len;
-	for (const char *p = s.data; p < end; p++)
-	{
-		unsigned char c = (unsigned char) *p;
-
-		if (c < 0x20 || c == '\\')
-		{
-			char		escape = copy_escape(c);
-
-			if (escape != 0)
-			{
-				*to++ = '\\';
-				*to++ = escape;
-				continue;
-			}
-		}
-		else if (c >= 0x80)
-			high = true;
-		*to++ = (char) c;
-	}
-	out->len = (size_t) (to - out->data);
-	return !high || Utf8Valid(s.data, s.len);
 }

@@ -18,6 +18,7 @@ PGDLLEXPORT void _PG_init(void);
 int			finops_cost_basis = FINOPS_BASIS_EFFECTIVE;
 bool		finops_keep_unknown_columns = true;
 int			finops_max_rejects = 0;
+int			finops_progress_interval = 0;
 char	   *finops_recon_amount_floor;
 char	   *finops_reporting_currency;
 char	   *finops_s3_endpoint;
@@ -149,6 +150,11 @@ define_settings(void)
 							NULL,
 							&finops_max_retries, 5, 0, 100,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.progress_interval",
+							"Seconds between messages about the progress of a load.",
+							"0 gives no messages.",
+							&finops_progress_interval, 0, 0, 86400,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("finops.recon_amount_floor",
 							   "Smallest variance amount that puts a service out of tolerance.",
 							   "In the reporting currency; the total is judged by percent alone.",

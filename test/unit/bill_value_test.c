@@ -201,7 +201,6 @@ test_text(void)
 		"\xf5\x80\x80\x80", "\xff", "a\xe2\x82", "\xe2\x28\xa1",
 	};
 	bool		all = true;
-	OutBuf		out = {0};
 
 	for (size_t i = 0; i < lengthof(bad); i++)
 		if (Utf8Valid(bad[i], (int) strlen(bad[i])))
@@ -209,10 +208,6 @@ test_text(void)
 	ok(all && !Utf8Valid("a\0b", 3), "what is not UTF-8");
 	ok(Utf8Valid("\xc2\x80 \xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf", 24),
 	   "the edges of UTF-8");
-	ok(CopyText(&out, slice("a\tb\nc\\d\re\x01")), "text with control characters");
-	ok(out.len == 14 && memcmp(out.data, "a\\tb\\nc\\\\d\\re\x01", 14) == 0, "is escaped for COPY");
-	ok(!CopyText(&out, slice("caf\xe9")), "Latin 1 is refused");
-	OutFree(&out);
 }
 
 static void

@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * facts.h
+ *	  Facts on their way into the database: values, sums, differences.
+ *	  Shared by the files of this room that take part in a load.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FINOPS_BILL_FACTS_H
+#define FINOPS_BILL_FACTS_H
+
+#include "bill/bill.h"
+
+#include "bill/bulk.h"
+#include "datatype/timestamp.h"
+
+/* ---------------------------------------------------------------------
+ * Values, fact_value.c
+ * ---------------------------------------------------------------------
+ */
+
+/* What a column of a fact holds; text is in the encoding of the database. */
+typedef struct FactValue
+{
+	bool		isnull;
+	const char *data;			/* what a text, number or JSON has behind its header */
+	int			len;
+	int64		word;			/* of a time or date */
+	int128		units;			/* of a number: units * 10^-FIXED_SCALE */
+	int			scale;			/* digits after the point, as written */
+	bool		exact;			/* the number fits units */
+} FactValue;
+
+typedef struct FactReader FactReader;
+
+extern FactReader *FactReaderNew(MemoryContext context);
+
+/*
+ * The values of a record, in the order of ProjectedColumns; they are valid
+ * until the next call.  False: p->problem says why.
+ */
+extern bool FactRead(FactReader *reader, BillProjector *p, FactValue *values);
+
+/* The same of a stored fact; slot attributes are deformed as far as needed. */
+typedef struct FactStored
+{
+	int			n;
+	BillOutColumn column[BILL_MAX_COLUMNS];
+	int			attribute[BILL_MAX_COLUMNS];	/* from 1; 0: not there */
+} FactStored;
+
+extern void FactStoredOf(FactStored *columns, TupleDesc desc);
+extern void FactReadStored(const FactStored *columns, const Datum *datums,
+						   const bool *isnull, FactValue *values);
+
+/*
+ * Visit the stored facts of a partition, those of one delivery or, with 0,
+ * all; fact_scan.c.  The visitor runs in a memory context that is reset.
+ */
+typedef struct FactLine
+{
+	int64		delivery_id;
+	const char *source;
+	const FactValue *values;
+} FactLine;
+
+typedef void (*FactVisit) (void *arg, const FactLine *line);
+extern void FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg);
+
+/* units * 10^-FIXED_SCALE with so many digits after the point */
+extern Datum FactNumeric(int128 units, int scale);
+
+/* ---------------------------------------------------------------------
+ * The daily roll-up, rollup.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct FactRollup FactRollup;
+
+extern FactRollup *FactRollupNew(MemoryContext context);
+extern void FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
+						  const FactValue *values);
+
+/* It could not be kept in memory or exactly: sum the facts by SQL. */
+extern void FactRollupGiveUp(FactRollup *rollup);
+extern bool FactRollupComplete(const FactRollup *rollup);
+
+/* Add its rows to finops.cost_daily; their number. */
+extern int64 FactRollupWrite(FactRollup *rollup, DateADT period);
+
+/* ---------------------------------------------------------------------
+ * Differences of two deliveries, difference.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct FactDifference FactDifference;
+
+/* Of one kind: lines that are new, changed or gone. */
+typedef struct FactChange
+{
+	int64		lines;
+	int128		billed;			/* new minus old, units * 10^-FIXED_SCALE */
+	int128		effective;
+} FactChange;
+
+typedef enum FactChangeKind
+{
+	FACT_NEW,
+	FACT_CHANGED,
+	FACT_GONE,
+	FACT_CHANGES
+} FactChangeKind;
+
+/* A column whose change changes the line; not its name or what derives from others. */
+extern bool FactIsContent(const char *column);
+
+extern FactDifference *FactDifferenceNew(MemoryContext context);
+extern void FactDifferenceAdd(FactDifference *d, const FactValue *values,
+							  bool is_new);
+
+/* False: not exact in fixed point, compare by SQL. */
+extern bool FactDifferenceResult(FactDifference *d, FactChange *changes);
+
+/* ---------------------------------------------------------------------
+ * Into the partition, fact_writer.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct FactWriter FactWriter;
+
+extern FactWriter *FactWriterOpen(Oid partition, DateADT period,
+								  const char *source, int64 delivery_id);
+extern void FactWrite(FactWriter *writer, const FactValue *values);
+extern bool FactWriterStoresAsGiven(const FactWriter *writer);
+extern uint64 FactWriterClose(FactWriter *writer);
+
+#endif							/* FINOPS_BILL_FACTS_H */

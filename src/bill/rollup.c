@@ -1,0 +1,360 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollup.c
+ *	  finops.cost_daily, summed while the facts pass by.
+ *
+ * A second look at the month, by SQL, would cost about as much as storing
+ * it.  Sums are fixed point in 128 bits with the scale that sum() over the
+ * numeric column would show; a line that does not fit, and more groups than
+ * the memory set aside for them, make the caller sum the facts by SQL
+ * instead, so the result is the same in every case.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/facts.h"
+
+#include "bill/hash.h"
+#include "catalog/namespace.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define MAX_MEMORY		(16 * 1024 * 1024)
+#define FIRST_PLACES	4096
+#define KEY_TEXTS		8
+#define SUMS			3
+
+/* the texts of a group, as cost_daily calls them, in this order */
+static const char *const key_names[KEY_TEXTS] = {
+	"source", "provider", "account_id", "service", "region", "tenant_id",
+	"charge_category", "currency",
+};
+
+static const char *const sum_names[SUMS] = {
+	"billed_cost", "effective_cost", "list_cost",
+};
+
+typedef struct Sum
+{
+	int128		units;
+	int			scale;
+	bool		any;
+} Sum;
+
+typedef struct SumGroup
+{
+	uint64		hash;
+	int64		lines;
+	Sum			sum[SUMS];
+	int			key_len;
+	char		key[FLEXIBLE_ARRAY_MEMBER];
+} SumGroup;
+
+struct FactRollup
+{
+	MemoryContext context;
+	bool		complete;
+	SumGroup	  **places;
+	uint32		nplaces;		/* a power of two */
+	uint32		ngroups;
+	Size		memory;
+	SumGroup	   *last;			/* of the latest line */
+	StringInfoData key;
+
+	/* where the record has them */
+	int			start;
+	int			usage_account;
+	int			payer;
+	int			text[KEY_TEXTS];
+	int			amount[SUMS];
+};
+
+static int
+column_at(const BillOutColumn *columns, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(columns[i].name, name) == 0)
+			return i;
+	elog(ERROR, "no column \"%s\" in the facts", name);
+}
+
+FactRollup *
+FactRollupNew(MemoryContext parent)
+{
+	static const char *const texts[KEY_TEXTS] = {
+		NULL, "provider", NULL, "service", "product_region", "tenant_id",
+		"charge_category", "line_item_currency_code",
+	};
+	MemoryContext context = AllocSetContextCreate(parent, "finops roll-up",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	FactRollup *rollup = palloc0(sizeof(FactRollup));
+	BillOutColumn columns[BILL_MAX_COLUMNS];
+	int			n = ProjectedColumns(columns);
+
+	rollup->context = context;
+	rollup->complete = true;
+	rollup->nplaces = FIRST_PLACES;
+	rollup->places = palloc0(sizeof(SumGroup *) * rollup->nplaces);
+	initStringInfo(&rollup->key);
+	rollup->start = column_at(columns, n, "line_item_usage_start_date");
+	rollup->usage_account = column_at(columns, n, "line_item_usage_account_id");
+	rollup->payer = column_at(columns, n, "bill_payer_account_id");
+	for (int i = 0; i < KEY_TEXTS; i++)
+		if (texts[i] != NULL)
+			rollup->text[i] = column_at(columns, n, texts[i]);
+	for (int i = 0; i < SUMS; i++)
+		rollup->amount[i] = column_at(columns, n, sum_names[i]);
+	MemoryContextSwitchTo(old);
+	return rollup;
+}
+
+void
+FactRollupGiveUp(FactRollup *rollup)
+{
+	rollup->complete = false;
+}
+
+bool
+FactRollupComplete(const FactRollup *rollup)
+{
+	return rollup->complete;
+}
+
+/* ---------------------------------------------------------------------
+ * Adding
+ * ---------------------------------------------------------------------
+ */
+
+/* A text of the key: its length, -1 for NULL, and its bytes. */
+static void
+add_to_key(StringInfo key, const char *data, int len)
+{
+	appendBinaryStringInfo(key, (char *) &len, sizeof(len));
+	if (len > 0)
+		appendBinaryStringInfo(key, data, len);
+}
+
+static DateADT
+day_of(Timestamp t)
+{
+	return (DateADT) (t / USECS_PER_DAY - (t % USECS_PER_DAY < 0 ? 1 : 0));
+}
+
+static void
+make_key(FactRollup *rollup, DateADT period, const char *source,
+		 const FactValue *values)
+{
+	StringInfo	key = &rollup->key;
+	DateADT		day = values[rollup->start].isnull ? period :
+		day_of(values[rollup->start].word);
+
+	resetStringInfo(key);
+	appendBinaryStringInfo(key, (char *) &day, sizeof(day));
+	add_to_key(key, source, (int) strlen(source));
+	for (int i = 1; i < KEY_TEXTS; i++)
+	{
+		const FactValue *value = i != 2 ? &values[rollup->text[i]] :
+			values[rollup->usage_account].isnull ?
+			&values[rollup->payer] : &values[rollup->usage_account];
+
+		add_to_key(key, value->data, value->isnull ? -1 : value->len);
+	}
+}
+
+static void
+grow(FactRollup *rollup)
+{
+	uint32		nplaces = rollup->nplaces * 2;
+	SumGroup	  **places = MemoryContextAllocZero(rollup->context, sizeof(SumGroup *) * nplaces);
+
+	for (uint32 i = 0; i < rollup->nplaces; i++)
+		if (rollup->places[i] != NULL)
+		{
+			uint32		at = (uint32) rollup->places[i]->hash & (nplaces - 1);
+
+			while (places[at] != NULL)
+				at = (at + 1) & (nplaces - 1);
+			places[at] = rollup->places[i];
+		}
+	pfree(rollup->places);
+	rollup->places = places;
+	rollup->nplaces = nplaces;
+}
+
+static bool
+is_key(const SumGroup *group, const StringInfoData *key)
+{
+	return group->key_len == key->len && memcmp(group->key, key->data, key->len) == 0;
+}
+
+/* NULL when there is no memory for another group. */
+static SumGroup *
+group_of(FactRollup *rollup)
+{
+	uint64		hash = BillHashBytes(rollup->key.data, rollup->key.len, BILL_HASH_SEED);
+	uint32		at = (uint32) hash & (rollup->nplaces - 1);
+	Size		size = offsetof(SumGroup, key) + rollup->key.len;
+	SumGroup	   *group;
+
+	for (; (group = rollup->places[at]) != NULL; at = (at + 1) & (rollup->nplaces - 1))
+		if (group->hash == hash && is_key(group, &rollup->key))
+			return group;
+	rollup->memory += size + 4 * sizeof(SumGroup *);
+	if (rollup->memory > MAX_MEMORY)
+		return NULL;
+	group = MemoryContextAllocZero(rollup->context, size);
+	group->hash = hash;
+	group->key_len = rollup->key.len;
+	memcpy(group->key, rollup->key.data, rollup->key.len);
+	rollup->places[at] = group;
+	if (++rollup->ngroups > rollup->nplaces / 2)
+		grow(rollup);
+	return group;
+}
+
+void
+FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
+			  const FactValue *values)
+{
+	SumGroup	   *group = rollup->last;
+
+	if (!rollup->complete)
+		return;
+	make_key(rollup, period, source, values);
+	if (group == NULL || !is_key(group, &rollup->key))
+		rollup->last = group = group_of(rollup);
+	if (group == NULL)
+	{
+		FactRollupGiveUp(rollup);
+		return;
+	}
+	group->lines++;
+	for (int i = 0; i < SUMS; i++)
+	{
+		const FactValue *value = &values[rollup->amount[i]];
+		Sum		   *sum = &group->sum[i];
+
+		if (value->isnull)
+			continue;
+		if (!value->exact || __builtin_add_overflow(sum->units, value->units, &sum->units))
+		{
+			FactRollupGiveUp(rollup);
+			return;
+		}
+		sum->scale = Max(sum->scale, value->scale);
+		sum->any = true;
+	}
+}
+
+/* ---------------------------------------------------------------------
+ * Writing
+ * ---------------------------------------------------------------------
+ */
+
+typedef struct RollupColumns
+{
+	int			period;
+	int			day;
+	int			text[KEY_TEXTS];
+	int			sum[SUMS];
+	int			lines;
+} RollupColumns;
+
+static int
+attribute_at(Oid table, const char *name)
+{
+	AttrNumber	attribute = get_attnum(table, name);
+
+	if (attribute == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("finops.cost_daily has no column \"%s\"", name),
+				 errhint("Put the column back.")));
+	return attribute - 1;
+}
+
+static void
+find_columns(Oid table, RollupColumns *columns)
+{
+	columns->period = attribute_at(table, "billing_period");
+	columns->day = attribute_at(table, "usage_date");
+	for (int i = 0; i < KEY_TEXTS; i++)
+		columns->text[i] = attribute_at(table, key_names[i]);
+	for (int i = 0; i < SUMS; i++)
+		columns->sum[i] = attribute_at(table, sum_names[i]);
+	columns->lines = attribute_at(table, "line_items");
+}
+
+static void
+fill_row(const SumGroup *group, const RollupColumns *columns, DateADT period,
+		 Datum *values, bool *isnull)
+{
+	const char *key = group->key;
+	DateADT		day;
+
+	memcpy(&day, key, sizeof(day));
+	key += sizeof(day);
+	values[columns->period] = DateADTGetDatum(period);
+	isnull[columns->period] = false;
+	values[columns->day] = DateADTGetDatum(day);
+	isnull[columns->day] = false;
+	for (int i = 0; i < KEY_TEXTS; i++)
+	{
+		int			len;
+
+		memcpy(&len, key, sizeof(len));
+		key += sizeof(len);
+		isnull[columns->text[i]] = len < 0;
+		if (len < 0)
+			continue;
+		values[columns->text[i]] = PointerGetDatum(cstring_to_text_with_len(key, len));
+		key += len;
+	}
+	for (int i = 0; i < SUMS; i++)
+	{
+		isnull[columns->sum[i]] = !group->sum[i].any;
+		if (group->sum[i].any)
+			values[columns->sum[i]] = FactNumeric(group->sum[i].units, group->sum[i].scale);
+	}
+	values[columns->lines] = Int64GetDatum(group->lines);
+	isnull[columns->lines] = false;
+}
+
+int64
+FactRollupWrite(FactRollup *rollup, DateADT period)
+{
+	static const char *const names[] = {
+		"billing_period", "usage_date", "source", "provider", "account_id",
+		"service", "region", "tenant_id", "charge_category", "currency",
+		"billed_cost", "effective_cost", "list_cost", "line_items", NULL
+	};
+	Oid			table = get_relname_relid("cost_daily", get_namespace_oid("finops", false));
+	BillBulkSpec spec = {names, NULL, NULL};
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "finops roll-up row",
+											  ALLOCSET_DEFAULT_SIZES);
+	BillBulk   *bulk = BillBulkOpen(table, &spec);
+	int			natts = BillBulkDescriptor(bulk)->natts;
+	Datum	   *values = palloc0(sizeof(Datum) * natts);
+	bool	   *isnull = palloc(sizeof(bool) * natts);
+	RollupColumns columns;
+
+	memset(isnull, true, sizeof(bool) * natts);
+	find_columns(table, &columns);
+	for (uint32 i = 0; i < rollup->nplaces; i++)
+	{
+		MemoryContext old;
+
+		if (rollup->places[i] == NULL)
+			continue;
+		old = MemoryContextSwitchTo(row);
+		fill_row(rollup->places[i], &columns, period, values, isnull);
+		BillBulkAddValues(bulk, values, isnull);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row);
+	}
+	MemoryContextDelete(row);
+	return (int64) BillBulkClose(bulk);
+}
