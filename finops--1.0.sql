@@ -553,11 +553,11 @@ COMMENT ON COLUMN finops.cost_daily.line_items IS 'lines summed';
 
 -- functions
 
-CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL, mode text DEFAULT 'auto')
+CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL, mode text DEFAULT 'auto', columns text[] DEFAULT NULL)
 RETURNS TABLE (run_id bigint, delivery_id bigint, billing_period date, status text, rows_loaded bigint, rows_rejected bigint, billed_cost numeric, effective_cost numeric)
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1
 AS 'MODULE_PATHNAME', 'finops_load_bill';
-COMMENT ON FUNCTION finops.load_bill(text, text, date, text, text) IS 'load a bill (AWS cost and usage report or FOCUS, CSV or gzip) from a file of the server; a delivery replaces the one of the same source and billing period';
+COMMENT ON FUNCTION finops.load_bill(text, text, date, text, text, text[]) IS 'load a bill (AWS cost and usage report, FOCUS, Azure, Google Cloud or Oracle; CSV, gzip or zip); a delivery replaces the one of the same source and billing period';
 
 CREATE FUNCTION finops.rebuild_rollup(period date)
 RETURNS bigint
@@ -572,7 +572,7 @@ AS 'MODULE_PATHNAME', 'finops_cost_bridge';
 COMMENT ON FUNCTION finops.cost_bridge(date) IS 'from billed to effective cost of a billing period, line by line and per currency; the residual is what the lines do not explain';
 
 -- reading files and writing facts are for those who were given the right
-REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.load_bill(text, text, date, text, text, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.rebuild_rollup(date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.cost_bridge(date) FROM PUBLIC;
 

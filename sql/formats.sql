@@ -3,7 +3,7 @@
 \set VERBOSITY terse
 \pset format unaligned
 BEGIN;
-CREATE FUNCTION pg_temp.load(name text, content text, format text DEFAULT 'auto')
+CREATE FUNCTION pg_temp.load(name text, content text, format text DEFAULT 'auto', columns text[] DEFAULT NULL)
 RETURNS TABLE (period text, kind text, rows bigint, billed numeric, effective numeric) LANGUAGE plpgsql AS $$
 DECLARE
 	path text := current_setting('data_directory') || '/finops_test_' || name;
@@ -11,13 +11,13 @@ DECLARE
 BEGIN
 	PERFORM lo_export(object, path);
 	PERFORM lo_unlink(object);
-	PERFORM finops.load_bill(path, format, source_id => name);
+	PERFORM finops.load_bill(path, format, source_id => name, columns => columns);
 	RETURN QUERY SELECT to_char(d.billing_period, 'YYYY-MM'), d.format, d.line_items, trim_scale(d.billed_cost), trim_scale(d.effective_cost)
 	FROM finops.delivery d WHERE d.source = name AND d.status = 'current';
 END $$;
-CREATE FUNCTION pg_temp.refused(name text, content text, format text DEFAULT 'auto') RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.refused(name text, content text, format text DEFAULT 'auto', columns text[] DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM pg_temp.load(name, content, format);
+	PERFORM pg_temp.load(name, content, format, columns);
 	RETURN 'loaded';
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ' ' || SQLERRM;
@@ -79,6 +79,13 @@ SELECT * FROM pg_temp.load('gcp_file.csv', E'Account ID,Line Item,Start Time,End
 	'00-1,com.google.cloud/services/compute-engine/VmimageN1Standard_1,2018-05-23T00:00:00-07:00,2018-05-24T00:00:00-07:00,77,x,86400,seconds,SUD,-1.25,USD,Promo,-1,7.25,USD,77,my-prj,My Project,,N1 Standard\n');
 SELECT service, line_item_usage_account_id AS account, line_item_usage_amount AS amount, pricing_unit, billed_cost, tenant_id FROM pg_temp.facts WHERE source IN ('gcp_flat.csv', 'gcp_file.csv') ORDER BY 1;
 
+-- the console's cost table: lines about the invoice before the header, totals behind the lines; 1.25 - 0.5 = 0.75
+SELECT * FROM pg_temp.load('gcp_table.csv', E'Invoice number,512\nInvoice date,2023-08-31\nCurrency,CHF\nTotal amount due,"CHF 1,234.56"\n\nBilling account name,Billing account ID,Project name,Project ID,Service description,Service ID,SKU description,SKU ID,Credit type,Cost type,Usage start date,Usage end date,Usage amount,Usage unit,Unrounded Cost (CHF),Cost (CHF)\n'
+	'Main,01-AB,My,prj,Compute Engine,6F,N1,2E,,Usage,2023-08-01,2023-08-31,10,hour,1.2500001,1.25\n'
+	'Main,01-AB,My,prj,Compute Engine,6F,N1,2E,Promotion,Promotion,2023-08-01,2023-08-31,,,-0.5000001,-0.50\n'
+	',,,,,,,,,Total,,,,,0.75,0.75\n');
+SELECT line_item_currency_code AS currency, charge_category AS category, service, line_item_usage_amount AS amount, billed_cost, other_columns FROM pg_temp.facts WHERE source = 'gcp_table.csv';
+
 -- Oracle: a correction, tags with a namespace; 0.04 - 0.01 = 0.03
 SELECT * FROM pg_temp.load('oci.csv', E'lineItem/referenceNo,lineItem/tenantId,lineItem/intervalUsageStart,lineItem/intervalUsageEnd,product/service,product/compartmentId,product/compartmentName,product/region,product/availabilityDomain,product/resourceId,usage/billedQuantity,usage/billedQuantityOverage,cost/subscriptionId,cost/productSku,product/Description,cost/unitPrice,cost/unitPriceOverage,cost/myCost,cost/myCostOverage,cost/currencyCode,cost/billingUnitReadable,cost/overageFlag,lineItem/isCorrection,lineItem/backreferenceNo,tags/Finance.CostCenter,tags/tenant_id\n'
 	'r1,ocid1.tenancy,2024-03-01T00:00Z,2024-03-01T01:00Z,COMPUTE,ocid1.comp,dev,us-ashburn-1,AD-1,ocid1.instance,2,,55,B88514,Standard - E2,0.02,,0.04,,USD,OCPU HOURS,N,false,,42,acme\n'
@@ -118,6 +125,14 @@ FROM pg_temp.facts WHERE source = 'cur2.csv';
 SELECT * FROM pg_temp.load('cur1.csv', E'bill/BillingPeriodStartDate,lineItem/LineItemType,lineItem/UnblendedCost,costCategory/Team,discount/EdpDiscount,lineItem/Operation\n2024-07-01T00:00:00Z,Usage,1,blue,-0.1,\n2024-07-01T00:00:00Z,Usage,0,,,EKSPod-EC2\n');
 SELECT cost_categories, discounts FROM pg_temp.facts WHERE source = 'cur1.csv';
 
+-- a dump without header line, separated by 0x01, \N for null; tabs; semicolons
+SELECT * FROM pg_temp.load('dump.txt', E'L1\x01Usage\x011.5\x012020-08-01 00:00:00\x01\\N\x01i-1\nL2\x01Tax\x010.25\x012020-08-01 00:00:00\x01red\x01\\N\n', 'auto',
+	'{identity_line_item_id,line_item_line_item_type,line_item_unblended_cost,bill_billing_period_start_date,resource_tags_user_team,line_item_resource_id}');
+SELECT identity_line_item_id AS id, charge_category AS category, line_item_resource_id AS resource, billed_cost, resource_tags FROM pg_temp.facts WHERE source = 'dump.txt';
+SELECT * FROM pg_temp.load('tabs.tsv', E'BilledCost\tEffectiveCost\tBillingPeriodStart\tServiceName\n1\t2\t2020-09-01\t"a\tb, c"\n');
+SELECT * FROM pg_temp.load('semicolons.csv', E'SubscriptionId;Date;MeterCategory;Cost;Tags\ns;10/02/2020;Storage, hot;1.5;\n');
+SELECT service FROM pg_temp.facts WHERE source IN ('tabs.tsv', 'semicolons.csv') ORDER BY 1;
+
 -- what is refused
 SELECT pg_temp.refused('bad1.csv', E'billing_account_id,service.description,cost,credits,invoice.month\na,b,1,"[{""amount"": ""$1""}]",202306\n');
 SELECT pg_temp.refused('bad2.csv', E'billing_account_id,service.description,cost,credits,invoice.month\na,b,1,"{}",202306\n');
@@ -127,4 +142,9 @@ SELECT pg_temp.refused('bad5.csv', E'SubscriptionId,Date,MeterCategory,Cost\na,2
 SELECT pg_temp.refused('bad6.csv', E'SubscriptionId,Date,MeterCategory,Cost\na,2023-09-30,b,"1,000.00"\n');
 SELECT pg_temp.refused('bad7.csv', E'SubscriptionId,Date,MeterCategory,Cost\na,2023-09-30,b,1\n', 'oci');
 SELECT pg_temp.refused('bad8.csv', E'line_item_unblended_cost,line_item_line_item_type,cost_category,bill_billing_period_start_date\n1,Usage,blue,2024-01-01\n');
+SELECT pg_temp.refused('bad9.txt', E'1,Usage\n', 'auto', '{}');
+SELECT pg_temp.refused('bad10.txt', E'1,Usage\n', 'auto', '{line_item_unblended_cost,NULL}');
+SELECT pg_temp.refused('bad11.txt', E'1,Usage,x\n', 'auto', '{line_item_unblended_cost,line_item_line_item_type}');
+SELECT pg_temp.refused('bad12.txt', E'1,Usage\n', 'auto', '{cost,type}');
+SELECT pg_temp.refused('bad13.csv', E'Invoice number,512\nname,value\n\na,b,c\n');
 ROLLBACK;

@@ -418,6 +418,7 @@ typedef struct BillHeader
 	int		   *unknown;		/* columns the format does not know */
 	int			nunknown;
 	bool		keep_unknown;	/* in other_columns */
+	char		currency[4];	/* of lines that do not say theirs */
 	const char *tenant_key;		/* NULL: tag tenant_id in any spelling */
 	const char *missing;		/* required column that is not there */
 } BillHeader;
@@ -430,6 +431,12 @@ extern bool HeaderMap(BillHeader *header, const CsvField *fields, int nfields,
 					  BillFormat want, const char *tenant_key,
 					  bool keep_unknown);
 extern void HeaderFree(BillHeader *header);
+
+/* The currency of lines that do not say theirs; "": USD. */
+extern void HeaderSetCurrency(BillHeader *header, const char *currency);
+
+/* A line that sums up others, as consoles write at the end of a table. */
+extern bool HeaderIsTotal(const BillHeader *header, const CsvField *fields);
 extern const char *BillFormatName(BillFormat format);
 
 /* The format that an argument names, such as 'cur'; BILL_UNKNOWN: none. */

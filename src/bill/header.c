@@ -75,6 +75,13 @@ squash(Slice name, char *to)
 	to[n] = '\0';
 }
 
+/* The name of a column without what is in brackets: Cost ($). */
+static void
+squash_column(const char *name, char *to)
+{
+	squash((Slice) {name, (int) strcspn(name, "(")}, to);
+}
+
 static bool
 starts_with(Slice s, const char *prefix)
 {
@@ -316,9 +323,7 @@ detect_format(const BillHeader *h, BillFormat want)
 
 	for (int i = 0; i < h->ncolumns; i++)
 	{
-		Slice		text = {h->names[i], (int) strlen(h->names[i])};
-
-		squash(text, name);
+		squash_column(h->names[i], name);
 		note_mark(&m, name, strchr(h->names[i], '/') != NULL);
 	}
 	if (m.cur && (any || want == BILL_CUR || want == BILL_CUR_LEGACY))
@@ -404,7 +409,7 @@ map_column(BillHeader *h, const FormatColumns *format, int column, OutBuf *key)
 	int			rank;
 
 	key->len = 0;
-	squash(text, name);
+	squash_column(h->names[column], name);
 	rank = find_known(format, name);
 	if (rank >= 0 && format->columns[rank].field != BF_NONE)
 		return map_field(h, format, column, rank);
@@ -504,6 +509,7 @@ HeaderMap(BillHeader *h, const CsvField *fields, int nfields,
 	h->id = ++headers;
 	h->tenant_key = tenant_key;
 	h->keep_unknown = keep_unknown;
+	memcpy(h->currency, "USD", 4);
 	for (int i = 0; i < BF_COUNT; i++)
 		h->column[i] = -1;
 	ok = allocate(h, (size_t) nfields);
@@ -532,6 +538,28 @@ HeaderMap(BillHeader *h, const CsvField *fields, int nfields,
 	plan_reads(h, format);
 	h->missing = missing_column(h);
 	return h->missing == NULL;
+}
+
+void
+HeaderSetCurrency(BillHeader *h, const char *currency)
+{
+	if (currency[0] == '\0')
+		return;
+	memcpy(h->currency, currency, sizeof(h->currency));
+	h->filled[BF_CURRENCY] = true;
+}
+
+bool
+HeaderIsTotal(const BillHeader *h, const CsvField *fields)
+{
+	static const char *const words[] = {"total", "subtotal", "filteredtotal", NULL};
+	int			column = h->column[BF_LINE_TYPE];
+	char		name[MAX_SQUASHED];
+
+	if (h->format != BILL_GCP || column < 0 || fields[column].len > 16)
+		return false;
+	squash((Slice) {fields[column].data, fields[column].len}, name);
+	return is_one_of(name, words);
 }
 
 void

@@ -500,7 +500,7 @@ PG_FUNCTION_INFO_V1(finops_load_bill);
 
 /*
  * finops.load_bill(source text, format text, billing_period date,
- * source_id text): load a bill from a file of the server.  One row per
+ * source_id text, mode text, columns text[]): load a bill from a file of the server.  One row per
  * billing period: run_id, delivery_id, billing_period, status (loaded,
  * replaced, unchanged), rows_loaded, rows_rejected, billed_cost,
  * effective_cost.
@@ -529,6 +529,7 @@ finops_load_bill(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		load->source_id = BillSourceIdArg(fcinfo, 3);
 	load->mode = BillModeArg(fcinfo, 4);
+	BillColumnsArg(fcinfo, 5, load);
 	address = FinopsSourceAddress(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	FinopsCheckSourceAccess(&address);
 

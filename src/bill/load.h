@@ -100,6 +100,8 @@ typedef struct BillLoad
 	const char *source_id;
 	BillMode	mode;
 	const char *tenant_key;		/* UTF-8 */
+	const CsvField *columns;	/* of bills without a header line, UTF-8, or NULL */
+	int			ncolumns;
 	const char *assembly_id;	/* of the manifest */
 	const char *group_name;		/* the report of a manifest, or NULL */
 	bool		dated;			/* found in the folder of a month */
@@ -252,6 +254,10 @@ pg_noreturn extern void BillRaiseProblem(const BillLoad *load, ValueStatus statu
 
 /* The text of a generated bill as a byte source; generate.c */
 extern ByteSource *BillGeneratedSource(const struct GenBillSpec *spec);
+
+/* The header, load_header.c */
+extern void BillReadHeader(BillLoad *load);
+extern void BillColumnsArg(FunctionCallInfo fcinfo, int argno, BillLoad *load);
 
 extern BillFormat BillFormatArg(FunctionCallInfo fcinfo, int argno);
 extern BillMode BillModeArg(FunctionCallInfo fcinfo, int argno);

@@ -251,28 +251,6 @@ check_file_unchanged(BillLoad *load)
  * ---------------------------------------------------------------------
  */
 
-static void
-read_header(BillLoad *load)
-{
-	CsvStatus	status = CsvNext(&load->csv);
-
-	HeaderFree(&load->header);
-	if (status == CSV_END)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("the bill is empty"),
-				 errhint("Check that the delivery is complete.")));
-	if (status != CSV_RECORD)
-		BillRaiseCsv(load);
-	for (int i = 0; i < load->csv.nfields; i++)
-		if (!Utf8Valid(load->csv.fields[i].data, load->csv.fields[i].len))
-			BillRaiseProblem(load, VALUE_NOT_UTF8, "header",
-							 (Slice) {load->csv.fields[i].data, load->csv.fields[i].len});
-	if (!HeaderMap(&load->header, load->csv.fields, load->csv.nfields,
-				   load->want, load->tenant_key, finops_keep_unknown_columns))
-		BillRaiseHeader(load);
-}
-
 /* What is not a memory context's. */
 void
 BillCloseInput(BillLoad *load)
@@ -291,7 +269,7 @@ BillOpenInput(BillLoad *load)
 	for (int i = 0; i < load->nfiles; i++)
 		load->files[i].lines = 0;
 	open_file(load);
-	read_header(load);
+	BillReadHeader(load);
 }
 
 /* The next record, of the next file where one ends; false at the end of all. */
@@ -306,7 +284,7 @@ BillNextRecord(BillLoad *load)
 		{
 			CsvFree(&load->csv);
 			CsvInit(&load->csv, read_csv, load, load->delimiter);
-			read_header(load);
+			BillReadHeader(load);
 			continue;
 		}
 		if (status == CSV_END)
@@ -319,14 +297,18 @@ BillNextRecord(BillLoad *load)
 			close_file(load);
 			load->at++;
 			open_file(load);
-			read_header(load);
+			BillReadHeader(load);
 			continue;
 		}
 		if (status != CSV_RECORD)
 			BillRaiseCsv(load);
 		load->files[load->at].lines++;
 		if (load->csv.nfields == load->header.ncolumns)
+		{
+			if (HeaderIsTotal(&load->header, load->csv.fields))
+				continue;
 			return true;
+		}
 		BillRejectLine(load, (BillReject) {.why = BILL_RAGGED});
 	}
 }

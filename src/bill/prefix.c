@@ -291,6 +291,8 @@ same_request(const BillLoad *template)
 	load->has_want_period = template->has_want_period;
 	load->want_period = template->want_period;
 	load->source_id = template->source_id;
+	load->columns = template->columns;
+	load->ncolumns = template->ncolumns;
 	return load;
 }
 

@@ -379,7 +379,7 @@ ProjectRecord(BillProjector *p, const CsvField *fields)
 		!ProjectObjects(p, fields) || !apply_rules(p))
 		return false;
 	if (!is_set(p, BF_CURRENCY))
-		p->value[BF_CURRENCY] = constant("USD");
+		p->value[BF_CURRENCY] = constant(p->header->currency);
 	p->row.provider = p->value[BF_PROVIDER];
 	p->row.payer = p->value[BF_PAYER];
 	return true;

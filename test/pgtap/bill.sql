@@ -114,7 +114,7 @@ SELECT skip('FINOPS_SHARED has no bills', 1);
 
 -- what stands without any bill
 SELECT ok(NOT has_function_privilege('public', p.oid, 'EXECUTE'), p.proname || ' is not for PUBLIC')
-FROM pg_proc p WHERE p.oid IN ('finops.load_bill(text, text, date, text, text)'::regprocedure, 'finops.rebuild_rollup(date)'::regprocedure, 'finops.cost_bridge(date)'::regprocedure)
+FROM pg_proc p WHERE p.oid IN ('finops.load_bill(text, text, date, text, text, text[])'::regprocedure, 'finops.rebuild_rollup(date)'::regprocedure, 'finops.cost_bridge(date)'::regprocedure)
 ORDER BY p.proname;
 SELECT throws_ok($$ INSERT INTO fact_cost_raw (bill_billing_period_start_date, provider, service, charge_category, billed_cost, effective_cost, source, delivery_id)
 	VALUES ('1999-01-01', 'AWS', 'x', 'Usage', 1, 1, 'x', 1) $$, '23514', NULL, 'no month without its partition');

@@ -51,7 +51,7 @@ fails_with($plain, 'postgres', "SET ROLE analyst; SELECT * FROM finops.load_bill
 	qr/42501: permission denied for function load_bill/, 'a role without EXECUTE');
 fails_with($plain, 'postgres', 'SET ROLE analyst; SELECT * FROM fact_cost_raw',
 	qr/42501: permission denied for table fact_cost_raw/, 'a role without SELECT');
-$plain->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION finops.load_bill(text, text, date, text, text) TO analyst');
+$plain->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION finops.load_bill(text, text, date, text, text, text[]) TO analyst');
 fails_with($plain, 'postgres', "SET ROLE analyst; SELECT * FROM finops.load_bill('$secret')",
 	qr/42501: .*pg_read_server_files/s, 'EXECUTE alone does not open the server\'s files');
 $plain->stop;
