@@ -14,6 +14,14 @@
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
+/* settings, finops.c */
+extern char *finops_athena_price_per_tb;
+extern int	finops_athena_scan_limit;	/* MB, 0: none */
+extern int	finops_cache_max_rows;
+extern int	finops_cache_ttl;	/* s */
+extern char *finops_cost_explorer_price;
+extern int	finops_cost_explorer_rate;	/* requests a second */
+
 /* One attempt of a call: what was sent once, and what came of it. */
 typedef struct AwsAttempt
 {

@@ -187,7 +187,8 @@ typedef enum FinopsLockKind
 	FINOPS_LOCK_JOB,			/* key: hash of the job name */
 	FINOPS_LOCK_PERIOD,			/* key: billing period; all writers of a month */
 	FINOPS_LOCK_PARTITION,		/* key: 0; partition DDL */
-	FINOPS_LOCK_NUMBERING		/* key: 0; document numbers */
+	FINOPS_LOCK_NUMBERING,		/* key: 0; document numbers */
+	FINOPS_LOCK_API_CLOCK		/* key: 0; turns of API requests, given back at once */
 } FinopsLockKind;
 
 extern void FinopsLock(FinopsLockKind kind, int32 key);

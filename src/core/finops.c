@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 
+#include "core/aws.h"
 #include "core/network.h"
 
 FINOPS_MODULE_MAGIC;
@@ -24,11 +25,17 @@ char	   *finops_reporting_currency;
 char	   *finops_s3_endpoint;
 char	   *finops_allowed_hosts;
 char	   *finops_allowed_networks;
+char	   *finops_athena_price_per_tb;
+int			finops_athena_scan_limit;
 char	   *finops_aws_credentials_file;
 char	   *finops_aws_endpoint;
 char	   *finops_aws_profile;
 char	   *finops_aws_server;
+int			finops_cache_max_rows;
+int			finops_cache_ttl;
 int			finops_connect_timeout;
+char	   *finops_cost_explorer_price;
+int			finops_cost_explorer_rate;
 int			finops_max_download_size;
 int			finops_max_retries;
 char	   *finops_s3_region;
@@ -99,6 +106,16 @@ define_settings(void)
 							   "In CIDR notation, separated by commas; empty: only public addresses.",
 							   &finops_allowed_networks, "",
 							   PGC_SUSET, 0, NetCheckNetworks, NULL, NULL);
+	DefineCustomStringVariable("finops.athena_price_per_tb",
+							   "What Athena charges for a scanned terabyte, in USD.",
+							   "A terabyte is 2^40 bytes.",
+							   &finops_athena_price_per_tb, "5.00",
+							   PGC_SUSET, 0, check_amount, NULL, NULL);
+	DefineCustomIntVariable("finops.athena_scan_limit",
+							"Most that a query in Athena may scan.",
+							"The workgroup must have a limit per query of at most this size; 0: no limit is asked for.",
+							&finops_athena_scan_limit, 0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MB, NULL, NULL, NULL);
 	DefineCustomStringVariable("finops.aws_credentials_file",
 							   "File with AWS keys, in the format of the AWS command line.",
 							   "Only the operating system user of the server may be able to read it.",
@@ -119,6 +136,16 @@ define_settings(void)
 							   "A server of foreign-data wrapper finops_aws; empty: the server's own keys.",
 							   &finops_aws_server, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.cache_max_rows",
+							"Most answers of Cost Explorer that cost_cache keeps.",
+							NULL,
+							&finops_cache_max_rows, 1000, 1, INT_MAX,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.cache_ttl",
+							"How long cost_cache keeps an answer of Cost Explorer.",
+							"0: not at all.",
+							&finops_cache_ttl, 6 * 60 * 60, 0, 366 * 24 * 60 * 60,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.connect_timeout",
 							"Longest time to make a connection.",
 							NULL,
@@ -130,6 +157,16 @@ define_settings(void)
 							 &finops_cost_basis, FINOPS_BASIS_EFFECTIVE,
 							 cost_basis_options, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.cost_explorer_price",
+							   "What a request to Cost Explorer costs, in USD.",
+							   NULL,
+							   &finops_cost_explorer_price, "0.01",
+							   PGC_SUSET, 0, check_amount, NULL, NULL);
+	DefineCustomIntVariable("finops.cost_explorer_rate",
+							"Requests to Cost Explorer a second, from all sessions of the database.",
+							NULL,
+							&finops_cost_explorer_rate, 5, 1, 1000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("finops.keep_unknown_columns",
 							 "Whether facts keep the columns of a bill that its format does not know.",
 							 "In fact_cost_raw.other_columns; their names are logged either way.",
