@@ -2273,12 +2273,12 @@ CREATE TABLE finops.recon_policy (
 	effective_from date NOT NULL DEFAULT '1900-01-01',
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT recon_policy_pkey PRIMARY KEY (stage, effective_from, shipped),
-	CONSTRAINT recon_policy_stage_check CHECK (stage OPERATOR(pg_catalog.=) ANY (ARRAY['allocation', 'tagging', 'invoice', 'fx'])),
+	CONSTRAINT recon_policy_stage_check CHECK (stage OPERATOR(pg_catalog.=) ANY (ARRAY['allocation', 'tagging', 'invoice', 'fx', 'timing'])),
 	CONSTRAINT recon_policy_pct_check CHECK (warning_pct OPERATOR(pg_catalog.>=) 0 AND failed_pct OPERATOR(pg_catalog.>=) warning_pct
 		AND failed_pct OPERATOR(pg_catalog.<) 'Infinity'::numeric)
 );
 COMMENT ON TABLE finops.recon_policy IS 'thresholds of the reconciliation; the version in force on the first day of the billing period judges it, a row of the user comes before a shipped row';
-COMMENT ON COLUMN finops.recon_policy.stage IS 'allocation: cost in against what was placed; tagging: cost without a tenant; invoice: documents at cost against the allocation; fx: documents against their rate';
+COMMENT ON COLUMN finops.recon_policy.stage IS 'allocation: cost in against what was placed; tagging: cost without a tenant; invoice: documents at cost against the allocation; fx: documents against their rate; timing: usage that began more than a day outside the period';
 COMMENT ON COLUMN finops.recon_policy.warning_pct IS 'percent; an absolute variance above it is a warning, exactly on it is still ok';
 COMMENT ON COLUMN finops.recon_policy.failed_pct IS 'percent; an absolute variance above it has failed, exactly on it is a warning';
 
@@ -2286,7 +2286,8 @@ INSERT INTO finops.recon_policy (stage, policy_version, warning_pct, failed_pct,
 	('allocation', '1.0', 0.5, 1.0, true),
 	('tagging', '1.0', 0.5, 0.5, true),
 	('invoice', '1.0', 0.5, 1.0, true),
-	('fx', '1.0', 0.25, 0.25, true);
+	('fx', '1.0', 0.25, 0.25, true),
+	('timing', '1.0', 0.5, 0.5, true);
 
 -- the current run of a period
 
@@ -2349,6 +2350,55 @@ COMMENT ON COLUMN finops.recon_detail.variance_usd IS 'allocated + operator over
 COMMENT ON COLUMN finops.recon_detail.variance_pct IS 'signed percent of abs(cost in); NULL where cost in is 0';
 COMMENT ON COLUMN finops.recon_detail.untagged_usd IS 'cost of lines without a tenant, placed by rules or not';
 COMMENT ON COLUMN finops.recon_detail.out_of_period_usd IS 'cost of lines whose usage begins more than one day outside the period';
+
+CREATE TABLE finops.recon_stage (
+	recon_id text NOT NULL,
+	stage integer NOT NULL,
+	name text NOT NULL,
+	expected_usd numeric NOT NULL,
+	actual_usd numeric NOT NULL,
+	variance_usd numeric NOT NULL,
+	variance_pct numeric,
+	policy_version text NOT NULL,
+	warning_pct numeric NOT NULL,
+	failed_pct numeric NOT NULL,
+	status text NOT NULL,
+	CONSTRAINT recon_stage_pkey PRIMARY KEY (recon_id, stage, name),
+	CONSTRAINT recon_stage_run_fkey FOREIGN KEY (recon_id) REFERENCES finops.recon_run (recon_id),
+	CONSTRAINT recon_stage_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'warning', 'failed']))
+);
+COMMENT ON TABLE finops.recon_stage IS 'the current reconciliation by stage: 1 tags, 2 allocation against bill, 3 documents against allocation, 4 fx and timing';
+COMMENT ON COLUMN finops.recon_stage.status IS 'by the thresholds of the policy; tags and timing explain and do not shut the gate';
+
+CREATE TABLE finops.recon_currency (
+	recon_id text NOT NULL,
+	currency text NOT NULL,
+	rate numeric,
+	cost_in numeric NOT NULL,
+	allocated numeric NOT NULL,
+	operator_overhead numeric NOT NULL,
+	unallocated numeric NOT NULL,
+	invoiced numeric NOT NULL,
+	cost_in_usd numeric NOT NULL,
+	allocated_usd numeric NOT NULL,
+	operator_overhead_usd numeric NOT NULL,
+	unallocated_usd numeric NOT NULL,
+	invoiced_usd numeric NOT NULL,
+	fx_difference_usd numeric NOT NULL,
+	CONSTRAINT recon_currency_pkey PRIMARY KEY (recon_id, currency),
+	CONSTRAINT recon_currency_run_fkey FOREIGN KEY (recon_id) REFERENCES finops.recon_run (recon_id)
+);
+COMMENT ON TABLE finops.recon_currency IS 'the current reconciliation per currency of the bill, in that currency and in the reporting currency';
+COMMENT ON COLUMN finops.recon_currency.rate IS 'units of the reporting currency for one unit in this period; NULL: none, counted at 1';
+COMMENT ON COLUMN finops.recon_currency.invoiced IS 'allocation lines of documents at cost, in this currency';
+COMMENT ON COLUMN finops.recon_currency.fx_difference_usd IS 'invoiced at the rates of the documents less invoiced at the rate of the period';
+
+CREATE TABLE finops.recon_query (
+	digest text NOT NULL,
+	query text NOT NULL,
+	CONSTRAINT recon_query_pkey PRIMARY KEY (digest)
+);
+COMMENT ON TABLE finops.recon_query IS 'the statements with which reconciliations were made; evidence.query_digest of finops.recon_run names them';
 
 CREATE TABLE @extschema@.recon_summary (
 	recon_id text NOT NULL,
@@ -2418,9 +2468,9 @@ CREATE TABLE finops.recon_history (
 	content jsonb NOT NULL,
 	superseded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT recon_history_pkey PRIMARY KEY (recon_id, revision, relation, key),
-	CONSTRAINT recon_history_relation_check CHECK (relation OPERATOR(pg_catalog.=) ANY (ARRAY['recon_run', 'recon_detail', 'recon_summary', 'recon_exceptions']))
+	CONSTRAINT recon_history_relation_check CHECK (relation OPERATOR(pg_catalog.=) ANY (ARRAY['recon_run', 'recon_detail', 'recon_stage', 'recon_currency', 'recon_summary', 'recon_exceptions']))
 );
-COMMENT ON TABLE finops.recon_history IS 'superseded reconciliations: every row of the four tables as it stood, as jsonb';
+COMMENT ON TABLE finops.recon_history IS 'superseded reconciliations: every row of their tables as it stood, as jsonb';
 COMMENT ON COLUMN finops.recon_history.key IS 'service of a detail or summary row, id of an exception, the period of a run';
 
 -- the seal of a locked period
@@ -2636,6 +2686,24 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON @extschema@.recon_exceptions
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
 
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.recon_stage
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.recon_stage
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.recon_stage
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.recon_currency
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.recon_currency
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.recon_currency
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('recon_id');
+
 CREATE TRIGGER locked_update AFTER UPDATE ON finops.period_seal
 REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
@@ -2681,7 +2749,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.period_rate
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 
-REVOKE ALL ON finops.recon_run, finops.recon_detail, finops.recon_history, finops.period_seal,
+REVOKE ALL ON finops.recon_run, finops.recon_detail, finops.recon_history, finops.recon_stage, finops.recon_currency,
+	finops.recon_query, finops.period_seal,
 	@extschema@.recon_summary, @extschema@.recon_exceptions FROM PUBLIC;
 GRANT SELECT ON finops.recon_policy TO PUBLIC;
 
@@ -2691,6 +2760,9 @@ SELECT pg_catalog.pg_extension_config_dump('finops.recon_detail', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.recon_summary', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.recon_exceptions', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.recon_history', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_stage', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_currency', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.recon_query', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.period_seal', '');
 
 -- what the provider's own invoices say

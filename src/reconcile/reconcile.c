@@ -67,6 +67,10 @@ supersede(const char *recon_id)
 			   " LATERAL (SELECT 'recon_run', r.recon_id, to_jsonb(r)"
 			   "  UNION ALL SELECT 'recon_detail', d.service, to_jsonb(d)"
 			   "   FROM finops.recon_detail d WHERE d.recon_id = r.recon_id"
+			   "  UNION ALL SELECT 'recon_stage', g.stage || ' ' || g.name, to_jsonb(g)"
+			   "   FROM finops.recon_stage g WHERE g.recon_id = r.recon_id"
+			   "  UNION ALL SELECT 'recon_currency', c.currency, to_jsonb(c)"
+			   "   FROM finops.recon_currency c WHERE c.recon_id = r.recon_id"
 			   "  UNION ALL SELECT 'recon_summary', s.service, to_jsonb(s)"
 			   "   FROM @s@.recon_summary s WHERE s.recon_id = r.recon_id"
 			   "  UNION ALL SELECT 'recon_exceptions', e.exception_id, to_jsonb(e)"
@@ -74,7 +78,9 @@ supersede(const char *recon_id)
 			   " AS x(relation, key, content)", ARG_TEXT(recon_id));
 	FINOPS_RUN("WITH a AS (DELETE FROM @s@.recon_exceptions WHERE recon_id = $1),"
 			   " b AS (DELETE FROM @s@.recon_summary WHERE recon_id = $1),"
-			   " c AS (DELETE FROM finops.recon_detail WHERE recon_id = $1)"
+			   " c AS (DELETE FROM finops.recon_detail WHERE recon_id = $1),"
+			   " d AS (DELETE FROM finops.recon_stage WHERE recon_id = $1),"
+			   " e AS (DELETE FROM finops.recon_currency WHERE recon_id = $1)"
 			   " DELETE FROM finops.recon_run WHERE recon_id = $1",
 			   ARG_TEXT(recon_id));
 	FINOPS_RUN("SELECT coalesce(max(revision), 0) + 1 FROM finops.recon_history"
@@ -83,50 +89,144 @@ supersede(const char *recon_id)
 }
 
 /*
- * Sum the three sides per service and currency, convert, join, judge, and
- * write recon_detail and recon_run.  The rows that come back are what must
- * not be: ledgers that do not add up, and currencies without a rate.
+ * The sides, each summed once.  Cost in comes from the daily roll-up where
+ * that is what was delivered, else from the facts.  $1 period, $2 first day
+ * after it; %s is the cost column of the basis.
+ */
+static const char *const cost_from_rollup_sql =
+"SELECT c.source, c.service, c.currency, sum(c.line_items)::bigint AS n, sum(c.billed_cost) AS billed_cost,"
+"  sum(c.effective_cost) AS effective_cost,"
+"  coalesce(sum(c.%1$s) FILTER (WHERE c.tenant_id IS NULL), 0) AS untagged,"
+"  coalesce(sum(c.%1$s) FILTER (WHERE c.usage_date < $1 - 1 OR c.usage_date >= $2 + 1), 0) AS outside"
+" FROM finops.cost_daily c WHERE c.billing_period = $1 GROUP BY 1, 2, 3";
+
+static const char *const cost_from_facts_sql =
+"SELECT f.service, f.line_item_currency_code AS currency, count(*) AS n, sum(f.%1$s) AS amount,"
+"  coalesce(sum(f.%1$s) FILTER (WHERE f.tenant_id IS NULL), 0) AS untagged,"
+"  coalesce(sum(f.%1$s) FILTER (WHERE f.line_item_usage_start_date < $1 - 1"
+"    OR f.line_item_usage_start_date >= $2 + 1), 0) AS outside"
+" FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 GROUP BY 1, 2";
+
+static const char *const cost_sum_sql =
+"SELECT c.service, c.currency, sum(c.n)::bigint AS n, sum(c.%1$s) AS amount, sum(c.untagged) AS untagged,"
+"  sum(c.outside) AS outside FROM cost_rollup c GROUP BY 1, 2";
+
+/* Rows where roll-up and deliveries differ; none: the roll-up may be used. */
+static const char *const rollup_differs_sql =
+"SELECT FROM (SELECT c.source, sum(c.n) AS n, sum(c.billed_cost) AS billed, sum(c.effective_cost) AS effective"
+"  FROM cost_rollup c GROUP BY 1) c"
+" FULL JOIN (SELECT d.source, sum(d.line_items) AS n, sum(d.billed_cost) AS billed, sum(d.effective_cost) AS effective"
+"  FROM finops.delivery d WHERE d.billing_period = $1 AND d.status = 'current' GROUP BY 1) d USING (source)"
+" WHERE c.n IS DISTINCT FROM d.n OR c.billed IS DISTINCT FROM d.billed OR c.effective IS DISTINCT FROM d.effective";
+
+#define UNPLACED "(a.rule_id = 'unallocated' OR a.kind = 'unallocated')"
+
+static const char *const entry_sql =
+"SELECT a.service, a.currency, sum(a.allocated_cost_usd) AS amount,"
+"  coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL AND NOT " UNPLACED "), 0) AS overhead,"
+"  coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL AND " UNPLACED "), 0) AS unallocated"
+" FROM @s@.fact_cost_allocated a WHERE a.period_start = $1 GROUP BY 1, 2";
+
+static const char *const document_sql =
+"SELECT h.currency, count(*) FILTER (WHERE h.status <> 'void') AS n, count(*) FILTER (WHERE h.status = 'void') AS n_void,"
+"  min(h.fx_rate) AS least_rate, max(h.fx_rate) AS greatest_rate"
+" FROM @s@.invoice_header h WHERE h.period_start = $1 GROUP BY 1";
+
+/* Lines of documents that pass cost on; %s is NOT_VOID where there are void documents. */
+#define LINES " @s@.invoice_detail d WHERE d.period_start = $1 AND d.cost_usd IS NOT NULL"
+#define NOT_VOID \
+	" AND NOT EXISTS (SELECT FROM @s@.invoice_header v WHERE v.invoice_id = d.invoice_id AND v.status = 'void')"
+
+/* In the reporting currency cost and cost_usd are the same.  $2 that currency. */
+static const char *const line_sql =
+"SELECT x.service, x.cost_currency, x.amount, CASE WHEN x.cost_currency = $2 THEN x.amount ELSE x.cost END AS cost"
+" FROM (SELECT d.service, d.cost_currency, sum(d.cost_usd) AS amount, sum(d.cost) FILTER (WHERE d.cost_currency <> $2) AS cost"
+"  FROM" LINES "%s GROUP BY 1, 2) x";
+
+/* $1 period, $2 reporting currency */
+static const char *const rate_sql =
+"SELECT c.currency, CASE WHEN c.currency = $2 THEN 1 ELSE finops.fx_rate_of(c.currency, $1) END AS rate"
+" FROM (SELECT currency FROM cost_side UNION SELECT currency FROM entry_side UNION SELECT cost_currency FROM line_side"
+"  UNION SELECT currency FROM document_side) c";
+
+/*
+ * Tenants whose documents and entries differ: both are added up together with
+ * opposite signs, which needs no join.  %s: the amount of an entry in the
+ * reporting currency, the rates where they are needed, and NOT_VOID.
+ */
+static const char *const difference_sql =
+"SELECT x.tenant_id, sum(x.amount) AS difference FROM"
+"  (SELECT a.tenant_id, -a.allocated_cost_usd%1$s AS amount FROM @s@.fact_cost_allocated a%2$s"
+"    WHERE a.period_start = $1 AND a.tenant_id IS NOT NULL"
+"   UNION ALL SELECT d.tenant_id, d.cost_usd FROM" LINES "%3$s) x"
+" GROUP BY 1 HAVING sum(x.amount) <> 0";
+
+/* Those of them that have documents or should.  $1 period. */
+static const char *const differing_sql =
+"SELECT * FROM (SELECT t.tenant_id, t.difference, EXISTS (SELECT FROM @s@.invoice_header h WHERE h.tenant_id = t.tenant_id"
+"    AND h.period_start = $1 AND h.status <> 'void') AS has_document, m.billing_mode"
+"   FROM tenant_difference t LEFT JOIN @s@.tenant_master m USING (tenant_id)) x"
+" WHERE x.has_document OR x.billing_mode = 'invoice'";
+
+/* Both sides of a differing tenant that has documents, by service.  $1 period. */
+static const char *const tenant_service_sql =
+"SELECT tenant_id, service, coalesce(a.amount, 0) AS allocated, coalesce(l.amount, 0) AS invoiced"
+" FROM (SELECT a.tenant_id, a.service, sum(a.allocated_cost_usd * coalesce(r.rate, 1)) AS amount FROM @s@.fact_cost_allocated a"
+"   LEFT JOIN rate_side r USING (currency) WHERE a.period_start = $1"
+"   AND a.tenant_id IN (SELECT o.tenant_id FROM differing o WHERE o.has_document) GROUP BY 1, 2) a"
+" FULL JOIN (SELECT h.tenant_id, coalesce(d.service, 'not by service') AS service, sum(d.cost_usd) AS amount"
+"   FROM differing o JOIN @s@.invoice_header h ON h.tenant_id = o.tenant_id AND h.period_start = $1 AND h.status <> 'void'"
+"   JOIN @s@.invoice_detail d ON d.invoice_id = h.invoice_id AND d.cost_usd IS NOT NULL"
+"   WHERE o.has_document GROUP BY 1, 2) l USING (tenant_id, service)";
+
+static const char *const tenant_sql =
+"SELECT s.tenant_id, sum(s.allocated) AS allocated, sum(s.invoiced) AS invoiced, true AS has_document FROM tenant_service s GROUP BY 1"
+" UNION ALL SELECT d.tenant_id, -d.difference, 0, false FROM differing d WHERE NOT d.has_document";
+
+/* Documents that do not use the rate of the period.  $1 period. */
+static const char *const rate_differs_sql =
+"SELECT h.tenant_id, h.invoice_id, h.currency, h.fx_rate, h.total, h.total_usd, r.rate"
+" FROM @s@.invoice_header h JOIN rate_side r USING (currency)"
+" WHERE h.period_start = $1 AND h.status <> 'void' AND h.fx_rate <> r.rate"
+"  AND h.currency IN (SELECT d.currency FROM document_side d JOIN rate_side x USING (currency)"
+"   WHERE d.least_rate <> x.rate OR d.greatest_rate <> x.rate)";
+
+/* Documents whose state and payments do not agree.  $1 period. */
+static const char *const payment_sql =
+"SELECT h.tenant_id, h.invoice_id, h.status, h.total, h.currency, h.total_usd, h.fx_rate,"
+"  coalesce(q.paid, 0) - coalesce(c.credited, 0) AS paid"
+" FROM @s@.invoice_header h"
+" LEFT JOIN (SELECT q.invoice_id, sum(q.amount) AS paid FROM @s@.payment_txn q WHERE q.status = 'confirmed' GROUP BY 1) q USING (invoice_id)"
+" LEFT JOIN (SELECT c.original_invoice_id, sum(c.total) AS credited FROM @s@.invoice_header c WHERE c.status <> 'void'"
+"   AND c.original_invoice_id IS NOT NULL GROUP BY 1) c ON c.original_invoice_id = h.invoice_id"
+" WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')"
+"  AND (h.status = 'paid') <> (coalesce(q.paid, 0) - coalesce(c.credited, 0) >= h.total)";
+
+/*
+ * Join the sides, convert, judge, and write recon_detail, recon_currency and
+ * recon_run.  The rows that come back are what must not be: ledgers that do
+ * not add up.
  *
  * $1 period, $2 first day after it, $3 recon id, $4 run, $5 revision,
  * $6 basis, $7 reporting currency, $8 amount floor, $9 provisional,
- * $10 caller, $11 stages asked for; %s is the cost column of the basis.
+ * $10 caller, $11 stages asked for, $12 digest of the queries, $13 where
+ * cost in was read.
  */
 static const char *const measure_sql =
 "WITH" POLICY ","
-" cost AS ("
-"  SELECT f.service, f.line_item_currency_code AS currency, count(*) AS n,"
-"   sum(f.%1$s) AS amount,"
-"   coalesce(sum(f.%1$s) FILTER (WHERE f.tenant_id IS NULL), 0) AS untagged,"
-"   coalesce(sum(f.%1$s) FILTER (WHERE f.line_item_usage_start_date < $1 - 1"
-"     OR f.line_item_usage_start_date >= $2 + 1), 0) AS outside"
-"  FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
-"  GROUP BY 1, 2),"
 " placed AS ("
-"  SELECT a.service, a.currency,"
-"   coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NOT NULL), 0) AS allocated,"
-"   coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL"
-"     AND a.rule_id <> 'unallocated' AND a.kind <> 'unallocated'), 0) AS overhead,"
-"   coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL"
-"     AND (a.rule_id = 'unallocated' OR a.kind = 'unallocated')), 0) AS unallocated"
-"  FROM @s@.fact_cost_allocated a WHERE a.period_start = $1"
-"  GROUP BY 1, 2),"
-" invoiced AS ("
-"  SELECT coalesce(d.service, 'not by service') AS service,"
-"   sum(d.cost_usd) AS amount"
-"  FROM @s@.invoice_header h JOIN @s@.invoice_detail d USING (invoice_id)"
-"  WHERE h.period_start = $1 AND h.status <> 'void' AND d.cost_usd IS NOT NULL"
-"  GROUP BY 1),"
-" documents AS (SELECT count(*) AS n FROM @s@.invoice_header h"
-"  WHERE h.period_start = $1 AND h.status <> 'void'),"
+"  SELECT e.service, e.currency, e.amount - e.overhead - e.unallocated AS allocated, e.overhead, e.unallocated"
+"  FROM entry_side e),"
+" invoiced AS (SELECT coalesce(l.service, 'not by service') AS service, sum(l.amount) AS amount"
+"  FROM line_side l GROUP BY 1),"
+" documents AS (SELECT coalesce(sum(d.n), 0) AS n FROM document_side d),"
 " side AS MATERIALIZED ("
 "  SELECT service, currency, coalesce(c.n, 0) AS n, coalesce(c.amount, 0) AS amount,"
 "   coalesce(c.untagged, 0) AS untagged, coalesce(c.outside, 0) AS outside,"
 "   coalesce(p.allocated, 0) AS allocated, coalesce(p.overhead, 0) AS overhead,"
 "   coalesce(p.unallocated, 0) AS unallocated, r.rate, coalesce(r.rate, 1) AS factor"
-"  FROM cost c FULL JOIN placed p USING (service, currency)"
-"  LEFT JOIN LATERAL (SELECT CASE WHEN currency = $7 THEN 1 ELSE"
-"   (SELECT x.rate FROM finops.fx_rate x WHERE x.currency = coalesce(c.currency, p.currency)"
-"     AND x.valid_from < $2 ORDER BY x.valid_from DESC LIMIT 1) END AS rate) r ON true),"
+"  FROM cost_side c FULL JOIN placed p USING (service, currency)"
+"  LEFT JOIN rate_side r USING (currency)),"
 " joined AS ("
 "  SELECT service, coalesce(s.n, 0) AS n, coalesce(s.amount, 0) AS cost_in,"
 "   coalesce(s.untagged, 0) AS untagged, coalesce(s.outside, 0) AS outside,"
@@ -148,6 +248,16 @@ static const char *const measure_sql =
 	STATUS_OF("j.variance", "j.cost_in", "p") " END,"
 "   j.n, j.untagged, j.outside"
 "  FROM joined j, policy p WHERE p.stage = 'allocation'),"
+" by_currency AS (INSERT INTO finops.recon_currency (recon_id, currency, rate, cost_in, allocated, operator_overhead, unallocated,"
+"   invoiced, cost_in_usd, allocated_usd, operator_overhead_usd, unallocated_usd, invoiced_usd, fx_difference_usd)"
+"  SELECT $3, currency, coalesce(s.rate, i.rate), coalesce(s.amount, 0), coalesce(s.allocated, 0), coalesce(s.overhead, 0),"
+"   coalesce(s.unallocated, 0), coalesce(i.cost, 0), coalesce(s.amount * s.factor, 0), coalesce(s.allocated * s.factor, 0),"
+"   coalesce(s.overhead * s.factor, 0), coalesce(s.unallocated * s.factor, 0), coalesce(i.amount, 0),"
+"   coalesce(i.amount - i.cost * i.factor, 0)"
+"  FROM (SELECT currency, rate, factor, sum(amount) AS amount, sum(allocated) AS allocated, sum(overhead) AS overhead,"
+"    sum(unallocated) AS unallocated FROM side GROUP BY 1, 2, 3) s"
+"  FULL JOIN (SELECT l.cost_currency AS currency, r.rate, coalesce(r.rate, 1) AS factor, sum(l.cost) AS cost, sum(l.amount) AS amount"
+"    FROM line_side l LEFT JOIN rate_side r ON r.currency = l.cost_currency GROUP BY 1, 2) i USING (currency)),"
 " run AS ("
 "  INSERT INTO finops.recon_run (recon_id, period_start, period_end, revision, run_id, stage,"
 "   provisional, cost_basis, currency, status, detail, aws_total_usd, allocated_total_usd,"
@@ -157,9 +267,12 @@ static const char *const measure_sql =
 "   $9, $6, $7, 'ok', '', coalesce(sum(j.cost_in), 0), coalesce(sum(j.allocated), 0),"
 "   coalesce(sum(j.overhead), 0), coalesce(sum(j.unallocated), 0), coalesce(sum(j.invoiced), 0),"
 "   coalesce(sum(j.allocated) - sum(j.invoiced), 0),"
-"   jsonb_build_object('line_items', coalesce(sum(j.n), 0), 'documents', max(d.n),"
+"   jsonb_build_object('line_items', coalesce(sum(j.n), 0), 'documents', max(d.n), 'cost_in_from', $13,"
 "    'amount_floor', $8, 'policy', (SELECT jsonb_object_agg(stage, jsonb_build_object("
 "     'version', policy_version, 'warning_pct', warning_pct, 'failed_pct', failed_pct)) FROM policy),"
+"    'entries_up_to', (SELECT max(a.id) FROM @s@.fact_cost_allocated a WHERE a.period_start = $1),"
+"    'rates', (SELECT jsonb_object_agg(r.currency, r.rate) FROM rate_side r),"
+"    'query_digest', $12, 'parameters', jsonb_build_object('period', $1, 'basis', $6, 'reporting_currency', $7, 'stages', $11),"
 "    'deliveries', (SELECT coalesce(jsonb_agg(jsonb_build_object('source', v.source, 'digest', v.digest)"
 "     ORDER BY v.source), '[]') FROM finops.delivery v WHERE v.billing_period = $1 AND v.status = 'current')),"
 "   $10"
@@ -186,81 +299,65 @@ static const char *const exceptions_sql =
 "  FROM finops.recon_run r WHERE r.recon_id = $3),"
 " total AS (SELECT r.*," STATUS_OF("r.variance", "r.aws_total_usd", "p") " AS status_all"
 "  FROM run r, policy p WHERE p.stage = 'allocation'),"
-" entries AS MATERIALIZED ("
-"  SELECT a.tenant_id, a.currency, sum(a.allocated_cost_usd) AS amount"
-"  FROM @s@.fact_cost_allocated a WHERE a.period_start = $1 GROUP BY 1, 2),"
-" rate AS (SELECT c.currency, CASE WHEN c.currency = $5 THEN 1 ELSE (SELECT x.rate"
-"   FROM finops.fx_rate x WHERE x.currency = c.currency AND x.valid_from < $2"
-"   ORDER BY x.valid_from DESC LIMIT 1) END AS rate"
-"  FROM (SELECT currency FROM entries UNION SELECT h.currency FROM @s@.invoice_header h"
-"   WHERE h.period_start = $1 AND h.status <> 'void') c),"
-" allocated AS (SELECT e.tenant_id, sum(e.amount * coalesce(r.rate, 1)) AS amount"
-"  FROM entries e JOIN rate r USING (currency) WHERE e.tenant_id IS NOT NULL GROUP BY 1),"
-" document AS (SELECT h.tenant_id, coalesce(sum(d.cost_usd), 0) AS amount"
-"  FROM @s@.invoice_header h LEFT JOIN @s@.invoice_detail d"
-"   ON d.invoice_id = h.invoice_id AND d.cost_usd IS NOT NULL"
-"  WHERE h.period_start = $1 AND h.status <> 'void' GROUP BY 1),"
-" tenant AS (SELECT x.* FROM"
-"  (SELECT tenant_id, coalesce(a.amount, 0) AS allocated, coalesce(d.amount, 0) AS invoiced,"
-"    d.tenant_id IS NOT NULL AS has_document"
-"   FROM allocated a FULL JOIN document d USING (tenant_id)) x"
-"  LEFT JOIN @s@.tenant_master m USING (tenant_id)"
-"  WHERE x.has_document OR m.billing_mode = 'invoice'),"
-" found (category, severity, service, tenant_id, expected, actual, variance, description) AS ("
+" off AS (SELECT x.*," STATUS_OF("(x.invoiced - x.allocated)", "x.allocated", "p") " AS status"
+"  FROM tenant_side x, policy p WHERE p.stage = 'invoice' AND x.has_document),"
+" found (category, severity, service, tenant_id, expected, actual, variance, description, cause) AS ("
 "  SELECT 'Allocation', CASE WHEN d.status = 'ok' THEN t.status_all ELSE d.status END, d.service, NULL::text,"
 "   d.aws_total_usd, d.allocated_total_usd + d.operator_overhead_usd, d.variance_usd,"
 "   CASE WHEN d.aws_total_usd = 0 THEN format('nothing expected, %s %s placed',"
 "     " SHOWN("d.variance_usd") ", t.currency)"
 "   ELSE format('%s of %s %s cost in placed by no rule',"
-"     " SHOWN("d.unallocated_usd") ", " SHOWN("d.aws_total_usd") ", t.currency) END"
+"     " SHOWN("d.unallocated_usd") ", " SHOWN("d.aws_total_usd") ", t.currency) END, NULL::text"
 "  FROM finops.recon_detail d, total t WHERE d.recon_id = $3 AND (d.status <> 'ok'"
 "   OR t.status_all <> 'ok' AND d.variance_usd <> 0 AND (abs(d.variance_usd) >= $6 OR t.largest < $6))"
 " UNION ALL"
 "  SELECT 'Tagging', 'info', d.service, NULL, d.aws_total_usd, d.aws_total_usd - d.untagged_usd,"
 "   -d.untagged_usd, format('%s of %s %s carries no tenant',"
-"    " SHOWN("d.untagged_usd") ", " SHOWN("d.aws_total_usd") ", t.currency)"
+"    " SHOWN("d.untagged_usd") ", " SHOWN("d.aws_total_usd") ", t.currency), NULL"
 "  FROM finops.recon_detail d, total t, policy p WHERE d.recon_id = $3 AND p.stage = 'tagging'"
 "   AND abs(d.untagged_usd) >= $6 AND abs(d.untagged_usd) * 100 > p.warning_pct * abs(d.aws_total_usd)"
 " UNION ALL"
 "  SELECT 'Timing', 'info', d.service, NULL, 0, d.out_of_period_usd, d.out_of_period_usd,"
 "   format('%s %s of usage that began more than a day outside the billing period',"
-"    " SHOWN("d.out_of_period_usd") ", t.currency)"
+"    " SHOWN("d.out_of_period_usd") ", t.currency), NULL"
 "  FROM finops.recon_detail d, total t WHERE d.recon_id = $3 AND abs(d.out_of_period_usd) >= $6"
 " UNION ALL"
-"  SELECT 'Invoice'," STATUS_OF("(x.invoiced - x.allocated)", "x.allocated", "p") ", NULL, x.tenant_id,"
+"  SELECT 'Invoice', x.status, NULL, x.tenant_id,"
 "   x.allocated, x.invoiced, x.invoiced - x.allocated,"
-"   format('invoiced at cost %s, allocated %s %s', " SHOWN("x.invoiced") ", " SHOWN("x.allocated") ", t.currency)"
-"  FROM tenant x, total t, policy p WHERE t.stage = 4 AND p.stage = 'invoice' AND x.has_document"
-"   AND" STATUS_OF("(x.invoiced - x.allocated)", "x.allocated", "p") " <> 'ok'"
+"   format('invoiced at cost %s, allocated %s %s', " SHOWN("x.invoiced") ", " SHOWN("x.allocated") ", t.currency), NULL"
+"  FROM off x, total t WHERE t.stage = 4 AND x.status <> 'ok'"
+" UNION ALL"
+"  SELECT 'Invoice', 'info', x.service, x.tenant_id, x.allocated, x.invoiced, x.invoiced - x.allocated,"
+"   format('invoiced at cost %s, allocated %s %s', " SHOWN("x.invoiced") ", " SHOWN("x.allocated") ", t.currency), NULL"
+"  FROM tenant_service x JOIN off o USING (tenant_id), total t WHERE t.stage = 4 AND o.status <> 'ok' AND x.invoiced <> x.allocated"
 " UNION ALL"
 "  SELECT 'Timing', 'info', NULL, x.tenant_id, x.allocated, 0, -x.allocated,"
-"   format('%s %s allocated, no document yet', " SHOWN("x.allocated") ", t.currency)"
-"  FROM tenant x, total t WHERE t.stage = 4 AND NOT x.has_document AND x.allocated <> 0"
+"   format('%s %s allocated, no document yet', " SHOWN("x.allocated") ", t.currency), NULL"
+"  FROM tenant_side x, total t WHERE t.stage = 4 AND NOT x.has_document AND x.allocated <> 0"
 " UNION ALL"
 "  SELECT 'FX', 'failed', NULL, NULL, NULL, NULL, sum(e.amount),"
 "   format('no rate for %s on the last day of the period; %s %s counted at 1',"
-"    e.currency, " SHOWN("sum(e.amount)") ", e.currency)"
-"  FROM entries e JOIN rate r USING (currency) WHERE r.rate IS NULL GROUP BY e.currency"
+"    e.currency, " SHOWN("sum(e.amount)") ", e.currency), NULL"
+"  FROM entry_side e JOIN rate_side r USING (currency) WHERE r.rate IS NULL GROUP BY e.currency"
 " UNION ALL"
-"  SELECT 'FX', CASE WHEN abs(h.fx_rate - r.rate) * 100 > p.failed_pct * r.rate THEN 'failed' ELSE 'warning' END,"
-"   NULL, h.tenant_id, h.total * r.rate, h.total_usd, h.total_usd - h.total * r.rate,"
-"   format('document %s uses rate %s for %s, the period has %s', h.invoice_id, h.fx_rate, h.currency, r.rate)"
-"  FROM total t, policy p, @s@.invoice_header h JOIN rate r USING (currency)"
-"  WHERE t.stage = 4 AND h.period_start = $1 AND h.status <> 'void' AND p.stage = 'fx'"
-"   AND abs(h.fx_rate - r.rate) * 100 > p.warning_pct * r.rate"
+"  SELECT 'FX', CASE WHEN abs(h.fx_rate - h.rate) * 100 > p.failed_pct * h.rate THEN 'failed' ELSE 'warning' END,"
+"   NULL, h.tenant_id, h.total * h.rate, h.total_usd, h.total_usd - h.total * h.rate,"
+"   format('document %s uses rate %s for %s, the period has %s', h.invoice_id, h.fx_rate, h.currency, h.rate), NULL"
+"  FROM total t, policy p, rate_difference h"
+"  WHERE t.stage = 4 AND p.stage = 'fx' AND abs(h.fx_rate - h.rate) * 100 > p.warning_pct * h.rate"
 " UNION ALL"
-"  SELECT 'Payment', 'info', NULL, h.tenant_id, h.total_usd, y.paid * h.fx_rate, (y.paid - h.total) * h.fx_rate,"
-"   format('document %s is %s with %s of %s %s confirmed', h.invoice_id, h.status, y.paid, h.total, h.currency)"
-"  FROM total t, @s@.invoice_header h, LATERAL (SELECT coalesce(sum(q.amount), 0) - (SELECT coalesce(sum(c.total), 0)"
-"    FROM @s@.invoice_header c WHERE c.original_invoice_id = h.invoice_id AND c.status <> 'void') AS paid"
-"   FROM @s@.payment_txn q WHERE q.invoice_id = h.invoice_id AND q.status = 'confirmed') y"
-"  WHERE t.stage = 4 AND h.period_start = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')"
-"   AND (h.status = 'paid') <> (y.paid >= h.total)),"
+"  SELECT 'Payment', 'info', NULL, h.tenant_id, h.total_usd, h.paid * h.fx_rate, (h.paid - h.total) * h.fx_rate,"
+"   format('document %s is %s with %s of %s %s confirmed', h.invoice_id, h.status, h.paid, h.total, h.currency), NULL"
+"  FROM total t, payment_side h WHERE t.stage = 4";
+
+/* The second half; the provider's invoices stand between the two. */
+static const char *const exceptions_end_sql =
+"),"
 " before AS (SELECT DISTINCT ON (1, 2, 3, 4) h.content ->> 'category' AS category,"
 "   coalesce(h.content ->> 'service', '') AS service, coalesce(h.content ->> 'tenant_id', '') AS tenant_id,"
 "   (h.content ->> 'variance_usd')::numeric AS variance, h.content"
 "  FROM finops.recon_history h WHERE h.recon_id = $3"
-"   AND h.relation = 'recon_exceptions' AND h.content ->> 'cause' IS NOT NULL"
+"   AND h.relation = 'recon_exceptions' AND h.content ->> 'cause' IS NOT NULL AND h.content ->> 'approver' IS NOT NULL"
 "  ORDER BY 1, 2, 3, 4, h.revision DESC, h.key)"
 " INSERT INTO @s@.recon_exceptions (exception_id, recon_id, tenant_id, service, category, description,"
 "  expected_usd, actual_usd, variance_usd, variance_pct, severity, status, cause, adjusting_entry,"
@@ -268,12 +365,41 @@ static const char *const exceptions_sql =
 " SELECT $4 || CASE WHEN f.no < 1000 THEN lpad(f.no::text, 4, '0') ELSE f.no::text END, $3,"
 "  f.tenant_id, f.service, f.category, f.description, f.expected, f.actual, f.variance,"
 "  finops.variance_pct(f.actual, f.expected), f.severity, coalesce(b.content ->> 'status', 'open'),"
-"  b.content ->> 'cause', b.content ->> 'adjusting_entry', b.content ->> 'approver',"
+"  coalesce(b.content ->> 'cause', f.cause), b.content ->> 'adjusting_entry', b.content ->> 'approver',"
 "  b.content ->> 'note', (b.content ->> 'resolved_at')::timestamptz"
 " FROM (SELECT *, row_number() OVER (ORDER BY severity = 'info', severity = 'warning', category,"
 "   abs(variance) DESC, service COLLATE \"C\", tenant_id COLLATE \"C\", description COLLATE \"C\") AS no FROM found) f"
 " LEFT JOIN before b ON b.category = f.category AND b.service = coalesce(f.service, '')"
-"  AND b.tenant_id = coalesce(f.tenant_id, '') AND b.variance = f.variance";
+"  AND b.tenant_id = coalesce(f.tenant_id, '') AND b.variance = f.variance AND f.severity <> 'info'";
+
+/* What the provider's invoices say, where they are loaded. */
+static const char *const provider_exceptions_sql =
+" UNION ALL"
+"  SELECT 'Invoice', CASE WHEN d.status = 'unexplained' THEN 'failed' ELSE 'info' END, NULL, NULL,"
+"   coalesce(d.expected, 0) * coalesce(r.rate, 1), coalesce(d.actual, 0) * coalesce(r.rate, 1), d.amount * coalesce(r.rate, 1),"
+"   format('invoice %s of the provider: %s %s of difference %s%s', d.invoice_id, " SHOWN("d.amount") ", d.currency, d.cause,"
+"    coalesce(', ' || d.detail, '')), CASE WHEN d.status = 'explained' THEN d.cause END"
+"  FROM provider_difference d LEFT JOIN rate_side r USING (currency) WHERE d.status <> 'ok' AND d.cause <> 'rounding'";
+
+/* One row per stage.  $1 period, $2 recon id. */
+static const char *const stage_sql =
+"WITH" POLICY ","
+" run AS (SELECT * FROM finops.recon_run WHERE recon_id = $2),"
+" sums AS (SELECT coalesce(sum(d.untagged_usd), 0) AS untagged, coalesce(sum(d.out_of_period_usd), 0) AS outside"
+"  FROM finops.recon_detail d WHERE d.recon_id = $2),"
+" fx AS (SELECT coalesce(sum(c.fx_difference_usd), 0) AS difference FROM finops.recon_currency c WHERE c.recon_id = $2),"
+" documented AS (SELECT coalesce(sum(t.invoiced - t.allocated) FILTER (WHERE t.has_document), 0) AS difference FROM tenant_side t),"
+" found (stage, name, policy, expected, actual) AS ("
+"  SELECT 1, 'tags', 'tagging', r.aws_total_usd, r.aws_total_usd - s.untagged FROM run r, sums s"
+"  UNION ALL SELECT 2, 'allocation', 'allocation', r.aws_total_usd, r.allocated_total_usd + r.operator_overhead_usd FROM run r"
+"  UNION ALL SELECT 3, 'invoice', 'invoice', r.invoiced_total_usd - d.difference, r.invoiced_total_usd FROM run r, documented d WHERE r.stage = 4"
+"  UNION ALL SELECT 4, 'fx', 'fx', r.invoiced_total_usd - f.difference, r.invoiced_total_usd FROM run r, fx f WHERE r.stage = 4"
+"  UNION ALL SELECT 4, 'timing', 'timing', r.aws_total_usd, r.aws_total_usd - s.outside FROM run r, sums s)"
+" INSERT INTO finops.recon_stage (recon_id, stage, name, expected_usd, actual_usd, variance_usd, variance_pct, policy_version,"
+"  warning_pct, failed_pct, status)"
+" SELECT $2, f.stage, f.name, f.expected, f.actual, f.actual - f.expected, finops.variance_pct(f.actual, f.expected), p.policy_version,"
+"  p.warning_pct, p.failed_pct," STATUS_OF("(f.actual - f.expected)", "f.expected", "p")
+" FROM found f JOIN policy p ON p.stage = f.policy";
 
 /*
  * One row ALL, judged by percent alone and by the documents, and one row per
@@ -393,25 +519,113 @@ exception_prefix(DateADT period)
 	return psprintf("RX-%.4s%s-", text, text + 5);
 }
 
+static char *
+exceptions_text(bool provider)
+{
+	return psprintf("%s%s%s", exceptions_sql, provider ? provider_exceptions_sql : "",
+					exceptions_end_sql);
+}
+
+/* The texts of a reconciliation, kept once; returns their digest. */
+static char *
+keep_queries(const char *cost_sql)
+{
+	char	   *text = psprintf("%s;\n%s;\n%s;\n%s;\n%s;\n%s;\n%s", cost_sql, entry_sql,
+								document_sql, line_sql, difference_sql, measure_sql, exceptions_text(true));
+
+	FINOPS_RUN("INSERT INTO finops.recon_query (digest, query)"
+			   " VALUES (encode(sha256(convert_to($1, 'UTF8')), 'hex'), $1) ON CONFLICT (digest) DO NOTHING",
+			   ARG_TEXT(text));
+	FINOPS_RUN("SELECT encode(sha256(convert_to($1, 'UTF8')), 'hex')", ARG_TEXT(text));
+	return FinopsText(0, 1);
+}
+
+/* Cost in from the roll-up, or from the facts; returns the query that read it. */
+static char *
+stage_cost(DateADT period, const char *cost_column, bool *from_rollup)
+{
+	char	   *sql = psprintf(cost_from_rollup_sql, cost_column);
+
+	*from_rollup = FINOPS_STAGE("cost_rollup", sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period))) > 0 &&
+		FINOPS_RUN(rollup_differs_sql, ARG_DATE(period)) == 0;
+	if (*from_rollup)
+		FinopsStage("cost_side", psprintf(cost_sum_sql, cost_column), 0, NULL);
+	else
+	{
+		sql = psprintf(cost_from_facts_sql, cost_column);
+		FINOPS_STAGE("cost_side", sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)));
+	}
+	return sql;
+}
+
+/*
+ * Reads each side once.  The sums by tenant may take the memory of a
+ * maintenance operation, as building an index would.
+ */
+static char *
+stage_sides(DateADT period, const char *cost_column, bool *from_rollup)
+{
+	char	   *cost_sql;
+	const char *not_void;
+	bool		foreign_currency;
+
+	FINOPS_RUN0("SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')),"
+				" pg_size_bytes(current_setting('maintenance_work_mem'))) / 1024 || 'kB', true)");
+	cost_sql = stage_cost(period, cost_column, from_rollup);
+	FINOPS_STAGE("entry_side", entry_sql, ARG_DATE(period));
+	FINOPS_STAGE("document_side", document_sql, ARG_DATE(period));
+	not_void = FINOPS_RUN0("SELECT FROM document_side d WHERE d.n_void > 0") > 0 ? NOT_VOID : "";
+	FINOPS_STAGE("line_side", psprintf(line_sql, not_void), ARG_DATE(period), ARG_TEXT(finops_reporting_currency));
+	FINOPS_STAGE("rate_side", rate_sql, ARG_DATE(period), ARG_TEXT(finops_reporting_currency));
+	foreign_currency = FINOPS_RUN0("SELECT FROM rate_side r WHERE r.rate IS DISTINCT FROM 1") > 0;
+	FINOPS_STAGE("tenant_difference",
+				 psprintf(difference_sql, foreign_currency ? " * coalesce(r.rate, 1)" : "",
+						  foreign_currency ? " LEFT JOIN rate_side r USING (currency)" : "", not_void), ARG_DATE(period));
+	FINOPS_STAGE("differing", differing_sql, ARG_DATE(period));
+	FINOPS_STAGE("tenant_service", tenant_service_sql, ARG_DATE(period));
+	FinopsStage("tenant_side", tenant_sql, 0, NULL);
+	FINOPS_STAGE("rate_difference", FINOPS_RUN0("SELECT FROM document_side d JOIN rate_side x USING (currency)"
+											   " WHERE d.least_rate <> x.rate OR d.greatest_rate <> x.rate") > 0 ?
+				 rate_differs_sql : psprintf("%s AND false", rate_differs_sql), ARG_DATE(period));
+	FINOPS_STAGE("payment_side", payment_sql, ARG_DATE(period));
+	return cost_sql;
+}
+
 /* Sum, join and judge; what must not be is raised. */
 static void
 measure(const FinopsSession *session, DateADT period, int64 run_id,
 		int32 revision, int32 stages)
 {
 	FinopsCostBasis basis = FinopsPeriodBasis(period, false);
+	bool		from_rollup;
+	char	   *cost_sql = stage_sides(period, basis == FINOPS_BASIS_BILLED ? "billed_cost" : "effective_cost",
+									   &from_rollup);
 	uint64		wrong;
 
-	wrong = FINOPS_RUN(psprintf(measure_sql,
-								basis == FINOPS_BASIS_BILLED ? "billed_cost" : "effective_cost"),
-					   ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
+	wrong = FINOPS_RUN(measure_sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)),
 					   ARG_TEXT(ReconId(period)), ARG_INT8(run_id), ARG_INT4(revision),
 					   ARG_TEXT(FinopsBasisName(basis)),
 					   ARG_TEXT(finops_reporting_currency),
 					   ARG_DATUM(NUMERICOID, amount_floor(), false),
 					   ARG_BOOL(!FinopsPeriodHasEnded(period)),
-					   ARG_TEXT(FinopsCallerName(session)), ARG_INT4(stages));
+					   ARG_TEXT(FinopsCallerName(session)), ARG_INT4(stages),
+					   ARG_TEXT(keep_queries(cost_sql)), ARG_TEXT(from_rollup ? "roll-up" : "facts"));
 	if (wrong > 0)
 		raise_arithmetic(period, wrong);
+}
+
+/* What is worth an explanation, then the stages. */
+static void
+write_exceptions(DateADT period, const char *recon_id)
+{
+	bool		provider = ReconProviderDifferences(period);
+
+	FINOPS_RUN(exceptions_text(provider), ARG_DATE(period),
+			   ARG_DATE(FinopsPeriodEnd(period)), ARG_TEXT(recon_id),
+			   ARG_TEXT(exception_prefix(period)),
+			   ARG_TEXT(finops_reporting_currency),
+			   ARG_DATUM(NUMERICOID, amount_floor(), false));
+	FINOPS_RUN(stage_sql, ARG_DATE(period), ARG_TEXT(recon_id));
 }
 
 static void
@@ -464,11 +678,7 @@ finops_reconcile(PG_FUNCTION_ARGS)
 	run_id = FinopsStartRun(&session, "reconcile", period);
 	revision = supersede(recon_id);
 	measure(&session, period, run_id, revision, stages);
-	FINOPS_RUN(exceptions_sql, ARG_DATE(period),
-			   ARG_DATE(FinopsPeriodEnd(period)), ARG_TEXT(recon_id),
-			   ARG_TEXT(exception_prefix(period)),
-			   ARG_TEXT(finops_reporting_currency),
-			   ARG_DATUM(NUMERICOID, amount_floor(), false));
+	write_exceptions(period, recon_id);
 	FINOPS_RUN(summary_sql, ARG_DATE(period), ARG_TEXT(recon_id));
 	status = ReconSetGate(period, run_id);
 	FinopsFinishRun(run_id, "completed",

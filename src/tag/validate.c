@@ -79,10 +79,10 @@ PG_FUNCTION_INFO_V1(finops_validate_tags);
  */
 #define COLLISIONS \
 	" key_use AS (" \
-	"  SELECT e.key, regexp_replace(lower(e.key), '[^[:alnum:]]', '', 'g') AS plain, c.currency," \
-	"   sum(c.n) AS n, sum(c.cost) AS cost" \
-	"  FROM pg_temp.finops_charge c CROSS JOIN LATERAL jsonb_object_keys(c.tags) e(key)" \
-	"  WHERE jsonb_typeof(c.tags) = 'object' GROUP BY 1, 2, 3)," \
+	"  SELECT u.*, regexp_replace(lower(u.key), '[^[:alnum:]]', '', 'g') AS plain FROM" \
+	"   (SELECT e.key, c.currency, sum(c.n) AS n, sum(c.cost) AS cost" \
+	"    FROM pg_temp.finops_charge c CROSS JOIN LATERAL jsonb_object_keys(c.tags) e(key)" \
+	"    WHERE jsonb_typeof(c.tags) = 'object' GROUP BY 1, 2) u)," \
 	" meaning AS (" \
 	"  SELECT k.*, coalesce(s.long, nullif(k.plain, ''), k.key) AS word FROM key_use k" \
 	"  LEFT JOIN (VALUES ('env', 'environment'), ('app', 'application'), ('cc', 'costcenter')," \
