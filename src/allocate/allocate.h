@@ -9,6 +9,8 @@
 #define FINOPS_ALLOCATE_H
 
 #include "core/core.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 
 /*
  * Within a session: refuse rules in force in the period that cannot be
@@ -16,15 +18,66 @@
  */
 extern void AllocateCheckRules(DateADT period);
 
+/* Within a session: refuse a version just written that has a fault (22023). */
+extern void AllocateCheckVersion(const char *rule_id, int32 version);
+
 /* A rule of allocation_rules "r" is in force on the day $1. */
 #define ALLOCATE_IN_FORCE \
 	"r.effective_from <= $1 AND (r.effective_to IS NULL OR r.effective_to > $1)"
 
-/* A rule "r" matches the cost of "c". */
-#define ALLOCATE_MATCHES \
-	"(r.provider IS NULL OR r.provider = c.provider)" \
-	" AND (r.service_match IS NULL OR c.service LIKE r.service_match)" \
-	" AND (r.usage_type_like IS NULL OR c.usage_type LIKE r.usage_type_like)" \
-	" AND (r.charge_category IS NULL OR r.charge_category = c.charge_category)"
+/* The value of a policy on the day $1. */
+#define ALLOCATE_POLICY(name) \
+	"(SELECT p.value FROM finops.allocation_policy p WHERE p.policy = '" name "'" \
+	" AND p.effective_from <= $1 ORDER BY p.shipped, p.effective_from DESC LIMIT 1)"
+
+/* Numbers of the rules that are built in; those of allocation_rules are > 0. */
+#define ALLOCATE_INPUT_TAX		-1
+#define ALLOCATE_UNUSED			-2
+#define ALLOCATE_DISCOUNT		-3
+#define ALLOCATE_CREDIT			-4
+#define ALLOCATE_ORIGIN_PERIOD	-5
+#define ALLOCATE_UNALLOCATED	-6
+
+/* Predicates compiled to SQL; predicate.c. */
+typedef struct AllocateColumns
+{
+	List	   *expressions;	/* char *, over a line f: columns d1, d2, ... */
+	int			n_rules;
+	StringInfoData *quals;		/* over the sums c; from 1 */
+	StringInfoData *line_quals; /* over a line f; from 1 */
+} AllocateColumns;
+
+extern void AllocateCompile(AllocateColumns *columns, int n_rules);
+extern char *AllocateColumnList(const AllocateColumns *columns);
+extern char *AllocateColumnNumbers(const AllocateColumns *columns, int after);
+extern char *AllocateFirstMatch(const AllocateColumns *columns, bool of_lines);
+extern char *AllocateAllMatches(const AllocateColumns *columns);
+
+/*
+ * gather.c: stage finops_rule (the rules in force, numbered in the order in
+ * which they match), stage finops_cost (sums of the facts), and stage
+ * finops_input, all an allocation is made from (see finops.allocation_input).
+ */
+extern bool AllocatePolicyIs(DateADT period, const char *policy,
+							 const char *value);
+extern int	AllocateStageRules(DateADT period);
+extern void AllocateStageCost(DateADT period, FinopsCostBasis basis,
+							  const AllocateColumns *columns);
+extern void AllocateGather(DateADT period, FinopsCostBasis basis);
+
+/*
+ * engine.c: makes the entries from the rows of a relation of the form of
+ * finops_input into stage finops_entry; returns the digest, hex.
+ */
+typedef struct AllocateResult
+{
+	uint64		entries;
+	char	   *digest;
+	int			findings;
+	char	   *findings_json;
+} AllocateResult;
+
+extern void AllocateMakeEntries(const char *from, int64 run_id,
+								AllocateResult *result);
 
 #endif							/* FINOPS_ALLOCATE_H */

@@ -120,8 +120,8 @@ MoneyDecodeNumeric(Datum value, MoneyUnits *result)
 	return MoneyDecode(VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v), result);
 }
 
-static Datum
-encode(uint64 units, bool negative, int scale)
+Datum
+MoneyNumeric(uint64 units, bool negative, int scale)
 {
 	struct varlena *v = palloc(VARHDRSZ + MONEY_MAX_ENCODED);
 
@@ -672,5 +672,5 @@ finops_apportion_part(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	if (state->general != NULL)
 		PG_RETURN_NUMERIC(state->general[row]);
-	PG_RETURN_DATUM(encode(state->units[row], state->negative, state->scale));
+	PG_RETURN_DATUM(MoneyNumeric(state->units[row], state->negative, state->scale));
 }

@@ -161,6 +161,16 @@ extern void FinopsEndStages(MemoryContext session);	/* FinopsEnd calls it */
 	FinopsStage(name, sql, lengthof(((FinopsArg[]) {__VA_ARGS__})), \
 				(FinopsArg[]) {__VA_ARGS__})
 
+#define FINOPS_STAGE0(name, sql)	FinopsStage(name, sql, 0, NULL)
+
+/*
+ * A stage that the caller fills row by row; its columns are those of the
+ * query, which is not run.
+ */
+struct Tuplestorestate;
+extern struct Tuplestorestate *FinopsStageEmpty(const char *name, const char *sql,
+												TupleDesc *tupdesc);
+
 /* Values of the last result, allocated in the caller's SPI context. */
 extern char *FinopsText(uint64 row, int col);	/* NULL for SQL NULL */
 extern int64 FinopsInt64(uint64 row, int col);	/* error for SQL NULL */

@@ -17,4 +17,29 @@
  */
 extern bool LinalgCholeskySolve(double *a, double *b, int n);
 
+/*
+ * Factors a matrix of n rows (row major) in place into a unit lower and an
+ * upper triangle, without exchanging rows: for matrices whose columns (or
+ * rows) are diagonally dominant, such as I - W' of a system of pools.  False
+ * when a pivot vanishes.
+ */
+extern bool LinalgFactorDominant(double *a, int n, FinopsInterrupt interrupt);
+
+/* Solves A x = b with the factors of A; b becomes x. */
+extern void LinalgSolveFactored(const double *lu, int n, double *b);
+
+/*
+ * Solves A x = b and refines x until the largest residual is at most
+ * tolerance; a is the matrix, lu its factors.  Residuals are computed in long
+ * double.  Returns the residual reached; scratch has room for n doubles.
+ */
+extern FinopsReal LinalgSolveRefined(const double *a, const double *lu, int n,
+									  const FinopsReal *b, FinopsReal *x,
+									  FinopsReal tolerance, double *scratch);
+
+/* c -= a b; a has m rows of k, b k rows of n, c m rows of n, each row major
+ * with rows lda, ldb and ldc apart. */
+extern void LinalgMultiplySubtract(double *c, int ldc, const double *a, int lda,
+								   const double *b, int ldb, int m, int k, int n);
+
 #endif							/* FINOPS_LINALG_H */

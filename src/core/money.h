@@ -33,6 +33,8 @@ extern void MoneyApportion(uint64 amount, const uint64 *weights, uint64 total,
 #ifndef FINOPS_STANDALONE
 /* MoneyDecode of a numeric, apportion.c; false also on unknown stored forms. */
 extern bool MoneyDecodeNumeric(Datum value, MoneyUnits *result);
+/* units * 10^-scale as a numeric; scale within 0..MONEY_MAX_SCALE. */
+extern Datum MoneyNumeric(uint64 units, bool negative, int scale);
 #endif
 
 #endif							/* FINOPS_MONEY_H */

@@ -34,6 +34,9 @@ typedef unsigned __int128 uint128 __attribute__((aligned(8)));
 
 #endif
 
+/* long double that may stand where the server's allocator puts it */
+typedef long double FinopsReal __attribute__((aligned(8)));
+
 /* Called now and then by long computations; the server's checks for cancel. */
 typedef void (*FinopsInterrupt) (void);
 

@@ -137,6 +137,24 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 	return SPI_processed;
 }
 
+struct Tuplestorestate *
+FinopsStageEmpty(const char *name, const char *sql, TupleDesc *tupdesc)
+{
+	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
+	CachedPlanSource *source;
+	SPIPlanPtr	plan;
+
+	remember_stage(store);
+	plan = SPI_prepare(FinopsExpandSchema(sql), 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+	*tupdesc = CreateTupleDescCopy(source->resultDesc);
+	SPI_freeplan(plan);
+	register_stage(name, *tupdesc, store, 0);
+	return store;
+}
+
 void
 FinopsStageRows(const char *name, TupleDesc tupdesc, Tuplestorestate *store,
 				uint64 rows)

@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * engine.h
+ *	  What makes entries from inputs; shared by inputs.c, engine.c, entries.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FINOPS_ENGINE_H
+#define FINOPS_ENGINE_H
+
+#include "allocate/allocate.h"
+#include "allocate/pools.h"
+#include "core/money.h"
+
+#include "common/cryptohash.h"
+
+/* core/apportion.c */
+extern Datum finops_apportion(PG_FUNCTION_ARGS);
+
+/* Parts of origins that are split in several steps are units of 1e-9. */
+#define ENGINE_SCALE	9
+#define SHARE_SCALE		18
+
+typedef struct Key
+{
+	char	   *name;
+	int			n;
+	int		   *targets;		/* tenants in byte order, then o, u, pools */
+	Datum	   *weights;		/* numeric */
+	uint64	   *units;			/* the weights as integers; NULL: do not fit */
+	uint64		total_units;
+	Datum		total;			/* numeric */
+	bool		to_pools;
+	uint64	   *shares;			/* units of 1e-18, made when first asked for */
+} Key;
+
+typedef struct PoolNode
+{
+	char	   *rule_id;
+	int			no;
+	int32		rule_version;
+	char	   *stage;
+	char	   *category;		/* NULL: the charge category */
+	char	   *currency;
+	bool		whole;			/* neither slice nor anchor: a pool of others */
+	char	   *metric;
+	int			rung;
+	int			last;			/* target when nothing else is left */
+	int			residual;		/* target of what bounds keep out */
+	char	   *caps;			/* jsonb text */
+	Key		   *amount;			/* fixed amounts, or NULL */
+	Key		   *percent;		/* percents of the original, or NULL */
+	FinopsReal percents;		/* their sum / 100 */
+	int			n_legs;
+	Key		  **legs;			/* NULL: what earlier stages placed */
+	FinopsReal *fractions;		/* add up to 1 */
+	bool		sink;			/* split after the pools are solved */
+	bool		late;			/* split after all other sinks */
+	int			pool;			/* index in the solver, or -1 */
+	bool		closed;			/* gave to its own circle only */
+	int		   *received;		/* parts, while it is a sink */
+	int			n_received;
+	int			max_received;
+} PoolNode;
+
+typedef struct Bucket
+{
+	char	   *origin;
+	PoolNode	   *node;
+	char	   *service;
+	char	   *charge_category;
+	char	   *origin_period;	/* NULL for own cost of the period */
+	Datum		lines;			/* text[], or 0 */
+	Datum		cost;
+	int			scale;
+	bool		simple;			/* split in one step */
+} Bucket;
+
+typedef struct DirectCost
+{
+	char	   *name;
+	char	   *service;
+	char	   *charge_category;
+	char	   *currency;
+	char	   *origin_period;
+	int			heir;			/* target, or -1 */
+	int			n;
+	Datum	   *tenants;		/* text */
+	Datum	   *costs;
+} DirectCost;
+
+/* A part of an origin that is split in several steps. */
+typedef struct Part
+{
+	int			bucket;
+	int			target;
+	int64		units;
+	Datum		extra;			/* what 1e-9 cannot hold, or 0 */
+	Key		   *key;			/* whose weight gave it, or NULL */
+	int			at;				/* position in the key */
+	const char *metric;
+	int			rung;
+} Part;
+
+typedef struct Engine
+{
+	int64		run_id;
+	Key		   *keys;
+	int			n_keys;
+	PoolNode	   *nodes;
+	int			n_nodes;
+	Bucket	   *buckets;
+	int			n_buckets;
+	DirectCost *direct;
+	int			n_direct;
+
+	char	  **target_names;	/* without t: */
+	char	   *target_kinds;	/* t, o, u, n */
+	int			n_targets;		/* nodes as targets follow: n_targets + node */
+
+	PoolSolver	solver;
+	int		   *pool_nodes;
+
+	Part	   *parts;
+	int			n_parts;
+	int			max_parts;
+
+	struct Tuplestorestate *store;
+	TupleDesc	desc;
+	pg_cryptohash_ctx *hash;
+	uint64		entries;
+	StringInfoData findings;
+	int			n_findings;
+	MemoryContext row;			/* reset per entry batch */
+} Engine;
+
+/* inputs.c */
+extern void EngineLoad(Engine *e, const char *from, int64 run_id);
+extern int	EngineTarget(const Engine *e, const char *name);
+
+/* entries.c */
+typedef struct EntryOf
+{
+	const char *origin;
+	const char *service;
+	const char *category;
+	const char *rule_id;
+	int32		rule_version;
+	const char *currency;
+	const char *stage;
+	const char *origin_period;
+	Datum		lines;			/* text[], or 0 */
+} EntryOf;
+
+extern void EntriesBegin(Engine *e);
+extern void EntriesPut(Engine *e, const EntryOf *of, int target, Datum amount,
+					   Datum share, const char *metric, Datum key_value,
+					   Datum key_total, int rung);
+extern void EntriesPutDirect(Engine *e, const EntryOf *of, const char *tenant,
+							 int heir, Datum amount);
+extern char *EntriesDigest(Engine *e);
+extern void EngineFinding(Engine *e, const char *check, const char *rule_id,
+						  const char *currency, const char *detail);
+
+#endif							/* FINOPS_ENGINE_H */

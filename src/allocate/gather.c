@@ -1,0 +1,441 @@
+/*-------------------------------------------------------------------------
+ *
+ * gather.c
+ *	  All that an allocation of a period is made from.
+ *
+ * The facts are read once, into sums by what rules ask for.  The sums without
+ * a tenant become buckets, by the first rule that matches them; a bucket is
+ * distributed by a node, which is a rule in a currency and, for drivers by
+ * hour or day, in a slice of time.  A node splits by legs, fractions of its
+ * cost that each follow a key: a vector of weights over targets.
+ *
+ * A target is written t:<tenant>, n:<number of a rule> for the pool that rule
+ * distributes, o for the operator and u for unallocated.
+ *
+ *	finops_rule		rules in force; no: the order in which they match
+ *	finops_cost		sums of the facts
+ *	finops_placed	those without a tenant, each with its rule
+ *	finops_bucket	cost to distribute, by origin and node
+ *	finops_node		nodes that buckets and other nodes give to
+ *	finops_vec		keys: vec, target, weight
+ *	finops_leg		the legs a node uses
+ *	finops_input	all of it as it is pinned
+ *
+ * Built-in rules have numbers below zero; see allocate.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "allocate/allocate.h"
+
+/* Parts of an origin are separated by bars; one inside a name is escaped. */
+#define ESCAPED(name) "replace(replace(" name ", '%', '%25'), '|', '%7C')"
+
+/*
+ * The rules in force, in the order in which they match: by stage, priority,
+ * most predicates, id.  Under four eyes a version counts once it is approved.
+ */
+int
+AllocateStageRules(DateADT period)
+{
+	return (int) FINOPS_STAGE("finops_rule",
+		"SELECT (row_number() OVER (ORDER BY x.stage_no, x.priority, x.predicates DESC,"
+		"  x.rule_id COLLATE \"C\"))::integer AS no, x.* FROM ("
+		" SELECT r.*, array_position(ARRAY['direct', 'split', 'pool', 'overhead', 'residual'], r.stage) AS stage_no,"
+		"  num_nonnulls(r.provider, r.service_match, r.usage_type_like, r.charge_category)"
+		"   + (SELECT count(*) FROM jsonb_object_keys(coalesce(r.match, '{}'))) AS predicates,"
+		"  (SELECT min(d.grain) FROM finops.driver d WHERE d.grain <> 'month' AND r.billable AND"
+		"   (r.formula IN ('driver', 'capacity') AND d.driver = r.driver"
+		"    OR r.formula = 'weighted' AND d.driver IN (SELECT w ->> 'driver'"
+		"     FROM jsonb_array_elements(r.params -> 'drivers') w))) AS sliced"
+		" FROM @s@.allocation_rules r WHERE " ALLOCATE_IN_FORCE
+		" AND (" ALLOCATE_POLICY("approval") " <> 'four_eyes' OR r.approved_by IS NOT NULL)) x",
+		ARG_DATE(period));
+}
+
+/*
+ * One scan of the facts.  Sums are hashed: for many tenants the planner would
+ * rather sort all lines by their names, which takes several times as long;
+ * the hash table is bounded by work_mem as well.  enable_sort returns to the
+ * caller's value when the session ends.
+ */
+void
+AllocateStageCost(DateADT period, FinopsCostBasis basis,
+				  const AllocateColumns *columns)
+{
+	char	   *slice;
+
+	FINOPS_RUN0("SELECT CASE min(sliced) WHEN 'hour' THEN 'date_trunc(''hour'', f.line_item_usage_start_date)'"
+				" WHEN 'day' THEN 'date_trunc(''day'', f.line_item_usage_start_date)'"
+				" ELSE 'NULL::timestamp' END FROM (SELECT max(sliced) AS sliced FROM finops_rule) x");
+	slice = FinopsText(0, 1);
+	FINOPS_RUN0("SET LOCAL enable_sort = off");
+	FINOPS_STAGE("finops_cost",
+		psprintf("SELECT f.tenant_id, f.provider, f.service, f.charge_category,"
+				 " f.line_item_currency_code AS currency, f.origin_period,"
+				 " CASE WHEN f.charge_category = 'Tax' AND $2 THEN %d"
+				 "  WHEN f.commitment_discount_status = 'Unused' AND $3 THEN %d"
+				 "  WHEN f.line_item_line_item_type LIKE '%%Discount' AND $4 THEN %d END AS built_in,"
+				 " CASE WHEN f.tenant_id IS NULL THEN %s END AS slice%s,"
+				 " sum(f.%s_cost) AS cost, count(*) AS n, min(f.row_id) AS first_line, max(f.row_id) AS last_line"
+				 " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
+				 " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8%s",
+				 ALLOCATE_INPUT_TAX, ALLOCATE_UNUSED, ALLOCATE_DISCOUNT,
+				 slice, AllocateColumnList(columns), FinopsBasisName(basis),
+				 AllocateColumnNumbers(columns, 8)),
+		ARG_DATE(period), ARG_BOOL(AllocatePolicyIs(period, "input_tax", "recoverable")),
+		ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator")),
+		ARG_BOOL(AllocatePolicyIs(period, "discounts", "follow")));
+	FINOPS_RUN0("SET LOCAL enable_sort = on");
+}
+
+bool
+AllocatePolicyIs(DateADT period, const char *policy, const char *value)
+{
+	return FINOPS_RUN("SELECT 1 FROM (SELECT p.value FROM finops.allocation_policy p"
+					  "  WHERE p.policy = $2 AND p.effective_from <= $1"
+					  "  ORDER BY p.shipped, p.effective_from DESC LIMIT 1) x WHERE x.value = $3",
+					  ARG_DATE(period), ARG_TEXT(policy), ARG_TEXT(value)) > 0;
+}
+
+/*
+ * Cost without a tenant and its rule.  Recoverable input tax is never
+ * allocated, whoever's tag it carries; corrections of a locked month go where
+ * that month's charge went; discounts and credits follow the charges of their
+ * service, if it has any.
+ */
+static void
+place_cost(DateADT period, const AllocateColumns *columns)
+{
+	FINOPS_STAGE0("finops_charge",
+		"SELECT c.provider, c.service, c.currency FROM finops_cost c"
+		" WHERE c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS NULL AND c.origin_period IS NULL"
+		" GROUP BY 1, 2, 3 HAVING sum(c.cost) > 0");
+	FINOPS_STAGE("finops_placed",
+		psprintf("SELECT c.*, CASE WHEN c.built_in = %1$d THEN %1$d WHEN c.origin_period IS NOT NULL THEN %2$d"
+				 " WHEN c.built_in = %3$d THEN %3$d WHEN c.built_in = %4$d AND h.service IS NOT NULL THEN %4$d"
+				 " ELSE coalesce(%5$s, CASE WHEN c.charge_category = 'Credit' AND $1 AND h.service IS NOT NULL"
+				 "  THEN %6$d ELSE %7$d END) END AS no"
+				 " FROM finops_cost c LEFT JOIN finops_charge h USING (provider, service, currency)"
+				 " WHERE c.tenant_id IS NULL OR c.built_in = %1$d",
+				 ALLOCATE_INPUT_TAX, ALLOCATE_ORIGIN_PERIOD, ALLOCATE_UNUSED,
+				 ALLOCATE_DISCOUNT, AllocateFirstMatch(columns, false),
+				 ALLOCATE_CREDIT, ALLOCATE_UNALLOCATED),
+		ARG_BOOL(AllocatePolicyIs(period, "credits", "follow")));
+}
+
+#define BUILT_IN_NAMES \
+	"(VALUES (-1, 'input-tax'), (-2, 'unused-commitment'), (-3, 'discount'), (-4, 'credit')," \
+	" (-5, 'origin-period'), (-6, 'unallocated')) AS i(no, rule_id)"
+
+/* Up to ten line numbers are kept where a group has one or two lines. */
+static void
+make_buckets(void)
+{
+	FINOPS_STAGE0("finops_bucket",
+		"SELECT concat_ws('|', " ESCAPED("b.provider") ", " ESCAPED("b.service") ", b.charge_category,"
+		"  b.currency, coalesce(r.rule_id, i.rule_id), to_char(b.origin_period, 'YYYY-MM')) AS origin, b.* FROM ("
+		" SELECT p.no, p.provider, p.service, p.charge_category, p.currency, p.origin_period,"
+		"  CASE r.sliced WHEN 'hour' THEN date_trunc('hour', p.slice) WHEN 'day' THEN date_trunc('day', p.slice) END AS slice,"
+		"  CASE WHEN p.no IN (-3, -4) THEN concat_ws('|', p.provider, p.service)"
+		"   WHEN p.no = -5 THEN concat_ws('|', p.origin_period, p.provider, p.service, p.charge_category) END AS anchor,"
+		"  sum(p.cost) AS cost,"
+		"  CASE WHEN sum(p.n) <= 10 AND max(p.n) <= 2"
+		"   THEN array_agg(p.first_line ORDER BY p.first_line)"
+		"    || coalesce(array_agg(p.last_line ORDER BY p.last_line) FILTER (WHERE p.n = 2), '{}') END AS lines"
+		"  FROM finops_placed p LEFT JOIN finops_rule r ON r.no = p.no"
+		"  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) b"
+		" LEFT JOIN finops_rule r ON r.no = b.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = b.no");
+}
+
+/*
+ * The nodes: those of the buckets, and for what they give to other pools, the
+ * whole month of the rules that distribute these.
+ */
+static void
+make_nodes(DateADT period)
+{
+	FINOPS_STAGE("finops_node",
+		"WITH RECURSIVE edge AS ("
+		"  SELECT r.no, q.no AS to_no FROM finops_rule r"
+		"   CROSS JOIN LATERAL (SELECT jsonb_object_keys(coalesce(r.weights_json, '{}')) AS key"
+		"    UNION SELECT jsonb_object_keys(coalesce(r.legs -> 'percent', '{}'))"
+		"    UNION SELECT jsonb_object_keys(coalesce(r.legs -> 'amount', '{}'))"
+		"    UNION SELECT v.target FROM finops.driver_value v WHERE v.target LIKE 'pool:%'"
+		"     AND v.slice >= $1 AND v.slice < $1 + interval '1 month'"
+		"     AND (v.driver = r.driver OR 'driver:' || v.driver = ANY (r.fallback) OR v.driver IN"
+		"      (SELECT w ->> 'driver' FROM jsonb_array_elements(r.params -> 'drivers') w))) k"
+		"   JOIN finops_rule q ON 'pool:' || q.pool_id = k.key"
+		"  UNION SELECT r.no, q.no FROM finops_rule r JOIN finops_rule q ON q.rule_id = r.params ->> 'rule'"
+		"   WHERE r.formula = 'inherit'),"
+		" node AS ("
+		"  SELECT b.no, b.currency, b.slice, b.anchor FROM finops_bucket b"
+		"  UNION SELECT b.no, b.currency, NULL, NULL FROM finops_bucket b WHERE b.no > 0 AND EXISTS"
+		"   (SELECT FROM finops_bucket f WHERE f.no IN (-3, -4)"
+		"    AND f.provider = b.provider AND f.service = b.service AND f.currency = b.currency)"
+		"  UNION SELECT e.to_no, n.currency, NULL, NULL FROM node n JOIN edge e USING (no))"
+		" SELECT (row_number() OVER (ORDER BY no, currency COLLATE \"C\", slice, anchor COLLATE \"C\"))::integer AS node, *"
+		" FROM node", ARG_DATE(period));
+}
+
+/* What was used of the drivers that nodes ask for, by the nodes' slices. */
+static void
+make_driver_sums(DateADT period)
+{
+	FINOPS_STAGE("finops_ruled",
+		"SELECT DISTINCT r.no, r.formula, r.driver, r.params, r.fallback, r.residual_target, n.slice"
+		" FROM finops_node n JOIN finops_rule r ON r.no = n.no WHERE r.billable AND $1 IS NOT NULL",
+		ARG_DATE(period));
+	FINOPS_STAGE("finops_used",
+		"SELECT u.driver, u.slice, v.target, sum(v.value) AS value, max(v.value) AS peak FROM ("
+		" SELECT DISTINCT d.driver, r.slice,"
+		"  CASE WHEN g.grain = 'month' THEN $1 ELSE coalesce(r.slice, $1) END AS begins,"
+		"  CASE WHEN g.grain = 'month' OR r.slice IS NULL THEN $1 + interval '1 month'"
+		"   WHEN g.grain = 'day' THEN r.slice + interval '1 day' ELSE r.slice + interval '1 hour' END AS ends"
+		" FROM finops_ruled r CROSS JOIN LATERAL (SELECT r.driver UNION SELECT w ->> 'driver'"
+		"  FROM jsonb_array_elements(r.params -> 'drivers') w"
+		"  UNION SELECT substr(f, 8) FROM unnest(r.fallback) f WHERE f LIKE 'driver:%') d(driver)"
+		" JOIN finops.driver g ON g.driver = d.driver) u"
+		" JOIN finops.driver_value v ON v.driver = u.driver AND v.slice >= u.begins AND v.slice < u.ends"
+		" GROUP BY 1, 2, 3", ARG_DATE(period));
+}
+
+#define SLICED(name, slice) "concat_ws('|', " name ", to_char(" slice ", 'YYYY-MM-DD HH24'))"
+
+/* Keys that weights on rules and drivers give. */
+static const char *const rule_vectors =
+	" SELECT 'weights|' || r.no AS vec, e.key AS target, e.value::numeric AS weight"
+	"  FROM finops_rule r CROSS JOIN LATERAL jsonb_each_text(r.weights_json) e"
+	"  WHERE r.billable AND r.formula IN ('fixed_pct', 'direct')"
+	" UNION ALL SELECT 'weights|' || r.no, r.residual_target, 100 - (SELECT coalesce(sum(e.value::numeric), 0)"
+	"   FROM jsonb_each_text(r.weights_json) e) FROM finops_rule r WHERE r.billable AND r.formula = 'fixed_pct'"
+	" UNION ALL SELECT 'amount|' || r.no, e.key, e.value::numeric FROM finops_rule r CROSS JOIN LATERAL"
+	"  jsonb_each_text(CASE r.formula WHEN 'fixed_fee' THEN r.weights_json ELSE r.legs -> 'amount' END) e WHERE r.billable"
+	" UNION ALL SELECT 'percent|' || r.no, e.key, e.value::numeric"
+	"  FROM finops_rule r CROSS JOIN LATERAL jsonb_each_text(r.legs -> 'percent') e WHERE r.billable"
+	" UNION ALL SELECT 'inherit|' || r.no, 'rule:' || (r.params ->> 'rule'), 1"
+	"  FROM finops_rule r WHERE r.billable AND r.formula = 'inherit'"
+	" UNION ALL SELECT " SLICED("'driver|' || u.driver", "u.slice") ", u.target, u.value FROM finops_used u"
+	" UNION ALL SELECT " SLICED("'capacity|' || r.no", "r.slice") ", u.target, u.value"
+	"  FROM finops_ruled r JOIN finops_used u ON u.driver = r.driver AND u.slice IS NOT DISTINCT FROM r.slice"
+	"  WHERE r.formula = 'capacity'"
+	" UNION ALL SELECT " SLICED("'capacity|' || r.no", "r.slice") ", r.residual_target,"
+	"  greatest((r.params ->> 'capacity')::numeric * CASE WHEN r.slice IS NOT NULL OR g.grain = 'month' THEN 1"
+	"   ELSE ($1 + interval '1 month')::date - $1 END * CASE WHEN r.slice IS NULL AND g.grain = 'hour' THEN 24 ELSE 1 END"
+	"   - coalesce((SELECT sum(u.value) FROM finops_used u WHERE u.driver = r.driver"
+	"    AND u.slice IS NOT DISTINCT FROM r.slice), 0), 0)"
+	"  FROM finops_ruled r JOIN finops.driver g USING (driver) WHERE r.formula = 'capacity'"
+	" UNION ALL SELECT 'tiered|' || r.no, u.target, sum(greatest(least(u.value, t.upto) - t.above, 0) * t.price)"
+	"  FROM finops_ruled r JOIN finops_used u ON u.driver = r.driver AND u.slice IS NULL"
+	"  CROSS JOIN LATERAL (SELECT (e.tier ->> 'upto')::numeric AS upto, (e.tier ->> 'price')::numeric AS price,"
+	"   coalesce(lag((e.tier ->> 'upto')::numeric) OVER (ORDER BY e.k), 0) AS above"
+	"   FROM jsonb_array_elements(r.params -> 'tiers') WITH ORDINALITY e(tier, k)) t"
+	"  WHERE r.formula = 'tiered' AND r.slice IS NULL GROUP BY 1, 2"
+	/* airport game: a step between two demands is shared by all above it */
+	" UNION ALL SELECT 'shared_peak|' || p.no, p.target, sum(p.step / (p.n - p.k + 1)) OVER (PARTITION BY p.no ORDER BY p.k)"
+	"  FROM (SELECT r.no, u.target, row_number() OVER w AS k, count(*) OVER (PARTITION BY r.no) AS n,"
+	"   (u.peak - coalesce(lag(u.peak) OVER w, 0))::numeric(1000, 20) AS step"
+	"   FROM finops_ruled r JOIN finops_used u ON u.driver = r.driver AND u.slice IS NULL"
+	"   WHERE r.formula = 'shared_peak' AND r.slice IS NULL"
+	"   WINDOW w AS (PARTITION BY r.no ORDER BY u.peak, u.target COLLATE \"C\")) p";
+
+/* Keys that the bill and earlier entries give; $1 period. */
+#define OWN_CHARGES \
+	"c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS DISTINCT FROM -1 AND c.origin_period IS NULL"
+
+static const char *const cost_vectors =
+	" SELECT concat_ws('|', 'direct_cost', c.currency) AS vec, 't:' || c.tenant_id AS target, sum(c.cost) AS weight"
+	"  FROM finops_cost c WHERE c.tenant_id IS NOT NULL AND " OWN_CHARGES
+	"  GROUP BY 1, 2 HAVING sum(c.cost) > 0"
+	" UNION ALL SELECT 'equal', 't:' || t.tenant_id, 1 FROM @s@.tenant_master t WHERE t.status = 'active'"
+	"  AND NOT EXISTS (SELECT FROM finops.tenant_successor s WHERE s.tenant_id = t.tenant_id AND s.effective_from <= $1)"
+	" UNION ALL SELECT 'operator', 'o', 1 UNION ALL SELECT 'unallocated', 'u', 1"
+	" UNION ALL SELECT concat_ws('|', 'follow', f.anchor, f.currency), x.target, x.weight"
+	"  FROM (SELECT DISTINCT anchor, provider, service, currency FROM finops_bucket WHERE no IN (-3, -4)) f"
+	"  CROSS JOIN LATERAL (SELECT 't:' || c.tenant_id AS target, sum(c.cost) AS weight FROM finops_cost c"
+	"    WHERE c.provider = f.provider AND c.service = f.service AND c.currency = f.currency"
+	"    AND c.tenant_id IS NOT NULL AND " OWN_CHARGES " AND c.built_in IS DISTINCT FROM -3 GROUP BY 1"
+	"   UNION ALL SELECT CASE WHEN c.no > 0 THEN 'n:' || c.no WHEN c.no = -2 THEN 'o' ELSE 'u' END, sum(c.cost) FROM finops_bucket c"
+	"    WHERE c.provider = f.provider AND c.service = f.service AND c.currency = f.currency"
+	"    AND c.charge_category IN ('Usage', 'Purchase') AND (c.no > 0 OR c.no IN (-2, -6)) GROUP BY 1) x WHERE x.weight > 0"
+	" UNION ALL SELECT concat_ws('|', x.part, b.anchor, b.currency), x.target, x.weight"
+	"  FROM (SELECT DISTINCT anchor, provider, service, charge_category, currency, origin_period"
+	"   FROM finops_bucket WHERE no = -5) b"
+	"  CROSS JOIN LATERAL (SELECT k.part, CASE WHEN a.tenant_id IS NOT NULL THEN 't:' || a.tenant_id"
+	"    WHEN a.kind = 'overhead' THEN 'o' ELSE 'u' END AS target, sum(a.allocated_cost_usd) AS weight"
+	"   FROM @s@.fact_cost_allocated a JOIN (VALUES ('origin'), ('origin-service')) k(part)"
+	"    ON k.part = 'origin-service' OR split_part(a.origin, '|', 3) = b.charge_category"
+	"   WHERE a.period_start = b.origin_period AND a.service = b.service AND a.currency = b.currency"
+	"    AND split_part(a.origin, '|', 1) = " ESCAPED("b.provider")
+	"   GROUP BY 1, 2) x WHERE x.weight > 0"
+	" UNION ALL SELECT concat_ws('|', 'previous', r.no, a.currency), 't:' || a.tenant_id, sum(a.allocated_cost_usd)"
+	"  FROM finops_rule r JOIN @s@.fact_cost_allocated a ON a.rule_id = r.rule_id"
+	"  WHERE 'previous_period' = ANY (r.fallback) AND a.kind = 'shared' AND a.period_start ="
+	"   (SELECT max(x.period_start) FROM @s@.fact_cost_allocated x WHERE x.rule_id = r.rule_id AND x.period_start < $1)"
+	"  GROUP BY 1, 2 HAVING sum(a.allocated_cost_usd) > 0";
+
+/* Targets of rules and drivers are resolved, departed tenants succeeded. */
+static void
+make_vectors(DateADT period)
+{
+	make_driver_sums(period);
+	FINOPS_STAGE("finops_resolved",
+		psprintf("SELECT v.vec, CASE WHEN v.target = 'operator' THEN 'o' WHEN v.target = 'unallocated' THEN 'u'"
+				 " WHEN v.target LIKE 'pool:%%' THEN coalesce('n:' || p.no, 'u')"
+				 " WHEN v.target LIKE 'rule:%%' THEN coalesce('n:' || q.no, 'u') ELSE 't:' || v.target END AS target, v.weight"
+				 " FROM (%s) v LEFT JOIN finops_rule p ON 'pool:' || p.pool_id = v.target"
+				 " LEFT JOIN finops_rule q ON 'rule:' || q.rule_id = v.target"
+				 " UNION ALL %s", rule_vectors, cost_vectors), ARG_DATE(period));
+	FINOPS_STAGE("finops_vec",
+		"SELECT v.vec, CASE WHEN s.tenant_id IS NULL THEN v.target"
+		"  ELSE coalesce('t:' || s.successor_id, 'o') END AS target, sum(v.weight) AS weight"
+		" FROM finops_resolved v LEFT JOIN finops.tenant_successor s"
+		"  ON 't:' || s.tenant_id = v.target AND s.effective_from <= $1"
+		" GROUP BY 1, 2 HAVING sum(v.weight) > 0", ARG_DATE(period));
+}
+
+/* What a node may be split by, in order; the first rung with a key is used. */
+static const char *const candidates_sql =
+	"SELECT n.node, 0 AS rung, 1 AS leg, 1::numeric AS fraction,"
+	" CASE WHEN NOT r.billable THEN 'operator' ELSE CASE r.formula"
+	"  WHEN 'proportional' THEN concat_ws('|', r.key_metric, n.currency)"
+	"  WHEN 'equal' THEN 'equal' WHEN 'fixed_pct' THEN 'weights|' || r.no WHEN 'direct' THEN 'weights|' || r.no"
+	"  WHEN 'fixed_fee' THEN r.residual_target WHEN 'inherit' THEN 'inherit|' || r.no"
+	"  WHEN 'tiered' THEN 'tiered|' || r.no WHEN 'shared_peak' THEN 'shared_peak|' || r.no"
+	"  WHEN 'driver' THEN " SLICED("'driver|' || r.driver", "n.slice")
+	"  WHEN 'capacity' THEN " SLICED("'capacity|' || r.no", "n.slice") " END END AS vec,"
+	" CASE WHEN NOT r.billable THEN 'operator' ELSE CASE r.formula"
+	"  WHEN 'proportional' THEN r.key_metric WHEN 'equal' THEN 'active_tenants'"
+	"  WHEN 'fixed_pct' THEN 'percent' WHEN 'direct' THEN 'owner' WHEN 'fixed_fee' THEN 'amount'"
+	"  WHEN 'inherit' THEN 'inherit' ELSE r.driver END END AS metric"
+	" FROM finops_node n JOIN finops_rule r ON r.no = n.no WHERE NOT r.billable OR r.formula <> 'weighted'"
+	" UNION ALL SELECT n.node, 0, w.k::integer, (w.part ->> 'weight')::numeric * coalesce((w.part ->> 'capacity')::numeric, t.total),"
+	"  t.vec, 'weighted'"
+	"  FROM finops_node n JOIN finops_rule r ON r.no = n.no"
+	"  CROSS JOIN LATERAL jsonb_array_elements(r.params -> 'drivers') WITH ORDINALITY w(part, k)"
+	"  JOIN finops_total t ON t.vec = " SLICED("'driver|' || (w.part ->> 'driver')", "n.slice")
+	"  WHERE r.billable AND r.formula = 'weighted'"
+	" UNION ALL SELECT n.node, f.k::integer, 1, 1, CASE WHEN f.step = 'previous_period' THEN concat_ws('|', 'previous', r.no, n.currency)"
+	"  WHEN f.step = 'direct_cost' THEN 'direct_cost|' || n.currency WHEN f.step = 'equal' THEN 'equal'"
+	"  ELSE " SLICED("'driver|' || substr(f.step, 8)", "n.slice") " END,"
+	"  CASE f.step WHEN 'equal' THEN 'active_tenants' ELSE f.step END || ' (no key)'"
+	"  FROM finops_node n JOIN finops_rule r ON r.no = n.no CROSS JOIN LATERAL unnest(r.fallback) WITH ORDINALITY f(step, k)"
+	"  WHERE r.billable"
+	" UNION ALL SELECT n.node, z.k + coalesce(cardinality(r.fallback), 0), 1, 1, z.vec, z.metric || ' (no key)'"
+	"  FROM finops_node n JOIN finops_rule r ON r.no = n.no"
+	"  JOIN (VALUES ('equal', 1, 'equal', 'active_tenants'), ('equal', 2, 'unallocated', 'equal'),"
+	"   ('operator', 1, 'operator', 'operator'), ('unallocated', 1, 'unallocated', 'unallocated')) z(policy, k, vec, metric)"
+	"  ON z.policy = r.zero_key_policy WHERE r.billable"
+	" UNION ALL SELECT n.node, i.rung, 1, 1, CASE WHEN i.part IN ('operator', 'unallocated') THEN i.part"
+	"  ELSE concat_ws('|', i.part, n.anchor, n.currency) END, i.metric"
+	"  FROM finops_node n JOIN (VALUES (-1, 0, 'operator', 'input_tax'), (-2, 0, 'operator', 'unused_commitment'),"
+	"   (-3, 0, 'follow', 'discounted_charges'), (-4, 0, 'follow', 'charges_of_service'),"
+	"   (-5, 0, 'origin', 'origin_period'), (-5, 1, 'origin-service', 'origin_period_service'),"
+	"   (-3, 2, 'unallocated', 'unallocated (no key)'), (-4, 2, 'unallocated', 'unallocated (no key)'),"
+	"   (-5, 2, 'unallocated', 'unallocated (no key)'), (-6, 0, 'unallocated', NULL)) i(no, rung, part, metric) USING (no)";
+
+static void
+make_legs(void)
+{
+	FINOPS_STAGE0("finops_total", "SELECT v.vec, sum(v.weight) AS total FROM finops_vec v GROUP BY 1");
+	FINOPS_STAGE0("finops_leg",
+		psprintf("SELECT x.* FROM (SELECT c.*, min(c.rung) OVER (PARTITION BY c.node) AS first_rung"
+				 "  FROM (%s) c LEFT JOIN finops_total t ON t.vec = c.vec"
+				 "  WHERE (t.total > 0 OR c.vec LIKE 'allocated_cost|%%') AND c.fraction > 0) x"
+				 " WHERE x.rung = x.first_rung", candidates_sql));
+}
+
+static void
+refuse_missing_keys(DateADT period)
+{
+	if (FINOPS_RUN0("SELECT r.rule_id, r.formula, n.currency FROM finops_node n JOIN finops_rule r USING (no)"
+					" WHERE NOT EXISTS (SELECT FROM finops_leg l WHERE l.node = n.node) ORDER BY 1, 3 LIMIT 1") == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no tenant has a key for allocation rule \"%s\" in %s of %s",
+					FinopsText(0, 1), FinopsText(0, 3), FinopsPeriodText(period)),
+			 strcmp(FinopsText(0, 2), "equal") == 0 ? errdetail("There is no active tenant.") :
+			 strcmp(FinopsText(0, 2), "proportional") == 0 ? errdetail("No tenant has direct cost in that currency.") :
+			 errdetail("Its driver has no values for the period."),
+			 strcmp(FinopsText(0, 2), "proportional") == 0 || strcmp(FinopsText(0, 2), "equal") == 0 ?
+			 errhint("Choose the tenant key by finops.set_tenant_key, or give the rule another zero_key_policy.") :
+			 errhint("Record the driver's values by finops.record_driver_values, or give the rule another zero_key_policy.")));
+}
+
+static void
+refuse_unknown_targets(DateADT period)
+{
+	if (FINOPS_RUN0("SELECT substr(v.target, 3), coalesce(r.rule_id, split_part(v.vec, '|', 2)) FROM finops_vec v"
+					" LEFT JOIN finops_rule r ON v.vec ~ '^(weights|amount|percent|capacity|tiered|shared_peak)[|]' AND r.no::text = split_part(v.vec, '|', 2)"
+					" WHERE v.target LIKE 't:%' AND v.vec !~ '^(direct_cost|equal|follow|origin|origin-service|previous)([|]|$)'"
+					" AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE 't:' || t.tenant_id = v.target)"
+					" AND NOT EXISTS (SELECT FROM finops_cost c WHERE 't:' || c.tenant_id = v.target)"
+					" ORDER BY 2, 1 LIMIT 1") == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("tenant \"%s\" is unknown", FinopsQuoteForMessage(FinopsText(0, 1))),
+			 errdetail("\"%s\" gives it a part of the cost of %s.",
+					   FinopsQuoteForMessage(FinopsText(0, 2)), FinopsPeriodText(period)),
+			 errhint("Register the tenant by finops.register_tenant, or name who succeeds it in finops.tenant_successor.")));
+}
+
+/* All of the above as it is pinned; the order is that of bytes. */
+static void
+make_input(DateADT period)
+{
+	FINOPS_STAGE("finops_input",
+		"SELECT 'rule' AS part, r.no AS position, r.rule_id AS name, to_jsonb(r) AS detail,"
+		"  NULL::text[] AS targets, NULL::numeric[] AS amounts FROM finops_rule r"
+		" UNION ALL SELECT 'node', n.node, coalesce(r.rule_id, i.rule_id), jsonb_build_object('no', n.no,"
+		"  'rule_version', coalesce(r.rule_version, 1), 'stage', coalesce(r.stage, CASE WHEN n.no = -6 THEN 'residual' ELSE 'pool' END),"
+		"  'category', r.category, 'currency', n.currency, 'slice', to_char(n.slice, 'YYYY-MM-DD HH24:MI'), 'anchor', n.anchor,"
+		"  'residual', CASE r.residual_target WHEN 'operator' THEN 'o' ELSE 'u' END,"
+		"  'last', CASE r.zero_key_policy WHEN 'operator' THEN 'o' ELSE 'u' END, 'caps', r.caps,"
+		"  'amount', CASE WHEN r.billable AND (r.formula = 'fixed_fee' OR r.legs ? 'amount') THEN 'amount|' || r.no END,"
+		"  'percent', CASE WHEN r.billable AND r.legs ? 'percent' THEN 'percent|' || r.no END,"
+		"  'percents', (SELECT sum(e.value::numeric) FROM jsonb_each_text(r.legs -> 'percent') e WHERE r.billable),"
+		"  'rung', l.rung, 'metric', l.metric), l.vecs, l.fractions"
+		"  FROM finops_node n JOIN (SELECT l.node, min(l.rung) AS rung, min(l.metric) AS metric,"
+		"   array_agg(l.vec ORDER BY l.leg) AS vecs, array_agg(l.fraction ORDER BY l.leg) AS fractions"
+		"   FROM finops_leg l GROUP BY l.node) l USING (node)"
+		"  LEFT JOIN finops_rule r ON r.no = n.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = n.no"
+		" UNION ALL SELECT 'key', row_number() OVER (ORDER BY v.vec COLLATE \"C\")::integer, v.vec,"
+		"  jsonb_build_object('total', sum(v.weight), 'pools', jsonb_object_agg(v.target, v.weight) FILTER (WHERE v.target LIKE 'n:%')),"
+		"  array_agg(v.target ORDER BY left(v.target, 1) <> 't', v.target COLLATE \"C\"), array_agg(v.weight ORDER BY left(v.target, 1) <> 't', v.target COLLATE \"C\")"
+		"  FROM finops_vec v WHERE v.vec IN (SELECT l.vec FROM finops_leg l) OR v.vec ~ '^(amount|percent)[|]' GROUP BY v.vec"
+		" UNION ALL SELECT 'bucket', row_number() OVER (ORDER BY b.origin COLLATE \"C\", b.slice)::integer, b.origin,"
+		"  jsonb_build_object('node', n.node, 'service', b.service, 'charge_category', b.charge_category,"
+		"   'origin_period', b.origin_period, 'lines', b.lines), NULL, ARRAY[b.cost]"
+		"  FROM finops_bucket b JOIN finops_node n ON n.no = b.no AND n.currency = b.currency"
+		"   AND n.slice IS NOT DISTINCT FROM b.slice AND n.anchor IS NOT DISTINCT FROM b.anchor"
+		" UNION ALL SELECT 'direct', row_number() OVER (ORDER BY d.name COLLATE \"C\", d.origin_period, d.heir COLLATE \"C\")::integer, d.name,"
+		"  jsonb_build_object('service', d.service, 'charge_category', d.charge_category, 'currency', d.currency,"
+		"   'origin_period', d.origin_period, 'heir', d.heir),"
+		"  array_agg(d.tenant_id ORDER BY d.tenant_id COLLATE \"C\"), array_agg(d.cost ORDER BY d.tenant_id COLLATE \"C\")"
+		"  FROM (SELECT concat_ws('|', " ESCAPED("c.provider") ", " ESCAPED("c.service") ", c.charge_category, c.currency) AS name,"
+		"   c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id,"
+		"   CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir, sum(c.cost) AS cost"
+		"   FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1"
+		"   WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1 GROUP BY 1, 2, 3, 4, 5, 6, 7) d"
+		"  GROUP BY d.name, d.service, d.charge_category, d.currency, d.origin_period, d.heir",
+		ARG_DATE(period));
+}
+
+/* Within a session: stages finops_rule to finops_input of a period. */
+void
+AllocateGather(DateADT period, FinopsCostBasis basis)
+{
+	AllocateColumns columns;
+
+	AllocateCompile(&columns, AllocateStageRules(period));
+	AllocateStageCost(period, basis, &columns);
+	place_cost(period, &columns);
+	make_buckets();
+	make_nodes(period);
+	make_vectors(period);
+	make_legs();
+	refuse_missing_keys(period);
+	refuse_unknown_targets(period);
+	make_input(period);
+}
