@@ -287,7 +287,8 @@ note_mark(Marks *m, const char *name, bool slash)
 	static const char *const azure[] = {
 		"metercategory", "meterid", "metername", "subscriptionid",
 		"subscriptionguid", "subscriptionname", "consumedservice", "chargetype",
-		"resourcegroup", "resourcegroupname", NULL
+		"resourcegroup", "resourcegroupname", "resourcelocation", "resourcetype",
+		"metersubcategory", "instanceid", NULL
 	};
 	static const char *const azure_costs[] = {
 		"costinbillingcurrency", "pretaxcost", "extendedcost",

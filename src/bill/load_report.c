@@ -253,7 +253,7 @@ BillRaiseHeader(const BillLoad *load)
 
 /*
  * Columns that a format got since, and misspelt ones.  Those that begin with
- * x_ are meant to be the sender's own.
+ * x_ (or, from Oracle, oci_) are the sender's own.
  */
 static void
 tell_unknown_columns(const BillHeader *header)
@@ -266,7 +266,8 @@ tell_unknown_columns(const BillHeader *header)
 	{
 		const char *name = header->names[header->unknown[i]];
 
-		if (name[0] == '\0' || pg_strncasecmp(name, "x_", 2) == 0)
+		if (name[0] == '\0' || pg_strncasecmp(name, "x_", 2) == 0 ||
+			pg_strncasecmp(name, "oci_", 4) == 0)
 			continue;
 		if (n++ < 8)
 			appendStringInfo(&names, "%s\"%s\"", n == 1 ? "" : ", ",

@@ -336,7 +336,7 @@ take(const char **p, const char *end, char c)
 	return true;
 }
 
-/* 2018-10-01, or with slashes month first: 10/1/2018, 10/1/18 */
+/* 2018-10-01, 20181001, or with slashes month first: 10/1/2018, 10/1/18 */
 static bool
 take_date(const char **p, const char *end, BillTime *t)
 {
@@ -350,6 +350,12 @@ take_date(const char **p, const char *end, BillTime *t)
 			return false;
 		t->day = take_digits(p, end, 2, 2);
 		return true;
+	}
+	if (*p - start == 4 && *p < end && is_digit(**p))
+	{
+		t->month = take_digits(p, end, 2, 2);
+		t->day = take_digits(p, end, 2, 2);
+		return t->day > 0;
 	}
 	if (*p - start > 2 || !take(p, end, '/'))
 		return false;
@@ -417,6 +423,22 @@ take_zone(const char **p, const char *end, int *east)
 	return true;
 }
 
+/* " AM" or " PM" behind an hour of 1 to 12 */
+static bool
+take_half_day(const char **p, const char *end, BillTime *t)
+{
+	const char *word = *p;
+
+	if (end - word != 3 || word[0] != ' ' || (word[2] | 0x20) != 'm' ||
+		((word[1] | 0x20) != 'a' && (word[1] | 0x20) != 'p'))
+		return true;
+	*p = end;
+	if (t->hour < 1 || t->hour > 12)
+		return false;
+	t->hour = t->hour % 12 + ((word[1] | 0x20) == 'p' ? 12 : 0);
+	return true;
+}
+
 static int
 days_of_month(int year, int month)
 {
@@ -480,7 +502,7 @@ TimeParse(Slice s, BillTime *t)
 		if (*p != 'T' && *p != 't' && *p != ' ')
 			return VALUE_NOT_A_TIME;
 		p++;
-		if (!take_time(&p, end, t))
+		if (!take_time(&p, end, t) || !take_half_day(&p, end, t))
 			return VALUE_NOT_A_TIME;
 		if (t->hour > 23 || t->minute > 59 || t->second > 59)
 			return VALUE_NOT_A_TIME;

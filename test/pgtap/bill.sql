@@ -25,6 +25,15 @@ CREATE FUNCTION pg_temp.rollup_is_exact() RETURNS SETOF text LANGUAGE sql AS $$
 	$q$, 'the roll-up is the facts');
 $$;
 
+-- names and categories of services: one row for each, of FOCUS categories
+SELECT is(array_agg(provider ORDER BY provider), '{AWS,Google Cloud,Microsoft,Oracle}', 'services of four providers') FROM (SELECT DISTINCT provider FROM finops.service_catalog) p;
+SELECT is_empty($$ SELECT provider, service FROM finops.service_catalog WHERE shipped GROUP BY 1, 2 HAVING count(DISTINCT (service_category, service_subcategory)) > 1 $$, 'one category each');
+SELECT is_empty($$ SELECT * FROM finops.service_catalog WHERE service <> trim(service) OR service = '' OR service_name = '' $$, 'without stray blanks');
+SELECT results_eq($$ SELECT service_name, service_category, service_subcategory FROM finops.service_catalog
+	WHERE (provider, service) IN (('Microsoft', 'Microsoft.Compute'), ('Google Cloud', 'Compute Engine'), ('Oracle', 'COMPUTE'), ('AWS', 'AmazonEC2')) ORDER BY provider $$,
+	$$ VALUES ('Amazon Elastic Compute Cloud', 'Compute', 'Virtual Machines'), ('Compute Engine', 'Compute', 'Virtual Machines'),
+		('Virtual Machines', 'Compute', 'Virtual Machines'), ('COMPUTE', 'Compute', 'Virtual Machines') $$, 'virtual machines of all of them');
+
 \if :have_bills
 
 SELECT is(pg_temp.load('cur/Oct2018-WorkshopCUR.csv.gz'), 'loaded 119307 4064.4831315379 4195.9571093179', 'a month with reservations');
