@@ -122,7 +122,7 @@ optional=("postgresql-$major-cron")
 case $purpose in
 test)
   wanted+=(libipc-run-perl python3)
-  optional+=("postgresql-$major-pgtap")
+  optional+=("postgresql-$major-pgtap" zip)
   ;;
 lint)
   wanted+=(clang-format cppcheck shellcheck python3-pglast)

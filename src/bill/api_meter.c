@@ -10,6 +10,11 @@
  * interval.  Sequences are outside of transactions, so turns are given at
  * once and are not given back by a rollback.  Then it waits, without a lock.
  *
+ * A statement that fails takes the rows with it that it wrote.  So attempts
+ * are noted in memory of the backend first, and are written when a statement
+ * that called a service is about to succeed: its own, and those of the ones
+ * before it that failed.
+ *
  *-------------------------------------------------------------------------
  */
 #include "bill/aws_api.h"
@@ -21,7 +26,26 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/wait_event.h"
+
+/* One attempt, to be written. */
+typedef struct ApiAttempt
+{
+	char		target[96];
+	char		price[40];
+	TimestampTz sent_at;
+	int			status;
+	char		code[64];
+	int64		microseconds;
+} ApiAttempt;
+
+#define MAX_ATTEMPTS	4096
+
+static ApiAttempt *attempts = NULL;
+static int	nattempts = 0;
+static int	room = 0;
+static TimestampTz sent_at;
 
 /* A clock that is further ahead than this was set by a wrong system clock. */
 #define LONGEST_QUEUE	INT64CONST(600000000)	/* us */
@@ -63,21 +87,34 @@ take_turn(const ApiMeter *meter)
 	return turn;
 }
 
+/* Have room for one more; the oldest make room when nothing was written for long. */
+static void
+make_room(void)
+{
+	if (nattempts < room)
+		return;
+	if (room == 0)
+		attempts = MemoryContextAlloc(TopMemoryContext, sizeof(ApiAttempt) * 64);
+	else if (room < MAX_ATTEMPTS)
+		attempts = repalloc(attempts, sizeof(ApiAttempt) * room * 2);
+	else
+	{
+		nattempts = room / 2;
+		memmove(attempts, attempts + nattempts, sizeof(ApiAttempt) * nattempts);
+		return;
+	}
+	room = room == 0 ? 64 : room * 2;
+}
+
 static void
 before_attempt(void *arg)
 {
 	ApiMeter   *meter = arg;
-	MemoryContext old = MemoryContextSwitchTo(meter->context);
 
-	if (meter->n == meter->room)
-	{
-		meter->room *= 2;
-		meter->attempts = repalloc(meter->attempts, sizeof(ApiAttempt) * meter->room);
-	}
-	MemoryContextSwitchTo(old);
+	make_room();
 	if (meter->clock != NULL)
 		ApiWaitUntil(take_turn(meter));
-	meter->attempts[meter->n].sent_at = GetCurrentTimestamp();
+	sent_at = GetCurrentTimestamp();
 }
 
 static void
@@ -86,13 +123,15 @@ after_attempt(void *arg, const AwsAttempt *attempt)
 	ApiMeter   *meter = arg;
 	ApiAttempt *note;
 
-	if (meter->n == meter->room)
+	if (nattempts == room)
 		return;
-	note = &meter->attempts[meter->n++];
-	note->target = attempt->target;
+	note = &attempts[nattempts++];
+	strlcpy(note->target, attempt->target, sizeof(note->target));
+	strlcpy(note->price, attempt->status == 200 ? meter->price : "0", sizeof(note->price));
+	strlcpy(note->code, attempt->code != NULL ? attempt->code : "", sizeof(note->code));
+	note->sent_at = sent_at;
 	note->status = attempt->status;
 	note->microseconds = Max(attempt->microseconds, 0);
-	strlcpy(note->code, attempt->code != NULL ? attempt->code : "", sizeof(note->code));
 }
 
 void
@@ -105,9 +144,6 @@ ApiMeterInit(ApiMeter *meter, const char *clock, int rate, const char *price)
 	meter->clock = clock;
 	meter->rate = rate;
 	meter->price = price;
-	meter->context = CurrentMemoryContext;
-	meter->room = 16;
-	meter->attempts = palloc_array(ApiAttempt, meter->room);
 }
 
 Jsonb *
@@ -136,22 +172,22 @@ array_arg(Oid array_type, Oid type, Datum *values, bool *nulls, int n)
 }
 
 void
-ApiMeterWrite(ApiMeter *meter)
+ApiMeterWrite(void)
 {
-	int			n = meter->n;
-	Datum	   *values[5];
-	bool	   *nulls[5];
+	int			n = nattempts;
+	Datum	   *values[6];
+	bool	   *nulls[6];
 
 	if (n == 0)
 		return;
-	for (int column = 0; column < 5; column++)
+	for (int column = 0; column < 6; column++)
 	{
 		values[column] = palloc_array(Datum, n);
 		nulls[column] = palloc0_array(bool, n);
 	}
 	for (int i = 0; i < n; i++)
 	{
-		const ApiAttempt *note = &meter->attempts[i];
+		const ApiAttempt *note = &attempts[i];
 
 		values[0][i] = CStringGetTextDatum(note->target);
 		values[1][i] = Int32GetDatum(note->status);
@@ -160,16 +196,16 @@ ApiMeterWrite(ApiMeter *meter)
 		values[3][i] = TimestampTzGetDatum(note->sent_at);
 		values[4][i] = CStringGetTextDatum(note->code);
 		nulls[4][i] = note->code[0] == '\0';
+		values[5][i] = CStringGetTextDatum(note->price);
 	}
 	FINOPS_RUN("INSERT INTO @s@.api_metrics (endpoint, method, status_code, response_time_ms, created_at, error_code, request_cost_usd)"
-			   " SELECT a.target, 'POST', a.status, a.us::numeric / 1000, a.sent_at, a.code,"
-			   " CASE WHEN a.status = 200 THEN $6::numeric ELSE 0 END"
-			   " FROM unnest($1, $2, $3, $4, $5) AS a(target, status, us, sent_at, code)",
+			   " SELECT a.target, 'POST', a.status, a.us::numeric / 1000, a.sent_at, a.code, a.price::numeric"
+			   " FROM unnest($1, $2, $3, $4, $5, $6) AS a(target, status, us, sent_at, code, price)",
 			   array_arg(TEXTARRAYOID, TEXTOID, values[0], nulls[0], n),
 			   array_arg(INT4ARRAYOID, INT4OID, values[1], nulls[1], n),
 			   array_arg(INT8ARRAYOID, INT8OID, values[2], nulls[2], n),
 			   array_arg(TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, values[3], nulls[3], n),
 			   array_arg(TEXTARRAYOID, TEXTOID, values[4], nulls[4], n),
-			   ARG_TEXT(meter->price));
-	meter->n = 0;
+			   array_arg(TEXTARRAYOID, TEXTOID, values[5], nulls[5], n));
+	nattempts = 0;
 }

@@ -25,6 +25,7 @@
 typedef struct AthenaRun
 {
 	ApiMeter	meter;
+	MemoryContext context;
 	char	   *workgroup;
 	char	   *id;				/* QueryExecutionId, once started */
 	Jsonb	   *execution;		/* QueryExecution, as last seen */
@@ -151,28 +152,17 @@ wait_for_query(AthenaRun *run)
 	}
 }
 
-static void
-watch_nothing(void *arg)
-{
-	(void) arg;
-}
-
-static void
-note_nothing(void *arg, const AwsAttempt *attempt)
-{
-	(void) arg;
-	(void) attempt;
-}
-
 /*
  * While an error is being handled: one attempt, briefly, whose own failure
  * is forgotten.  The request is ready, since nothing may be queried now.
  */
 static void
-stop_query(const char *body)
+stop_query(AthenaRun *run, const char *body)
 {
-	AwsWatch	watch = {.before = watch_nothing, .after = note_nothing, .give_up_ms = STOP_WITHIN};
+	AwsWatch	watch = run->meter.watch;
 	MemoryContext context = CurrentMemoryContext;
+
+	watch.give_up_ms = STOP_WITHIN;
 
 	PG_TRY();
 	{
@@ -352,12 +342,12 @@ run_query(AthenaRun *run, FunctionCallInfo fcinfo, const char *sql,
 	}
 	PG_CATCH();
 	{
-		MemoryContext caught = MemoryContextSwitchTo(run->meter.context);
+		MemoryContext caught = MemoryContextSwitchTo(run->context);
 		ErrorData  *error = CopyErrorData();
 
 		FlushErrorState();
 		if (!run->ended)
-			stop_query(stop);
+			stop_query(run, stop);
 		MemoryContextSwitchTo(caught);
 		ReThrowError(error);
 	}
@@ -366,7 +356,7 @@ run_query(AthenaRun *run, FunctionCallInfo fcinfo, const char *sql,
 		raise_ended(run, state);
 	return_results(run, fcinfo);
 	store_run(run);
-	ApiMeterWrite(&run->meter);
+	ApiMeterWrite();
 }
 
 PG_FUNCTION_INFO_V1(finops_athena_query);
@@ -410,6 +400,7 @@ finops_athena_query(PG_FUNCTION_ARGS)
 				 errhint("Leave it out when the workgroup has one.")));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	FinopsBegin(&session);
+	run.context = CurrentMemoryContext;
 	ApiMeterInit(&run.meter, NULL, 0, "0");
 	run_query(&run, fcinfo, sql, database, output);
 	FinopsEnd(&session);
@@ -482,7 +473,7 @@ finops_fetch_athena_history(PG_FUNCTION_ARGS)
 		token = next;
 		left -= 50;
 	} while (token != NULL && *token != '\0' && left > 0);
-	ApiMeterWrite(&meter);
+	ApiMeterWrite();
 	FinopsEnd(&session);
 	PG_RETURN_INT64(stored);
 }

@@ -13,16 +13,6 @@
 
 #include "utils/timestamp.h"
 
-/* One attempt, to be written when the calls are over. */
-typedef struct ApiAttempt
-{
-	const char *target;
-	TimestampTz sent_at;
-	int			status;
-	char		code[64];
-	int64		microseconds;
-} ApiAttempt;
-
 /* Watches over the calls of one statement, within its session. */
 typedef struct ApiMeter
 {
@@ -30,10 +20,6 @@ typedef struct ApiMeter
 	const char *clock;			/* sequence that gives turns, or NULL */
 	int			rate;			/* of them, a second */
 	const char *price;			/* of a request that was answered, USD */
-	MemoryContext context;
-	ApiAttempt *attempts;
-	int			n;
-	int			room;
 } ApiMeter;
 
 extern void ApiMeterInit(ApiMeter *meter, const char *clock, int rate,
@@ -43,8 +29,11 @@ extern void ApiMeterInit(ApiMeter *meter, const char *clock, int rate,
 extern Jsonb *ApiCall(ApiMeter *meter, const char *service, const char *region,
 					  const char *target, const char *body, const char *who);
 
-/* Write the rows of api_metrics. */
-extern void ApiMeterWrite(ApiMeter *meter);
+/*
+ * Write the rows of api_metrics, also of earlier statements of this backend
+ * that failed.
+ */
+extern void ApiMeterWrite(void);
 
 /* Wait; a cancel ends it at once. */
 extern void ApiWaitUntil(TimestampTz when);

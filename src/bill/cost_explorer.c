@@ -283,7 +283,7 @@ fetch(const CostQuery *query)
 			   payload, ARG_TEXT(query->request));
 	payload = ARG_DATUM(JSONBOID, FinopsValue(0, 1, &isnull), false);
 	check_amounts(payload);
-	ApiMeterWrite(&meter);
+	ApiMeterWrite();
 	return payload;
 }
 
@@ -312,7 +312,8 @@ keep(const CostQuery *query, FinopsArg payload)
 	if (finops_cache_ttl == 0)
 		return;
 	FINOPS_RUN("INSERT INTO @s@.cost_cache (cache_key, source, payload, created_at, last_updated, expires_at)"
-			   " VALUES ($1, 'cost-explorer', $2, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))"
+			   " SELECT $1, 'cost-explorer', $2, c.now, c.now, c.now + make_interval(secs => $3)"
+			   " FROM (SELECT clock_timestamp() AS now OFFSET 0) AS c"
 			   " ON CONFLICT (cache_key) DO UPDATE SET source = EXCLUDED.source, payload = EXCLUDED.payload,"
 			   " created_at = EXCLUDED.created_at, last_updated = EXCLUDED.last_updated, expires_at = EXCLUDED.expires_at",
 			   ARG_TEXT(query->cache_key), payload, ARG_INT4(finops_cache_ttl));

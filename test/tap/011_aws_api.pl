@@ -129,6 +129,14 @@ answer("SELECT finops.fetch_cost_explorer('2024-01-01', '2024-01-02')");
 is( answer('SELECT status_code, error_code, request_cost_usd FROM api_metrics ORDER BY created_at'),
 	"400|ThrottlingException|0\n503|ServiceUnavailable|0\n200||0.01", 'each attempt, its error and its cost');
 
+# the attempts of a statement that failed are written with the next one
+answer('DELETE FROM api_metrics');
+control('throttle=4');
+$node->psql('postgres', settings() . "SELECT count(*) FROM finops.fetch_cost_explorer('2021-01-01', '2021-01-02');\n"
+	  . "SELECT count(*) FROM finops.fetch_cost_explorer('2021-02-01', '2021-02-02');", on_error_stop => 0);
+is( answer('SELECT error_code, count(*), sum(request_cost_usd) FROM api_metrics GROUP BY 1 ORDER BY 1'),
+	"ThrottlingException|4|0\n|1|0.01", 'four attempts that failed and one that did not');
+
 # what is refused
 my $other = "SELECT finops.fetch_cost_explorer('2024-02-01', '2024-02-04')";
 fails("SELECT finops.fetch_cost_explorer('2024-02-01', '2024-02-01')", qr/22023: end_date must be after/, 'no days');
