@@ -1119,7 +1119,7 @@ SELECT
 	COALESCE(f.region_name, f.product_region) AS "RegionName",
 	f.line_item_resource_id AS "ResourceId",
 	f.resource_name AS "ResourceName",
-	CASE WHEN a.focus OR f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
+	CASE WHEN f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'arn:%' THEN COALESCE(NULLIF(pg_catalog.split_part(f.line_item_resource_id, ':', 3), ''), 'Resource')
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'i-%' THEN 'Instance'
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'vol-%' THEN 'Volume'
@@ -1154,7 +1154,13 @@ SELECT
 	f.allocated_resource_id AS "AllocatedResourceId",
 	f.allocated_resource_name AS "AllocatedResourceName",
 	f.allocated_tags AS "AllocatedTags",
-	f.contract_applied AS "ContractApplied",
+	CASE
+		WHEN a.focus OR f.contract_applied IS NOT NULL OR a.commitment IS NULL OR a.status IS NULL THEN f.contract_applied
+		WHEN a.commitment_category OPERATOR(pg_catalog.=) 'Spend' THEN pg_catalog.jsonb_build_object('Elements', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+			'ContractId', a.commitment, 'ContractCommitmentId', a.commitment, 'ContractCommitmentAppliedCost', a.effective_cost)))
+		ELSE pg_catalog.jsonb_build_object('Elements', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+			'ContractId', a.commitment, 'ContractCommitmentId', a.commitment, 'ContractCommitmentAppliedQuantity', u.commitment_quantity, 'ContractCommitmentAppliedUnit', a.unit)))
+	END AS "ContractApplied",
 	COALESCE(f.host_provider_name, f.provider_name, f.provider) AS "HostProviderName",
 	f.invoice_detail_id AS "InvoiceDetailId",
 	COALESCE(f.service_provider_name, f.provider_name, f.provider) AS "ServiceProviderName"
@@ -1280,8 +1286,8 @@ CROSS JOIN LATERAL (
 			WHEN part.n OPERATOR(pg_catalog.=) 1 THEN m.quantity
 			-- of a reservation's fee: the part of its hours that its cost says is unused
 			WHEN f.billed_cost OPERATOR(pg_catalog.+) COALESCE(f.amortised_upfront_fee, 0) OPERATOR(pg_catalog.>) 0
-			THEN COALESCE(f.line_item_usage_amount, 0) OPERATOR(pg_catalog.*) LEAST(1, f.effective_cost
-				OPERATOR(pg_catalog./) (f.billed_cost OPERATOR(pg_catalog.+) COALESCE(f.amortised_upfront_fee, 0)))
+			THEN pg_catalog.round(COALESCE(f.line_item_usage_amount, 0) OPERATOR(pg_catalog.*) LEAST(1, f.effective_cost
+				OPERATOR(pg_catalog./) (f.billed_cost OPERATOR(pg_catalog.+) COALESCE(f.amortised_upfront_fee, 0))), 9)
 			ELSE COALESCE(f.line_item_usage_amount, 0)
 		END AS commitment_quantity
 	OFFSET 0
@@ -4658,6 +4664,749 @@ FROM vw_cost_optimization_opportunities
 WHERE status = 'ACTIVE'
 ORDER BY potential_savings_usd DESC;$q$);
 
+-- room report: value formats
+
+CREATE FUNCTION finops.focus_format_ok(value text, format text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'finops_focus_format_ok'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.focus_format_ok(text, text) IS 'whether a text has a format of FOCUS: text, numeric, datetime, timestamp, currency, unit, keyvalue, json or duration';
+-- room report: FOCUS 1.3 and 1.4, with the allocation, and the datasets beside cost and usage
+
+CREATE FUNCTION finops.focus_part(amount numeric, low numeric, high numeric) RETURNS numeric
+AS 'MODULE_PATHNAME', 'finops_focus_part'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.focus_part(numeric, numeric, numeric) IS 'the part of an amount between two points of 0..1, to 12 digits more than it has; parts that meet add up to the amount';
+
+-- Lines without a tenant are split as the allocation has split the cost of
+-- their provider, service, charge category and currency.
+CREATE VIEW finops.focus_share AS
+SELECT
+	p.period_start, p.provider, p.service, p.charge_category, p.currency, p.tenant_id, p.low, p.high,
+	p.high OPERATOR(pg_catalog.-) p.low AS ratio, p.method_id,
+	COALESCE(p.tenant_id, p.kind) AS resource_id,
+	COALESCE(t.tenant_name, p.tenant_id, p.kind) AS resource_name,
+	CASE WHEN p.tenant_id IS NOT NULL THEN pg_catalog.jsonb_build_object('tenant_id', p.tenant_id) END AS tags,
+	pg_catalog.jsonb_build_object('Elements', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('AllocatedRatio', p.high OPERATOR(pg_catalog.-) p.low))) AS method_details
+FROM (
+	SELECT
+		e.*,
+		pg_catalog.round(pg_catalog.sum(e.amount) OVER o OPERATOR(pg_catalog./) pg_catalog.sum(e.amount) OVER b, 18) AS high,
+		pg_catalog.round((pg_catalog.sum(e.amount) OVER o OPERATOR(pg_catalog.-) e.amount) OPERATOR(pg_catalog./) pg_catalog.sum(e.amount) OVER b, 18) AS low,
+		-- a part against the sign of the whole is no ratio
+		pg_catalog.min(pg_catalog.sign(e.amount) OPERATOR(pg_catalog.*) pg_catalog.sign(e.total)) OVER b OPERATOR(pg_catalog.>=) 0 AS ratios
+	FROM (
+		SELECT g.*, pg_catalog.sum(g.amount) OVER (PARTITION BY g.period_start, g.provider, g.service, g.charge_category, g.currency) AS total
+		FROM (
+			SELECT
+				a.period_start, pg_catalog.split_part(a.origin, '|', 1) AS provider, a.service, pg_catalog.split_part(a.origin, '|', 3) AS charge_category, a.currency,
+				a.tenant_id, CASE WHEN a.tenant_id IS NULL THEN a.kind END AS kind, pg_catalog.sum(a.allocated_cost_usd) AS amount,
+				pg_catalog.string_agg(DISTINCT pg_catalog.concat_ws(' v', a.rule_id, a.rule_version), ', ' ORDER BY pg_catalog.concat_ws(' v', a.rule_id, a.rule_version)) AS method_id
+			FROM @extschema@.fact_cost_allocated a
+			WHERE a.kind OPERATOR(pg_catalog.=) ANY (ARRAY['shared', 'overhead', 'unallocated'])
+			GROUP BY 1, 2, 3, 4, 5, 6, 7
+			HAVING pg_catalog.sum(a.allocated_cost_usd) OPERATOR(pg_catalog.<>) 0
+		) g
+	) e
+	WHERE e.total OPERATOR(pg_catalog.<>) 0
+	WINDOW
+		b AS (PARTITION BY e.period_start, e.provider, e.service, e.charge_category, e.currency),
+		o AS (PARTITION BY e.period_start, e.provider, e.service, e.charge_category, e.currency ORDER BY e.tenant_id, e.kind)
+) p
+LEFT JOIN @extschema@.tenant_master t ON t.tenant_id OPERATOR(pg_catalog.=) p.tenant_id
+WHERE p.ratios AND p.high OPERATOR(pg_catalog.>) p.low AND NOT (p.low OPERATOR(pg_catalog.=) 0 AND p.high OPERATOR(pg_catalog.=) 1 AND p.tenant_id IS NULL);
+COMMENT ON VIEW finops.focus_share IS 'how the allocation splits cost without a tenant: the ratios of one provider, service, charge category and currency add up to 1';
+COMMENT ON COLUMN finops.focus_share.low IS 'where the part begins in 0..1; high: where it ends';
+
+CREATE VIEW finops.focus_line_allocated AS
+SELECT
+	l.billing_period, l.row_id, l.part, s.tenant_id, l."AvailabilityZone",
+	CASE WHEN s.high IS NULL THEN l."BilledCost" ELSE finops.focus_part(l."BilledCost", s.low, s.high) END AS "BilledCost", l."BillingAccountId",
+	l."BillingAccountName", l."BillingAccountType", l."BillingCurrency", l."BillingPeriodEnd", l."BillingPeriodStart", l."CapacityReservationId",
+	l."CapacityReservationStatus", l."ChargeCategory", l."ChargeClass", l."ChargeDescription", l."ChargeFrequency", l."ChargePeriodEnd",
+	l."ChargePeriodStart", l."CommitmentDiscountCategory", l."CommitmentDiscountId", l."CommitmentDiscountName",
+	CASE WHEN s.high IS NULL THEN l."CommitmentDiscountQuantity" ELSE finops.focus_part(l."CommitmentDiscountQuantity", s.low, s.high) END AS "CommitmentDiscountQuantity",
+	l."CommitmentDiscountStatus", l."CommitmentDiscountType", l."CommitmentDiscountUnit",
+	CASE WHEN s.high IS NULL THEN l."ConsumedQuantity" ELSE finops.focus_part(l."ConsumedQuantity", s.low, s.high) END AS "ConsumedQuantity",
+	l."ConsumedUnit", CASE WHEN s.high IS NULL THEN l."ContractedCost" ELSE finops.focus_part(l."ContractedCost", s.low, s.high) END AS "ContractedCost",
+	l."ContractedUnitPrice",
+	CASE WHEN s.high IS NULL THEN l."EffectiveCost" ELSE finops.focus_part(l."EffectiveCost", s.low, s.high) END AS "EffectiveCost", l."InvoiceId",
+	l."InvoiceIssuerName", CASE WHEN s.high IS NULL THEN l."ListCost" ELSE finops.focus_part(l."ListCost", s.low, s.high) END AS "ListCost",
+	l."ListUnitPrice", l."PricingCategory", l."PricingCurrency", l."PricingCurrencyContractedUnitPrice",
+	CASE WHEN s.high IS NULL THEN l."PricingCurrencyEffectiveCost" ELSE finops.focus_part(l."PricingCurrencyEffectiveCost", s.low, s.high) END AS "PricingCurrencyEffectiveCost",
+	l."PricingCurrencyListUnitPrice",
+	CASE WHEN s.high IS NULL THEN l."PricingQuantity" ELSE finops.focus_part(l."PricingQuantity", s.low, s.high) END AS "PricingQuantity",
+	l."PricingUnit", l."ProviderName", l."PublisherName", l."RegionId", l."RegionName", l."ResourceId", l."ResourceName", l."ResourceType",
+	l."ServiceCategory", l."ServiceName", l."ServiceSubcategory", l."SkuId", l."SkuMeter", l."SkuPriceDetails", l."SkuPriceId", l."SubAccountId",
+	l."SubAccountName", l."SubAccountType", l."Tags", COALESCE(l."AllocatedMethodDetails", s.method_details) AS "AllocatedMethodDetails",
+	COALESCE(l."AllocatedMethodId", s.method_id) AS "AllocatedMethodId", COALESCE(l."AllocatedResourceId", s.resource_id) AS "AllocatedResourceId",
+	COALESCE(l."AllocatedResourceName", s.resource_name) AS "AllocatedResourceName", COALESCE(l."AllocatedTags", s.tags) AS "AllocatedTags",
+	l."ContractApplied", l."HostProviderName", l."InvoiceDetailId", l."ServiceProviderName"
+FROM finops.focus_line l
+LEFT JOIN finops.focus_share s ON l.tenant_id IS NULL AND l."AllocatedMethodId" IS NULL
+	AND s.period_start OPERATOR(pg_catalog.=) l.billing_period AND s.provider OPERATOR(pg_catalog.=) l.provider AND s.service OPERATOR(pg_catalog.=) l.service
+	AND s.charge_category OPERATOR(pg_catalog.=) l.fact_charge_category AND s.currency OPERATOR(pg_catalog.=) l."BillingCurrency";
+COMMENT ON VIEW finops.focus_line_allocated IS 'the lines of finops.focus_line, those without a tenant split over tenants as the allocation has split them; costs and quantities of the parts add up to those of the line';
+
+CREATE VIEW finops.focus_1_3_cost_and_usage AS
+SELECT
+	l."AllocatedMethodDetails", l."AllocatedMethodId", l."AllocatedResourceId", l."AllocatedResourceName", l."AllocatedTags", l."AvailabilityZone",
+	l."BilledCost", l."BillingAccountId", l."BillingAccountName", l."BillingAccountType", l."BillingCurrency", l."BillingPeriodEnd",
+	l."BillingPeriodStart", l."CapacityReservationId", l."CapacityReservationStatus", l."ChargeCategory", l."ChargeClass", l."ChargeDescription",
+	l."ChargeFrequency", l."ChargePeriodEnd", l."ChargePeriodStart", l."CommitmentDiscountCategory", l."CommitmentDiscountId",
+	l."CommitmentDiscountName", l."CommitmentDiscountQuantity", l."CommitmentDiscountStatus", l."CommitmentDiscountType", l."CommitmentDiscountUnit",
+	l."ConsumedQuantity", l."ConsumedUnit", l."ContractApplied", l."ContractedCost", l."ContractedUnitPrice", l."EffectiveCost", l."HostProviderName",
+	l."InvoiceId", l."InvoiceIssuerName", l."ListCost", l."ListUnitPrice", l."PricingCategory", l."PricingCurrency",
+	l."PricingCurrencyContractedUnitPrice", l."PricingCurrencyEffectiveCost", l."PricingCurrencyListUnitPrice", l."PricingQuantity", l."PricingUnit",
+	l."ProviderName", l."PublisherName", l."RegionId", l."RegionName", l."ResourceId", l."ResourceName", l."ResourceType", l."ServiceCategory",
+	l."ServiceName", l."ServiceProviderName", l."ServiceSubcategory", l."SkuId", l."SkuMeter", l."SkuPriceDetails", l."SkuPriceId", l."SubAccountId",
+	l."SubAccountName", l."SubAccountType", l."Tags"
+FROM finops.focus_line_allocated l;
+COMMENT ON VIEW finops.focus_1_3_cost_and_usage IS 'all facts as the 65 columns of FOCUS 1.3 Cost and Usage, shared cost split by the allocation';
+
+CREATE VIEW finops.focus_1_4_cost_and_usage AS
+SELECT
+	l."AllocatedMethodDetails", l."AllocatedMethodId", l."AllocatedResourceId", l."AllocatedResourceName", l."AllocatedTags", l."AvailabilityZone",
+	l."BilledCost", l."BillingAccountId", l."BillingAccountName", l."BillingAccountType", l."BillingCurrency", l."BillingPeriodEnd",
+	l."BillingPeriodStart", l."CapacityReservationId", l."CapacityReservationStatus", l."ChargeCategory", l."ChargeClass", l."ChargeDescription",
+	l."ChargeFrequency", l."ChargePeriodEnd", l."ChargePeriodStart", l."CommitmentDiscountCategory", l."CommitmentDiscountId",
+	l."CommitmentDiscountName", l."CommitmentDiscountQuantity", l."CommitmentDiscountStatus", l."CommitmentDiscountType", l."CommitmentDiscountUnit",
+	NULL::pg_catalog.jsonb AS "CommitmentProgramEligibilityDetails", l."ConsumedQuantity", l."ConsumedUnit", l."ContractApplied", l."ContractedCost",
+	l."ContractedUnitPrice", l."EffectiveCost", l."HostProviderName", l."InvoiceDetailId", l."InvoiceId", l."InvoiceIssuerName", l."ListCost",
+	l."ListUnitPrice", l."PricingCategory", l."PricingCurrency", l."PricingCurrencyContractedUnitPrice", l."PricingCurrencyEffectiveCost",
+	l."PricingCurrencyListUnitPrice", l."PricingQuantity", l."PricingUnit", l."ProviderName", l."PublisherName", l."RegionId", l."RegionName",
+	l."ResourceId", l."ResourceName", l."ResourceType", l."ServiceCategory", l."ServiceName", l."ServiceProviderName", l."ServiceSubcategory", l."SkuId",
+	l."SkuMeter", l."SkuPriceDetails", l."SkuPriceId", l."SubAccountId", l."SubAccountName", l."SubAccountType", l."Tags"
+FROM finops.focus_line_allocated l;
+COMMENT ON VIEW finops.focus_1_4_cost_and_usage IS 'all facts as the 67 columns of FOCUS 1.4 Cost and Usage, shared cost split by the allocation';
+COMMENT ON COLUMN finops.focus_1_4_cost_and_usage."CommitmentProgramEligibilityDetails" IS 'NULL: no bill says which programs a charge could have used';
+
+REVOKE ALL ON finops.focus_share, finops.focus_line_allocated, finops.focus_1_3_cost_and_usage, finops.focus_1_4_cost_and_usage FROM PUBLIC;
+-- room report: the datasets of FOCUS beside cost and usage
+
+-- contract commitments: what the charges say about them
+
+CREATE VIEW finops.focus_contract_commitment AS
+SELECT
+	k.currency AS "BillingCurrency",
+	pg_catalog.jsonb_build_object('IsGlobalScope', true) AS "ContractCommitmentApplicability",
+	'Discount' AS "ContractCommitmentBenefitCategory",
+	k.category AS "ContractCommitmentCategory",
+	CASE WHEN k.category OPERATOR(pg_catalog.=) 'Spend' THEN k.cost END AS "ContractCommitmentCost",
+	k.created AS "ContractCommitmentCreated",
+	pg_catalog.concat_ws(' ', k.type, k.name, k.commitment) AS "ContractCommitmentDescription",
+	CASE WHEN k.contracted OPERATOR(pg_catalog.>) 0 THEN pg_catalog.round(GREATEST(0, LEAST(1, 1 OPERATOR(pg_catalog.-) k.used OPERATOR(pg_catalog./) k.contracted)), 6) ELSE 0 END AS "ContractCommitmentDiscountPercentage",
+	k.periods OPERATOR(pg_catalog.||) CASE WHEN k.periods OPERATOR(pg_catalog.=) 1 THEN ' Month' ELSE ' Months' END AS "ContractCommitmentDurationType",
+	'Hourly' AS "ContractCommitmentFulfillmentInterval",
+	k.commitment AS "ContractCommitmentId",
+	k.updated AS "ContractCommitmentLastUpdated",
+	CASE WHEN k.last_period OPERATOR(pg_catalog.<) n.last_period THEN 'Expired' ELSE 'Active' END AS "ContractCommitmentLifecycleStatus",
+	'Continuous' AS "ContractCommitmentModel",
+	'Public' AS "ContractCommitmentOfferCategory",
+	CASE WHEN k.payment OPERATOR(pg_catalog.=) 'All Upfront' THEN 'One-Time' ELSE 'Monthly' END AS "ContractCommitmentPaymentInterval",
+	k.payment AS "ContractCommitmentPaymentModel",
+	CASE k.payment WHEN 'All Upfront' THEN 1 WHEN 'No Upfront' THEN 0
+		ELSE GREATEST(0.000001, LEAST(0.999999, pg_catalog.round(k.upfront OPERATOR(pg_catalog./) (k.upfront OPERATOR(pg_catalog.+) k.recurring), 6))) END AS "ContractCommitmentPaymentUpfrontPercentage",
+	k.period_end AS "ContractCommitmentPeriodEnd",
+	k.period_start AS "ContractCommitmentPeriodStart",
+	CASE WHEN k.category OPERATOR(pg_catalog.=) 'Usage' THEN k.quantity END AS "ContractCommitmentQuantity",
+	k.type AS "ContractCommitmentType",
+	CASE WHEN k.category OPERATOR(pg_catalog.=) 'Usage' THEN k.unit END AS "ContractCommitmentUnit",
+	k.commitment AS "ContractId",
+	k.period_end AS "ContractPeriodEnd",
+	k.period_start AS "ContractPeriodStart",
+	k.issuer AS "InvoiceIssuerName",
+	k.currency AS "PricingCurrency",
+	CASE WHEN k.category OPERATOR(pg_catalog.=) 'Spend' THEN k.cost END AS "PricingCurrencyContractCommitmentCost",
+	k.service_provider AS "ServiceProviderName"
+FROM (
+	SELECT c.*, CASE WHEN c.upfront OPERATOR(pg_catalog.<=) 0 THEN 'No Upfront' WHEN c.recurring OPERATOR(pg_catalog.>) 0 THEN 'Partial Upfront' ELSE 'All Upfront' END AS payment
+	FROM (
+		SELECT
+			l."CommitmentDiscountId" AS commitment,
+			pg_catalog.min(l."BillingCurrency" COLLATE "C") AS currency,
+			pg_catalog.min(l."CommitmentDiscountCategory") AS category,
+			pg_catalog.min(l."CommitmentDiscountType") AS type,
+			pg_catalog.min(l."CommitmentDiscountName") AS name,
+			pg_catalog.min(l."InvoiceIssuerName") AS issuer,
+			pg_catalog.min(l."ServiceProviderName") AS service_provider,
+			pg_catalog.min(l."ChargePeriodStart") AS period_start,
+			pg_catalog.max(l."ChargePeriodEnd") AS period_end,
+			pg_catalog.max(l.billing_period) AS last_period,
+			pg_catalog.count(DISTINCT l.billing_period) AS periods,
+			pg_catalog.min(d.loaded_at) AS created,
+			pg_catalog.max(d.loaded_at) AS updated,
+			COALESCE(pg_catalog.sum(l."EffectiveCost"), 0) AS cost,
+			COALESCE(pg_catalog.sum(l."CommitmentDiscountQuantity") FILTER (WHERE l."ChargeCategory" OPERATOR(pg_catalog.=) 'Usage'), 0) AS quantity,
+			COALESCE(pg_catalog.min(l."CommitmentDiscountUnit") FILTER (WHERE l."ChargeCategory" OPERATOR(pg_catalog.=) 'Usage'), pg_catalog.min(l."CommitmentDiscountUnit"), 'Units') AS unit,
+			COALESCE(pg_catalog.sum(l."EffectiveCost") FILTER (WHERE l."CommitmentDiscountStatus" OPERATOR(pg_catalog.=) 'Used'), 0) AS used,
+			COALESCE(pg_catalog.sum(l."ContractedCost") FILTER (WHERE l."CommitmentDiscountStatus" OPERATOR(pg_catalog.=) 'Used'), 0) AS contracted,
+			COALESCE(pg_catalog.sum(l."BilledCost") FILTER (WHERE l."ChargeCategory" OPERATOR(pg_catalog.=) 'Purchase' AND l."ChargeFrequency" OPERATOR(pg_catalog.=) 'One-Time'), 0) AS upfront,
+			COALESCE(pg_catalog.sum(l."BilledCost") FILTER (WHERE l."ChargeCategory" OPERATOR(pg_catalog.=) 'Purchase' AND l."ChargeFrequency" OPERATOR(pg_catalog.<>) 'One-Time'), 0) AS recurring
+		FROM finops.focus_line l
+		LEFT JOIN finops.delivery d ON d.delivery_id OPERATOR(pg_catalog.=) l.delivery_id
+		WHERE l."CommitmentDiscountId" IS NOT NULL
+		GROUP BY l."CommitmentDiscountId"
+	) c
+) k
+CROSS JOIN (SELECT pg_catalog.max(d.billing_period) AS last_period FROM finops.delivery d WHERE d.status OPERATOR(pg_catalog.=) 'current') n;
+COMMENT ON VIEW finops.focus_contract_commitment IS 'the commitments that charges name, as the 30 columns of FOCUS 1.4 Contract Commitment; what no bill says follows from the charges: a commitment begins with the first of them and ends with the last';
+COMMENT ON COLUMN finops.focus_contract_commitment."ContractCommitmentCost" IS 'effective cost of the commitment, used and unused, in the bills that are loaded';
+COMMENT ON COLUMN finops.focus_contract_commitment."ContractCommitmentDurationType" IS 'billing periods with charges';
+
+-- invoices: our own
+
+CREATE VIEW finops.focus_invoice_detail AS
+SELECT
+	x.amount AS "BilledCost",
+	h.tenant_id AS "BillingAccountId",
+	h.currency AS "BillingCurrency",
+	pg_catalog.timezone('UTC', h.period_start::pg_catalog.timestamp OPERATOR(pg_catalog.+) interval '1 month') AS "BillingPeriodEnd",
+	pg_catalog.timezone('UTC', h.period_start::pg_catalog.timestamp) AS "BillingPeriodStart",
+	x.charge_category AS "ChargeCategory",
+	h.created_at AS "InvoiceDetailCreated",
+	x.description AS "InvoiceDetailDescription",
+	CASE WHEN x.service IS NOT NULL THEN pg_catalog.jsonb_build_object('ServiceName', x.service) END AS "InvoiceDetailGrain",
+	h.invoice_id OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||) x.line AS "InvoiceDetailId",
+	GREATEST(h.created_at, h.issued_at, h.paid_at) AS "InvoiceDetailLastUpdated",
+	COALESCE(h.invoice_number, h.invoice_id) AS "InvoiceId",
+	h.issued_at AS "InvoiceIssueDate",
+	CASE h.status WHEN 'open' THEN 'Open' WHEN 'void' THEN 'Voided' ELSE 'Issued' END AS "InvoiceIssueStatus",
+	COALESCE(h.issuer OPERATOR(pg_catalog.->>) 'legal_name', i.legal_name, 'unnamed issuer') AS "InvoiceIssuerName",
+	h.currency AS "PaymentCurrency",
+	x.amount AS "PaymentCurrencyBilledCost",
+	h.invoice_id OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||) x.line AS "PaymentCurrencyInvoiceDetailId",
+	h.due_at AS "PaymentDueDate",
+	'Net ' OPERATOR(pg_catalog.||) COALESCE(pg_catalog.date_part('day', pg_catalog.date_trunc('day', h.due_at) OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.issued_at))::pg_catalog.int4, i.payment_terms_days, 30) AS "PaymentTerms",
+	NULL::pg_catalog.text AS "PurchaseOrderNumber",
+	COALESCE(o.invoice_number, h.original_invoice_id, h.invoice_number, h.invoice_id) AS "ReferenceInvoiceId"
+FROM @extschema@.invoice_header h
+LEFT JOIN @extschema@.invoice_header o ON o.invoice_id OPERATOR(pg_catalog.=) h.original_invoice_id
+LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) 'default'
+CROSS JOIN LATERAL (
+	SELECT pg_catalog.lpad(d.line_no::pg_catalog.text, 4, '0') AS line, d.amount, d.description, d.service,
+		CASE
+			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup']) THEN 'Purchase'
+			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['overage', 'allocation']) THEN 'Usage'
+			WHEN d.line_type OPERATOR(pg_catalog.=) 'credit' THEN 'Credit'
+			ELSE 'Adjustment'
+		END AS charge_category
+	FROM @extschema@.invoice_detail d
+	WHERE d.invoice_id OPERATOR(pg_catalog.=) h.invoice_id
+	UNION ALL
+	SELECT 'tax', h.tax, 'Tax', NULL, 'Tax' WHERE h.tax OPERATOR(pg_catalog.<>) 0
+) x;
+COMMENT ON VIEW finops.focus_invoice_detail IS 'our invoices and credit notes as the 22 columns of FOCUS 1.4 Invoice Detail: a row per line and one for the tax; BilledCost of an invoice adds up to its total';
+
+-- billing periods: our locks
+
+CREATE VIEW finops.focus_billing_period AS
+SELECT
+	COALESCE(d.created, l.locked_at, pg_catalog.timezone('UTC', p.period::pg_catalog.timestamp)) AS "BillingPeriodCreated",
+	pg_catalog.timezone('UTC', p.period::pg_catalog.timestamp OPERATOR(pg_catalog.+) interval '1 month') AS "BillingPeriodEnd",
+	GREATEST(d.updated, l.locked_at, COALESCE(d.created, l.locked_at, pg_catalog.timezone('UTC', p.period::pg_catalog.timestamp))) AS "BillingPeriodLastUpdated",
+	pg_catalog.timezone('UTC', p.period::pg_catalog.timestamp) AS "BillingPeriodStart",
+	CASE WHEN l.state OPERATOR(pg_catalog.=) 'LOCKED' THEN 'Closed' ELSE 'Open' END AS "BillingPeriodStatus",
+	p.issuer AS "InvoiceIssuerName"
+FROM (
+	SELECT f.billing_period AS period, f."InvoiceIssuerName" AS issuer FROM finops.focus_line f
+	UNION
+	SELECT h.period_start, COALESCE(h.issuer OPERATOR(pg_catalog.->>) 'legal_name', i.legal_name, 'unnamed issuer')
+	FROM @extschema@.invoice_header h
+	LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) 'default'
+) p
+LEFT JOIN @extschema@.period_lock l ON l.period_start OPERATOR(pg_catalog.=) p.period
+LEFT JOIN (
+	SELECT d.billing_period, pg_catalog.min(d.loaded_at) AS created, pg_catalog.max(d.loaded_at) AS updated
+	FROM finops.delivery d
+	GROUP BY d.billing_period
+) d ON d.billing_period OPERATOR(pg_catalog.=) p.period;
+COMMENT ON VIEW finops.focus_billing_period IS 'billing periods by invoice issuer as the 6 columns of FOCUS 1.4 Billing Period: Closed once they are locked';
+
+REVOKE ALL ON finops.focus_contract_commitment, finops.focus_invoice_detail, finops.focus_billing_period FROM PUBLIC;
+-- room report: FOCUS as lines of CSV
+
+CREATE FUNCTION finops.csv_field(value text) RETURNS text
+AS 'MODULE_PATHNAME', 'finops_csv_field'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.csv_field(text) IS 'a value as a field of CSV by RFC 4180: in quotes where it holds a comma, a quote or a line break, or is empty; nothing for NULL';
+
+CREATE FUNCTION finops.require_period(period date) RETURNS void
+AS 'MODULE_PATHNAME', 'finops_require_period'
+LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.require_period(date) IS 'refuses what is no billing period that has begun';
+
+CREATE FUNCTION finops.export_focus(period date, version text DEFAULT '1.2', dataset text DEFAULT 'CostAndUsage', allocated boolean DEFAULT true)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 100000
+SET search_path = pg_catalog, finops, pg_temp
+AS $$
+DECLARE
+	source text;
+	wanted text[];
+	fields text;
+	header text;
+BEGIN
+	PERFORM finops.require_period(period);
+	source := CASE
+		WHEN dataset = 'CostAndUsage' AND version = '1.2' THEN 'finops.focus_line'
+		WHEN dataset = 'CostAndUsage' AND version IN ('1.3', '1.4') THEN CASE WHEN allocated THEN 'finops.focus_line_allocated' ELSE 'finops.focus_line' END
+		WHEN dataset = 'ContractCommitment' AND version IN ('1.3', '1.4') THEN 'finops.focus_contract_commitment'
+		WHEN dataset = 'InvoiceDetail' AND version = '1.4' THEN 'finops.focus_invoice_detail'
+		WHEN dataset = 'BillingPeriod' AND version = '1.4' THEN 'finops.focus_billing_period'
+	END;
+	IF source IS NULL THEN
+		RAISE EXCEPTION 'no dataset "%" in FOCUS "%"', dataset, version
+			USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'Datasets are CostAndUsage of 1.2 to 1.4, ContractCommitment of 1.3 and 1.4, InvoiceDetail and BillingPeriod of 1.4.',
+			HINT = format('Run SELECT finops.export_focus(%L, ''1.2'', ''CostAndUsage'').', period);
+	END IF;
+
+	-- columns in the order of their names, times in UTC
+	SELECT array_agg(DISTINCT r.parameter COLLATE "C") INTO wanted
+	FROM finops.focus_rules_of(version, dataset) r WHERE r.kind = 'present';
+	SELECT string_agg(w.name, ',' ORDER BY w.name COLLATE "C"),
+		string_agg(CASE c.type
+			WHEN 'time' THEN format($f$to_char(l.%I AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')$f$, w.name)
+			WHEN 'number' THEN format('trim_scale(l.%I)::text', w.name)
+			ELSE CASE WHEN c.name IS NULL THEN 'NULL' ELSE format('finops.csv_field(l.%I::text)', w.name) END
+		END, $f$, '')||','||coalesce($f$ ORDER BY w.name COLLATE "C")
+	INTO header, fields
+	FROM unnest(wanted) w(name)
+	LEFT JOIN finops.focus_columns_of(source::regclass) c ON c.name = w.name;
+
+	RETURN NEXT header;
+	RETURN QUERY EXECUTE format('SELECT coalesce(%s, '''') FROM %s l WHERE %s', fields, source, CASE
+			WHEN dataset = 'CostAndUsage' THEN 'l.billing_period = $1'
+			WHEN dataset = 'ContractCommitment' THEN 'l."ContractCommitmentPeriodStart" < timezone(''UTC'', $1 + interval ''1 month'') AND l."ContractCommitmentPeriodEnd" > timezone(''UTC'', $1::timestamp)'
+			ELSE 'l."BillingPeriodStart" = timezone(''UTC'', $1::timestamp)'
+		END) USING period;
+END
+$$;
+COMMENT ON FUNCTION finops.export_focus(date, text, text, boolean) IS 'one month of a dataset of FOCUS 1.2, 1.3 or 1.4 as lines of CSV (RFC 4180) with a header; allocated: from 1.3 on, shared cost is split over tenants';
+REVOKE ALL ON FUNCTION finops.export_focus(date, text, text, boolean) FROM PUBLIC;
+-- room report: what FOCUS asks for
+
+CREATE TABLE finops.focus_rule (
+	dataset text NOT NULL,
+	since text NOT NULL,
+	until text,
+	entity text NOT NULL,
+	class text NOT NULL,
+	number integer NOT NULL,
+	suffix text NOT NULL,
+	requirement text NOT NULL,
+	kind text NOT NULL,
+	parameter text,
+	condition text,
+	CONSTRAINT focus_rule_pkey PRIMARY KEY (dataset, entity, class, number, since)
+);
+COMMENT ON TABLE finops.focus_rule IS 'the rules of FOCUS 1.2, 1.3 and 1.4 as finops.validate_focus checks them';
+COMMENT ON COLUMN finops.focus_rule.since IS 'first version of the rule';
+COMMENT ON COLUMN finops.focus_rule.until IS 'last version of the rule; NULL: the rule is in force';
+COMMENT ON COLUMN finops.focus_rule.entity IS 'the column, dataset or attribute whose rule it is';
+COMMENT ON COLUMN finops.focus_rule.class IS 'C: of a column, D: of the dataset, A: of an attribute';
+COMMENT ON COLUMN finops.focus_rule.suffix IS 'end of the rule id: M mandatory, C conditional, O optional';
+COMMENT ON COLUMN finops.focus_rule.kind IS 'the check; dynamic: it needs knowledge that is not in the data, composite: its parts are rules of their own, optional: nothing is required, defective: the published rule contradicts the specification';
+COMMENT ON COLUMN finops.focus_rule.condition IS 'rows that the rule is about: terms joined by & and or, where X- is X IS NULL, X! is X IS NOT NULL, and <> also holds for NULL';
+
+CREATE TABLE finops.focus_subcategory (
+	service_category text NOT NULL,
+	service_subcategory text NOT NULL,
+	CONSTRAINT focus_subcategory_pkey PRIMARY KEY (service_category, service_subcategory)
+);
+COMMENT ON TABLE finops.focus_subcategory IS 'the service subcategories of FOCUS and their categories';
+
+INSERT INTO finops.focus_subcategory (service_category, service_subcategory)
+SELECT pg_catalog.split_part(c.line, ':', 1), s.name
+FROM pg_catalog.regexp_split_to_table($list$AI and Machine Learning: AI Platforms, Bots, Generative AI, Machine Learning, Natural Language Processing;
+Analytics: Analytics Platforms, Business Intelligence, Data Processing, Search, Streaming Analytics;
+Business Applications: Productivity and Collaboration;
+Compute: Containers, End User Computing, Quantum Compute, Serverless Compute, Virtual Machines;
+Databases: Caching, Data Warehouses, Ledger Databases, NoSQL Databases, Relational Databases, Time Series Databases;
+Developer Tools: Developer Platforms, Continuous Integration and Deployment, Development Environments, Source Code Management, Quality Assurance;
+Identity: Identity and Access Management;
+Integration: API Management, Messaging, Workflow Orchestration;
+Internet of Things: IoT Analytics, IoT Platforms;
+Management and Governance: Architecture, Compliance, Cost Management, Data Governance, Disaster Recovery, Endpoint Management, Observability, Support;
+Media: Content Creation, Gaming, Media Streaming, Mixed Reality;
+Migration: Data Migration, Resource Migration;
+Mobile:;
+Multicloud: Multicloud Integration;
+Networking: Application Networking, Content Delivery, Network Connectivity, Network Infrastructure, Network Routing, Network Security;
+Security: Secret Management, Security Posture Management, Threat Detection and Response;
+Storage: Backup Storage, Block Storage, File Storage, Object Storage, Storage Platforms;
+Web: Application Platforms;
+Other:$list$, E';\\s*') c(line)
+CROSS JOIN LATERAL (
+	SELECT pg_catalog.regexp_split_to_table(pg_catalog.btrim(pg_catalog.split_part(c.line, ':', 2)), ', ') AS name
+	UNION ALL SELECT 'Other (' OPERATOR(pg_catalog.||) pg_catalog.split_part(c.line, ':', 1) OPERATOR(pg_catalog.||) ')'
+) s
+WHERE s.name OPERATOR(pg_catalog.<>) '';
+
+-- Each line: dataset, first and last version, class, entity, then its rules:
+-- number or numbers, suffix (M where nothing is said), ~ for SHOULD, the check
+-- and what it takes, after ? the condition.
+INSERT INTO finops.focus_rule (dataset, since, until, entity, class, number, suffix, requirement, kind, parameter, condition)
+SELECT l.dataset, l.since, l.until, l.entity, l.class, n.number, COALESCE(NULLIF(r.part[3], ''), 'M'),
+	CASE WHEN k.kind OPERATOR(pg_catalog.=) 'optional' THEN 'MAY'
+		WHEN r.part[4] OPERATOR(pg_catalog.=) '' THEN 'MUST'
+		WHEN k.kind OPERATOR(pg_catalog.=) 'present' THEN 'RECOMMENDED' ELSE 'SHOULD' END,
+	k.kind, NULLIF(pg_catalog.btrim(r.part[6]), ''), pg_catalog.btrim(r.part[7])
+FROM (VALUES
+	('CostAndUsage', '1.2', NULL, 'D', 'CostAndUsage', '0 comp; 1-2 dyn; 46C comp; 50C comp; 54C comp; 48C ~present PricingCurrencyContractedUnitPrice; 52C ~present PricingCurrencyEffectiveCost; 56C ~present PricingCurrencyListUnitPrice; 49C may; 53C may; 57C may; 3C ~present AvailabilityZone; 4C present ListUnitPrice; 5M present BillingAccountName; 6M present BilledCost; 7C present BillingAccountType; 8M present ChargeCategory; 9M present BillingPeriodStart; 10M present BillingPeriodEnd; 11C present ConsumedQuantity; 12C present CommitmentDiscountName; 13C present CommitmentDiscountId; 14C present CommitmentDiscountType; 15C present CommitmentDiscountUnit; 16C present CommitmentDiscountCategory; 17C present CommitmentDiscountStatus; 18C present CommitmentDiscountQuantity; 19C present SubAccountId; 20C present CapacityReservationStatus; 21M present PublisherName; 22C present PricingCategory; 23M present InvoiceIssuerName; 24M present BillingAccountId; 25M present ChargeDescription; 26M present ChargeClass; 27O ~present ChargeFrequency; 28M present ChargePeriodEnd; 29C present SubAccountName; 30M present ContractedCost; 31M present EffectiveCost; 32M present ListCost; 33O ~present InvoiceId; 34C present ContractedUnitPrice; 35M present BillingCurrency; 36M present PricingQuantity; 37M present ChargePeriodStart; 38M present ProviderName; 39C present ResourceType; 40M present ServiceCategory; 41M present ServiceName; 42O ~present ServiceSubcategory; 43C present ResourceId; 44C present ResourceName; 45C present PricingCurrency; 47C present PricingCurrencyContractedUnitPrice; 51C present PricingCurrencyEffectiveCost; 55C present PricingCurrencyListUnitPrice; 58C present SkuPriceId; 59C present SkuMeter; 60C present SkuId; 61C present SkuPriceDetails; 62C present RegionName; 63C present RegionId; 64C present Tags; 65C present CapacityReservationId; 66C present ConsumedUnit; 67C present SubAccountType; 68M present PricingUnit'),
+	('CostAndUsage', '1.2', NULL, 'C', 'AvailabilityZone', '0C comp; 1 str; 2 txt; 3C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BilledCost', '0 comp; 1 dec; 2 num; 3 nn; 4 num; 5C def; 6-7 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BillingAccountId', '0 comp; 1 nn; 2 str; 3 txt; 4 dyn; 5O dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BillingAccountName', '0 comp; 1 str; 2 txt; 3C nn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BillingAccountType', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? BillingAccountId-; 5C nn ? BillingAccountId!; 6 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BillingCurrency', '0 comp; 1 str; 2 txt; 3 cur; 4 nn; 5 dyn; 6 nat'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BillingPeriodEnd', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'BillingPeriodStart', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CapacityReservationId', '0C comp; 1 str; 2 txt; 3C comp; 4C dyn; 5C nn ? CapacityReservationStatus=Unused; 6C dyn; 7C comp; 8 dyn; 9O dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CapacityReservationStatus', '0C comp; 1 str; 2C comp; 3C nu ? CapacityReservationId-; 4C nn ? CapacityReservationId! & ChargeCategory=Usage; 5C comp; 6 in Used|Unused; 7C dyn; 8C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ChargeCategory', '0 comp; 1 str; 2 nn; 3 in Usage|Purchase|Tax|Credit|Adjustment'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ChargeClass', '0 comp; 1 str; 2C comp; 3-4C dyn; 5C in Correction'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ChargeDescription', '0 comp; 1 str; 2 txt; 3O ~nn; 4O dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ChargeFrequency', '0O comp; 1 str; 2 nn; 3 in One-Time|Recurring|Usage-Based; 4C ne Usage-Based ? ChargeCategory=Purchase'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ChargePeriodEnd', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ChargePeriodStart', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountCategory', '0C comp; 1 str; 2C comp; 3C nu ? CommitmentDiscountId-; 4C nn ? CommitmentDiscountId!; 5 in Spend|Usage'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountId', '0C comp; 1 str; 2 txt; 3C comp; 4-5C dyn; 6C comp; 7 dyn; 8C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountName', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? CommitmentDiscountId-; 5C comp; 6-7C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountQuantity', '0C comp; 1 dec; 2 num; 3-4C comp; 5C nn ? CommitmentDiscountId! & ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6C may; 7C nu ? ChargeCategory=Tax|Credit|Adjustment or CommitmentDiscountId- or ChargeClass=Correction; 8C comp; 9 dyn; 10C comp; 11-12C dyn; 13C comp; 14-15C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountStatus', '0C comp; 1 str; 2C comp; 3-4C def; 5 def'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountType', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? CommitmentDiscountId-; 5C nn ? CommitmentDiscountId!'),
+	('CostAndUsage', '1.2', NULL, 'C', 'CommitmentDiscountUnit', '0C comp; 1 str; 2 txt; 3 ~unit; 4C comp; 5C nu ? CommitmentDiscountQuantity-; 6C nn ? CommitmentDiscountQuantity!; 7C comp; 8-9 dyn; 10C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ConsumedQuantity', '0C comp; 1 dec; 2 num; 3C comp; 4C nu ? ChargeCategory<>Usage or CommitmentDiscountStatus=Unused; 5C comp; 6C nn ? ChargeCategory=Usage & CommitmentDiscountStatus<>Unused & ChargeClass<>Correction; 7C may; 8C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ConsumedUnit', '0C comp; 1 str; 2 txt; 3O ~unit; 4C comp; 5C nu ? ConsumedQuantity-; 6C nn ? ConsumedQuantity!'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ContractedCost', '0 comp; 1 dec; 2 num; 3 nn; 4 num; 5 dyn; 6C comp; 7-10C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ContractedUnitPrice', '0C comp; 1 comp; 2 dec; 3 num; 4 comp; 5C nu ? ChargeCategory=Tax; 6C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 7O dyn; 8C comp; 9C ge 0; 10C dyn; 11C product ContractedUnitPrice*PricingQuantity=ContractedCost ? ChargeClass<>Correction; 12C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'EffectiveCost', '0 comp; 1 dec; 2 num; 3 nn; 4 num; 5C eq 0 ? ChargeCategory=Purchase; 6 dyn; 7O dyn; 8C comp; 9-10C dyn; 11C comp; 12-13C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'InvoiceId', '0O comp; 1 str; 2 txt; 3C comp; 4-5C def; 6O dyn; 7C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'InvoiceIssuerName', '0 comp; 1 str; 2 txt; 3 nn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ProviderName', '0 comp; 1 str; 2 txt; 3 nn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PublisherName', '0 comp; 1 str; 2 txt; 3 nn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ListCost', '0 comp; 1 dec; 2 num; 3 nn; 4 num; 5 dyn; 6C comp; 7-8C dyn; 9C product ListUnitPrice*PricingQuantity=ListCost ? ChargeClass<>Correction; 10C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ListUnitPrice', '0C comp; 1 dec; 2 num; 3 comp; 4C nu ? ChargeCategory=Tax; 5C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6O may; 7C comp; 8 ge 0; 9 dyn; 10C product ListUnitPrice*PricingQuantity=ListCost ? ChargeClass<>Correction; 11C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingCategory', '0 comp; 1 str; 2 comp; 3C nu ? ChargeCategory=Tax; 4C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 5O dyn; 6C comp; 7 in Standard|Committed|Dynamic|Other; 8-11C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingCurrency', '0C comp; 1 str; 2 txt; 3 cur; 4 nn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingCurrencyContractedUnitPrice', '0C comp; 1 dec; 2 num; 3 comp; 4C nu ? ChargeCategory=Tax; 5C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6O dyn; 7C comp; 8C ge 0; 9-10C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingCurrencyEffectiveCost', '0C comp; 1 dec; 2 num; 3 nn; 4 num; 5-6 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingCurrencyListUnitPrice', '0C comp; 1 dec; 2 num; 3 comp; 4C nu ? ChargeCategory=Tax; 5C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6O dyn; 7C comp; 8 ge 0; 9 dyn; 10C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingQuantity', '0 comp; 1 dec; 2 num; 3 comp; 4C nu ? ChargeCategory=Tax; 5C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6O dyn; 7C comp; 8 num; 9-10C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'PricingUnit', '0 comp; 1 str; 2 txt; 3O ~unit; 4C comp; 5C nu ? PricingQuantity-; 6C nn ? PricingQuantity!; 7C comp; 8 dyn; 9C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'RegionId', '0C comp; 1 str; 2 txt; 3C comp; 4-5C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'RegionName', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? RegionId-; 5C nn ? RegionId!'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ResourceId', '0C comp; 1 str; 2 txt; 3C comp; 4-5C dyn; 6C comp; 7 dyn; 8O dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ResourceName', '0C comp; 1 str; 2 txt; 3C comp; 4-6C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ResourceType', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? ResourceId-; 5C nn ? ResourceId!'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ServiceCategory', '0 comp; 1 str; 2 nn; 3 in AI and Machine Learning|Analytics|Business Applications|Compute|Databases|Developer Tools|Multicloud|Identity|Integration|Internet of Things|Management and Governance|Media|Migration|Mobile|Networking|Security|Storage|Web|Other'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ServiceName', '0 comp; 1 str; 2 txt; 3 nn; 4C comp; 5C one ServiceCategory; 6C dyn; 7C comp; 8C ~one ServiceSubcategory; 9C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'ServiceSubcategory', '0O comp; 1 str; 2 nn; 3 subcategory; 4 pair ServiceCategory'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SkuId', '0C comp; 1 str; 2 txt; 3 comp; 4C nu ? ChargeCategory=Tax; 5C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6O dyn; 7 comp; 8-10 dyn; 11C dyn; 12O dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SkuMeter', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? SkuId-; 5C ~nn ? SkuId!; 6O dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SkuPriceDetails', '0C comp; 1 kv; 2O dyn; 3C comp; 4C nu ? SkuPriceId-; 5C may; 6C comp; 7-8 dyn; 9-10C dyn; 11O dyn; 12O comp; 13-14O dyn; 15-16O dyn; 17-18C dyn; 19 comp; 20-21 dyn; 22C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SkuPriceId', '0C comp; 1 str; 2 txt; 3 comp; 4C nu ? ChargeCategory=Tax; 5C nn ? ChargeCategory=Usage|Purchase & ChargeClass<>Correction; 6O dyn; 7C comp; 8 one SkuId; 9-10 dyn; 11O may; 12C dyn; 13 dyn; 14-15C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SubAccountId', '0C comp; 1 str; 2 txt; 3C comp; 4-5C dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SubAccountName', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? SubAccountId-; 5C nn ? SubAccountId!'),
+	('CostAndUsage', '1.2', NULL, 'C', 'SubAccountType', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? SubAccountId-; 5C nn ? SubAccountId!; 6 dyn'),
+	('CostAndUsage', '1.2', NULL, 'C', 'Tags', '0C comp; 1 kv; 2O may; 3C comp; 4-6 dyn; 7O dyn; 8-9 dyn; 10C dyn; 11 comp; 12-13 dyn; 14 comp; 15-16C dyn; 17 dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'DateTimeFormat', '0 comp; 1-2 dyn; 3 comp; 4-6 dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'CurrencyFormat', '0C comp; 1-2C dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'NumericFormat', '0 comp; 1O dyn; 2-12 dyn; 13O dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'StringHandling', '0 comp; 1 dyn; 2O dyn; 3-7 dyn; 8C dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'ColumnHandling', '0 comp; 1-3 dyn; 4-5O dyn; 6 dyn; 7O dyn; 8 dyn; 9 comp; 10 dyn; 11-14O dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'UnitFormat', '0 comp; 1 dyn; 2O dyn; 3 dyn; 4C dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'KeyValueFormat', '0 comp; 1-4 dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'DiscountHandling', '0C comp; 1C dyn; 2C comp; 3-4C dyn; 5C comp; 6-7C dyn; 8C comp; 9-20C dyn'),
+	('CostAndUsage', '1.2', '1.2', 'A', 'NullHandling', '0 comp; 1C dyn; 2 dyn'),
+	('CostAndUsage', '1.3', NULL, 'D', 'CostAndUsage', '69C ~present AllocatedMethodDetails; 70C present AllocatedMethodId; 71C present AllocatedResourceId; 72C present AllocatedResourceName; 73C present AllocatedTags; 74C present ContractApplied; 75M present HostProviderName; 76M present ServiceProviderName'),
+	('CostAndUsage', '1.3', NULL, 'C', 'AllocatedMethodDetails', '0C comp; 1 json; 2 elements AllocatedRatio'),
+	('CostAndUsage', '1.3', NULL, 'C', 'AllocatedMethodId', '0C comp; 1 str; 2 txt; 3C comp; 4-5C dyn; 6 dyn'),
+	('CostAndUsage', '1.3', NULL, 'C', 'AllocatedResourceId', '0C comp; 1 str; 2 txt; 3C comp; 4-5C dyn'),
+	('CostAndUsage', '1.3', NULL, 'C', 'AllocatedResourceName', '0C comp; 1 str; 2 txt; 3C comp; 4C nu ? AllocatedResourceId-; 5C nn ? AllocatedResourceId!; 6C dyn'),
+	('CostAndUsage', '1.3', NULL, 'C', 'AllocatedTags', '0C comp; 1 kv'),
+	('CostAndUsage', '1.3', NULL, 'C', 'ContractApplied', '0C comp; 1 json; 2 elements ContractId'),
+	('CostAndUsage', '1.3', NULL, 'C', 'HostProviderName', '0 comp; 1 str; 2 txt; 3 nn'),
+	('CostAndUsage', '1.3', NULL, 'C', 'ServiceProviderName', '0 comp; 1 str; 2 txt; 3 nn'),
+	('CostAndUsage', '1.3', NULL, 'C', 'PricingCurrencyContractedUnitPrice', '12C def'),
+	('CostAndUsage', '1.4', NULL, 'D', 'CostAndUsage', '97C present CommitmentProgramEligibilityDetails; 98C present InvoiceDetailId'),
+	('CostAndUsage', '1.4', NULL, 'C', 'CommitmentProgramEligibilityDetails', '0C comp; 1 json'),
+	('CostAndUsage', '1.4', NULL, 'C', 'InvoiceDetailId', '0C comp; 1 str; 2 txt'),
+	('ContractCommitment', '1.3', NULL, 'D', 'ContractCommitment', '0-2 comp; 3M present BillingCurrency; 4M present ContractCommitmentCost; 5M present ContractCommitmentId; 6M present ContractCommitmentCategory; 7M present ContractCommitmentDescription; 8M present ContractCommitmentPeriodEnd; 9M present ContractCommitmentPeriodStart; 10M present ContractCommitmentQuantity; 11M present ContractCommitmentType; 12M present ContractCommitmentUnit; 13M present ContractId; 14M present ContractPeriodEnd; 15M present ContractPeriodStart'),
+	('ContractCommitment', '1.4', NULL, 'D', 'ContractCommitment', '17M present ContractCommitmentApplicability; 18M present ContractCommitmentBenefitCategory; 19M present ContractCommitmentCreated; 20M present ContractCommitmentDiscountPercentage; 21M present ContractCommitmentDurationType; 22M present ContractCommitmentFulfillmentInterval; 23M present ContractCommitmentLastUpdated; 24M present ContractCommitmentLifecycleStatus; 25M present ContractCommitmentModel; 26M present ContractCommitmentOfferCategory; 27M present ContractCommitmentPaymentInterval; 28M present ContractCommitmentPaymentModel; 29C present ContractCommitmentPaymentUpfrontPercentage; 30M present InvoiceIssuerName; 31C present PricingCurrency; 32C present PricingCurrencyContractCommitmentCost; 33M present ServiceProviderName; 34-40 dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'BillingCurrency', '0 comp; 1 str; 2 txt; 3 cur; 4C nn; 5 dyn; 6 nat'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentCategory', '0 comp; 1 str; 2 nn; 3 in Spend|Usage'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentCost', '0 comp; 1 dec; 2 num; 3C comp; 4C nn ? ContractCommitmentCategory=Spend; 5C may; 7 dyn'),
+	('ContractCommitment', '1.3', '1.3', 'C', 'ContractCommitmentCost', '6 num'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentPeriodStart', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentPeriodEnd', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractPeriodStart', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractPeriodEnd', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentDescription', '0 comp; 1 str; 2 txt; 3O ~nn; 4O dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentId', '0 comp; 1 str; 2 txt; 3 nn; 5 dyn; 6O dyn; 7 one ContractId; 8O dyn'),
+	('ContractCommitment', '1.3', '1.3', 'C', 'ContractCommitmentId', '9 unique'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentQuantity', '0 comp; 1 dec; 2 num; 3C comp; 4C nn ? ContractCommitmentCategory=Usage; 5C may'),
+	('ContractCommitment', '1.3', '1.3', 'C', 'ContractCommitmentQuantity', '6 num'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentType', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractCommitmentUnit', '0 comp; 1 str; 2 txt; 3O ~unit; 4C comp; 5C nu ? ContractCommitmentQuantity-; 6C nn ? ContractCommitmentQuantity!'),
+	('ContractCommitment', '1.3', NULL, 'C', 'ContractId', '0 comp; 1 str; 2 txt; 3 nn; 4C comp; 5 dyn; 6O dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentApplicability', '0 comp; 1 dyn; 2 txt; 3 json; 4 json; 5 nn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentBenefitCategory', '0 comp; 1 str; 2 nn; 3 in Discount|Entitlement|Availability|Other'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentCreated', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentLastUpdated', '0 comp; 1 dt; 2 ts; 3 nn; 4C dyn; 5 notbefore ContractCommitmentCreated'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentDiscountPercentage', '0 comp; 1 dec; 2 num; 3C comp; 4C nn ? ContractCommitmentBenefitCategory=Discount; 5C nu ? ContractCommitmentBenefitCategory=Availability; 6 fraction; 7 comp; 8-9 dyn; 10C dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentDurationType', '0 comp; 1 str; 2 txt; 3 nn; 4O ~duration; 5O ~duration; 6-7O dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentFulfillmentInterval', '0 comp; 1 str; 2 nn; 3 in Hourly|Daily|Weekly|Monthly|Quarterly|Semi-Annually|Annually|Total Term|Transactional|Custom; 4C ne Full Period ? ContractCommitmentModel=Continuous'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentLifecycleStatus', '0 comp; 1 str; 2 nn; 3 in Proposed|Pending|Active|Exhausted|Expired|Canceled|Superseded; 4C dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentModel', '0 comp; 1 str; 2 nn; 3 in Continuous|Discontinuous; 4C eq Discontinuous ? ContractCommitmentFulfillmentInterval=Full Period'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentOfferCategory', '0 comp; 1 str; 2 nn; 3 in Negotiated|Public'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentPaymentInterval', '0 comp; 1 str; 2 nn; 3 in One-Time|Monthly|Quarterly|Semi-Annual|Annual|Custom; 4C eq One-Time ? ContractCommitmentPaymentModel=All Upfront; 5O dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentPaymentModel', '0 comp; 1 str; 2 nn; 3 in No Upfront|Partial Upfront|All Upfront'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ContractCommitmentPaymentUpfrontPercentage', '0C comp; 1 dec; 2 num; 3 nn; 4 fraction; 5C eq 1 ? ContractCommitmentPaymentModel=All Upfront; 6C eq 0 ? ContractCommitmentPaymentModel=No Upfront; 7C dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'InvoiceIssuerName', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'PricingCurrency', '0C comp; 1 str; 2 txt; 3 cur; 4 nn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'PricingCurrencyContractCommitmentCost', '0C comp; 1 dec; 2 num; 3C comp; 4C nn ? ContractCommitmentCategory=Spend & PricingCurrency!; 5C may; 6 dyn'),
+	('ContractCommitment', '1.4', NULL, 'C', 'ServiceProviderName', '0 comp; 1 str; 2 txt; 3 nn'),
+	('InvoiceDetail', '1.4', NULL, 'D', 'InvoiceDetail', '0 comp; 1C dyn; 2-3 comp; 4M present BilledCost; 5M present BillingAccountId; 6M present BillingCurrency; 7M present BillingPeriodEnd; 8M present BillingPeriodStart; 9M present ChargeCategory; 10M present InvoiceDetailCreated; 11M present InvoiceDetailDescription; 12M present InvoiceDetailGrain; 13M present InvoiceDetailId; 14M present InvoiceDetailLastUpdated; 15M present InvoiceId; 16M present InvoiceIssueDate; 17M present InvoiceIssueStatus; 18M present InvoiceIssuerName; 19C present PaymentCurrency; 20C present PaymentCurrencyBilledCost; 21C present PaymentCurrencyInvoiceDetailId; 22M present PaymentDueDate; 23M present PaymentTerms; 24C present PurchaseOrderNumber; 25M present ReferenceInvoiceId; 26C dyn; 27-34 dyn; 35 comp; 36-39 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'BilledCost', '0 comp; 1 dec; 2 num; 3 nn; 4-7 dyn; 8C dyn; 9C comp; 10-11C dyn; 12C comp; 13-14C dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'BillingAccountId', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn; 5O dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'BillingCurrency', '0 comp; 1 str; 2 txt; 3 cur; 4 nn; 5 dyn; 6 nat'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'BillingPeriodEnd', '0 comp; 1 dt; 2 ts; 3 nn; 4-5 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'BillingPeriodStart', '0 comp; 1 dt; 2 ts; 3 nn; 4-5 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'ChargeCategory', '0 comp; 1 str; 2 nn; 3 in Usage|Purchase|Tax|Credit|Adjustment; 4C comp; 5-9C dyn; 10C comp; 11C dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceDetailCreated', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn; 5C dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceDetailDescription', '0 comp; 1 str; 2 txt; 3O ~nn; 4O dyn; 5 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceDetailGrain', '0 comp; 1 json; 2 kv; 3-8C dyn; 9 comp; 10-11 dyn; 12 txt'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceDetailId', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceDetailLastUpdated', '0 comp; 1 dt; 2 ts; 3 nn; 4C dyn; 5 notbefore InvoiceDetailCreated'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceId', '0 comp; 1 str; 2 txt; 3 nn; 4O dyn; 5 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceIssueDate', '0 comp; 1 dt; 2 ts; 3O may; 4 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'PaymentDueDate', '0 comp; 1 dt; 2 ts; 3O may; 4 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceIssueStatus', '0 comp; 1 str; 2 txt; 3 nn; 4 in Open|Issued|Voided; 5-6 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'InvoiceIssuerName', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'PaymentCurrency', '0C comp; 1 str; 2 txt; 3 nn; 4 dyn; 5 nat'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'PaymentCurrencyBilledCost', '0C comp; 1 dec; 2 num; 3 nn; 4-7 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'PaymentCurrencyInvoiceDetailId', '0C comp; 1 str; 2 txt; 3 nn; 4 dyn; 5C same InvoiceDetailId ? PaymentCurrencyBilledCost<>0'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'PaymentTerms', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'PurchaseOrderNumber', '0C comp; 1 str; 2 txt; 3O may; 4 dyn'),
+	('InvoiceDetail', '1.4', NULL, 'C', 'ReferenceInvoiceId', '0 comp; 1 str; 2 txt; 3 nn; 4-5C dyn'),
+	('BillingPeriod', '1.4', NULL, 'D', 'BillingPeriod', '1-3 comp; 4M present BillingPeriodCreated; 5M present BillingPeriodEnd; 6M present BillingPeriodLastUpdated; 7M present BillingPeriodStart; 8M present BillingPeriodStatus; 9M present InvoiceIssuerName; 11-17 dyn'),
+	('BillingPeriod', '1.4', NULL, 'C', 'BillingPeriodCreated', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('BillingPeriod', '1.4', NULL, 'C', 'BillingPeriodEnd', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('BillingPeriod', '1.4', NULL, 'C', 'BillingPeriodStart', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn'),
+	('BillingPeriod', '1.4', NULL, 'C', 'BillingPeriodLastUpdated', '0 comp; 1 dt; 2 ts; 3 nn; 4 dyn; 5 notbefore BillingPeriodCreated'),
+	('BillingPeriod', '1.4', NULL, 'C', 'BillingPeriodStatus', '0 comp; 1 str; 2 nn; 3 in Open|Closed; 4 dyn; 5C dyn'),
+	('BillingPeriod', '1.4', NULL, 'C', 'InvoiceIssuerName', '0 comp; 1 str; 2 txt; 3 nn; 4 dyn')
+) l(dataset, since, until, class, entity, rules)
+CROSS JOIN LATERAL pg_catalog.regexp_split_to_table(l.rules, '; ') i(item)
+CROSS JOIN LATERAL pg_catalog.regexp_matches(i.item, '^([0-9]+)(?:-([0-9]+))?([MCO]?) (~?)([a-z]+)([^?]*)(?:[?] (.*))?$') r(part)
+CROSS JOIN LATERAL (
+	SELECT COALESCE((SELECT v.long FROM (VALUES ('comp', 'composite'), ('dyn', 'dynamic'), ('def', 'defective'), ('may', 'optional'), ('str', 'string'), ('dec', 'decimal'), ('dt', 'datetime'),
+		('kv', 'keyvalue'), ('txt', 'text'), ('num', 'numeric'), ('ts', 'timestamp'), ('cur', 'currency'), ('nat', 'national'), ('nn', 'notnull'), ('nu', 'null')) v(short, long)
+		WHERE v.short OPERATOR(pg_catalog.=) r.part[5]), r.part[5]) AS kind
+) k
+CROSS JOIN LATERAL pg_catalog.generate_series(r.part[1]::pg_catalog.int4, COALESCE(r.part[2], r.part[1])::pg_catalog.int4) n(number);
+
+REVOKE ALL ON finops.focus_rule, finops.focus_subcategory FROM PUBLIC;
+GRANT SELECT ON finops.focus_rule, finops.focus_subcategory TO PUBLIC;
+
+-- nothing in them is the user's
+SELECT pg_catalog.pg_extension_config_dump('finops.focus_rule', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('finops.focus_subcategory', 'WHERE false');
+-- room report: checking a table against the rules of FOCUS
+
+CREATE FUNCTION finops.focus_rules_of(version text, dataset text)
+RETURNS TABLE (rule_id text, column_name text, requirement text, kind text, parameter text, condition text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 600
+SET search_path = pg_catalog, finops, pg_temp
+AS $$
+	SELECT CASE WHEN r.dataset <> 'CostAndUsage' OR $1 <> '1.2' THEN CASE r.dataset WHEN 'CostAndUsage' THEN 'CAU-' WHEN 'ContractCommitment' THEN 'CCT-' WHEN 'InvoiceDetail' THEN 'IND-' ELSE 'BIP-' END ELSE '' END
+			|| r.entity || '-' || r.class || '-' || lpad(r.number::text, 3, '0') || '-' || r.suffix,
+		CASE WHEN r.kind = 'present' THEN r.parameter WHEN r.class = 'C' THEN r.entity END,
+		r.requirement,
+		-- malformed in the model of 1.3 only
+		CASE WHEN $1 = '1.3' AND r.entity = 'CapacityReservationStatus' AND r.number IN (3, 4) THEN 'defective' ELSE r.kind END,
+		r.parameter, r.condition
+	FROM finops.focus_rule r
+	WHERE r.dataset = $2 AND $1 IN ('1.2', '1.3', '1.4') AND r.since <= $1 AND $1 <= COALESCE(r.until, $1)
+$$;
+COMMENT ON FUNCTION finops.focus_rules_of(text, text) IS 'the rules of one dataset in one version of FOCUS, with the ids of its requirements model';
+
+CREATE FUNCTION finops.focus_condition_sql(condition text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg('(' || a.terms || ')', ' OR ')
+	FROM regexp_split_to_table($1, ' or ') o(part)
+	CROSS JOIN LATERAL (
+		SELECT string_agg(CASE
+				WHEN t.m[2] = '-' THEN format('%I IS NULL', t.m[1])
+				WHEN t.m[2] = '!' THEN format('%I IS NOT NULL', t.m[1])
+				WHEN t.m[2] = '<>' AND t.m[3] = '0' THEN format('%I IS DISTINCT FROM 0', '#' || t.m[1])
+				WHEN t.m[2] = '<>' THEN format('%I::text IS DISTINCT FROM %L', t.m[1], t.m[3])
+				ELSE format('%I::text = ANY (%L::text[])', t.m[1], string_to_array(t.m[3], '|'))
+			END, ' AND ') AS terms
+		FROM regexp_split_to_table(o.part, ' & ') i(term)
+		CROSS JOIN LATERAL regexp_matches(i.term, '^(\w+)(-|!|<>|=)(.*)$') t(m)
+	) a
+$$;
+COMMENT ON FUNCTION finops.focus_condition_sql(text) IS 'part of finops.validate_focus: the condition of a rule as SQL';
+
+CREATE FUNCTION finops.focus_violation_sql(kind text, name text, parameter text, type text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN $1 = 'notnull' THEN format('%I IS NULL', $2)
+		WHEN $1 = 'null' THEN format('%I IS NOT NULL', $2)
+		WHEN $1 = 'in' THEN format('%I::text <> ALL (%L::text[])', $2, string_to_array($3, '|'))
+		WHEN $1 IN ('eq', 'ne') AND $3 ~ '^[0-9.]+$' THEN format('%I %s %s', '#' || $2, CASE $1 WHEN 'eq' THEN '<>' ELSE '=' END, $3)
+		WHEN $1 IN ('eq', 'ne') THEN format('%I::text %s %L', $2, CASE $1 WHEN 'eq' THEN '<>' ELSE '=' END, $3)
+		WHEN $1 = 'ge' THEN format('%I < %s', '#' || $2, $3)
+		WHEN $1 = 'fraction' THEN format('%1$I < 0 OR %1$I > 1', '#' || $2)
+		WHEN $1 = 'same' THEN format('%I::text <> %I::text', $2, $3)
+		WHEN $1 = 'notbefore' AND $4 = 'time' THEN format('%I < %I', $2, $3)
+		WHEN $1 = 'notbefore' THEN format('%I::text COLLATE "C" < %I::text COLLATE "C"', $2, $3)
+		WHEN $1 = 'product' THEN (SELECT format('abs(%1$I * %2$I - %3$I) > 1e-10 + 1e-6 * abs(%3$I)', '#' || m[1], '#' || m[2], '#' || m[3])
+			FROM regexp_matches($3, '^(\w+)\*(\w+)=(\w+)$') m)
+		WHEN $1 = 'subcategory' THEN format('%I::text NOT IN (SELECT s.service_subcategory FROM finops.focus_subcategory s)', $2)
+		WHEN $1 = 'pair' THEN format('(%I::text, %I::text) NOT IN (SELECT s.service_category, s.service_subcategory FROM finops.focus_subcategory s)', $3, $2)
+		WHEN $1 = 'elements' THEN format('jsonb_typeof(%1$I -> ''Elements'') IS DISTINCT FROM ''array'' AND %1$I IS NOT NULL'
+			' OR jsonb_path_exists(%1$I, %2$L)', '@' || $2, format('lax $.Elements[*] ? (!exists(@.%s))', $3))
+		-- types and formats: typed columns have them, but for values that are no numbers and no times
+		WHEN $1 IN ('decimal', 'numeric') AND $4 = 'number' THEN format('%I::text = ANY (''{NaN,Infinity,-Infinity}''::text[])', $2)
+		WHEN $1 IN ('datetime', 'timestamp') AND $4 = 'time' THEN format('NOT isfinite(%I)', $2)
+		WHEN $1 = 'json' AND $4 = 'json' THEN format('jsonb_typeof(%I) <> ''object''', '@' || $2)
+		WHEN $1 = 'keyvalue' AND $4 = 'json' THEN format('jsonb_typeof(%1$I) <> ''object'' OR jsonb_path_exists(%1$I, ''strict $.* ? (@.type() == "object" || @.type() == "array")'', ''{}'', true)', '@' || $2)
+		WHEN $1 = 'string' AND $4 = 'text' THEN 'false'
+		WHEN $1 IN ('string', 'decimal', 'datetime', 'json', 'keyvalue') AND $4 <> 'text' THEN format('%I IS NOT NULL', $2)
+		WHEN $4 <> 'text' THEN 'false'
+		ELSE format('NOT finops.focus_format_ok(%I::text, %L)', $2, CASE $1 WHEN 'decimal' THEN 'numeric' WHEN 'national' THEN 'currency' ELSE $1 END)
+	END
+$$;
+COMMENT ON FUNCTION finops.focus_violation_sql(text, text, text, text) IS 'part of finops.validate_focus: when a row violates a rule, as SQL; NULL is no violation. "#X" is column X as a number, "@X" as jsonb';
+
+CREATE FUNCTION finops.focus_columns_of(relation regclass)
+RETURNS TABLE (name text, type text)
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.attname::text, CASE
+		WHEN b.oid IN ('numeric'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'float4'::regtype, 'float8'::regtype) THEN 'number'
+		WHEN b.oid IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype) THEN 'time'
+		WHEN b.oid IN ('json'::regtype, 'jsonb'::regtype) THEN 'json'
+		WHEN b.typcategory IN ('S', 'E') OR b.oid = 'uuid'::regtype THEN 'text'
+		ELSE 'other'
+	END
+	FROM pg_attribute a
+	JOIN pg_type t ON t.oid = a.atttypid
+	JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+	WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+COMMENT ON FUNCTION finops.focus_columns_of(regclass) IS 'part of finops.validate_focus: columns and what kind of type they have';
+
+CREATE FUNCTION finops.validate_focus(relation regclass, version text DEFAULT '1.2', dataset text DEFAULT 'CostAndUsage')
+RETURNS TABLE (rule_id text, column_name text, requirement text, status text, violations bigint, detail text)
+LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED ROWS 600
+SET search_path = pg_catalog, finops, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	rules jsonb;
+	source text;
+	filters text;
+	groups text;
+	counts bigint[];
+	grouped bigint[] := '{}';
+BEGIN
+	IF NOT EXISTS (SELECT FROM finops.focus_rules_of(validate_focus.version, validate_focus.dataset)) THEN
+		RAISE EXCEPTION 'no rules for dataset "%" of FOCUS "%"', validate_focus.dataset, validate_focus.version
+			USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'Datasets are CostAndUsage of 1.2 to 1.4, ContractCommitment of 1.3 and 1.4, InvoiceDetail and BillingPeriod of 1.4.',
+			HINT = format('Run SELECT * FROM finops.validate_focus(%L, ''1.2'', ''CostAndUsage'').', relation::text);
+	END IF;
+
+	-- rule by rule: why it is skipped, or its place among the counts
+	SELECT jsonb_agg(to_jsonb(n)) INTO rules
+	FROM (
+		SELECT w.*, CASE WHEN w.skipped IS NULL AND w.kind NOT IN ('present', 'one', 'unique') THEN count(*) FILTER (WHERE w.skipped IS NULL AND w.kind NOT IN ('present', 'one', 'unique')) OVER o END AS place,
+			CASE WHEN w.skipped IS NULL AND w.kind IN ('one', 'unique') THEN count(*) FILTER (WHERE w.skipped IS NULL AND w.kind IN ('one', 'unique')) OVER o END AS group_place
+		FROM (
+			SELECT r.rule_id, r.column_name, r.requirement, r.kind, r.parameter, r.condition, c.type, CASE
+					WHEN r.kind = 'dynamic' THEN 'dynamic: it needs knowledge that is not in the data'
+					WHEN r.kind = 'composite' THEN 'composite: its parts are rules of their own'
+					WHEN r.kind = 'optional' THEN 'optional: nothing is required'
+					WHEN r.kind = 'defective' THEN 'defective: the published rule contradicts the specification'
+					WHEN r.kind = 'present' THEN NULL
+					WHEN c.name IS NULL THEN format('column "%s" is absent', r.column_name)
+					ELSE (SELECT format('column "%s" is absent', min(m[1])) FROM regexp_matches(concat_ws(' & ', r.condition, CASE WHEN r.kind IN ('one', 'pair', 'same', 'notbefore', 'product') THEN replace(r.parameter, '*', '=') || '=' END),
+						'(?:^| & | or |=)([A-Z]\w+)(?=[-!=<])', 'g') m WHERE m[1] NOT IN (SELECT k.name FROM finops.focus_columns_of(relation) k) HAVING count(*) > 0)
+				END AS skipped
+			FROM finops.focus_rules_of(validate_focus.version, validate_focus.dataset) r
+			LEFT JOIN finops.focus_columns_of(relation) c ON c.name = r.column_name
+		) w
+		WINDOW o AS (ORDER BY w.rule_id COLLATE "C" ROWS UNBOUNDED PRECEDING)
+	) n;
+
+	-- texts become numbers and jsonb once per row; what they are not is NULL, and a violation of another rule
+	SELECT format('(SELECT r.*%s FROM %s r OFFSET 0) r', string_agg(CASE c.type
+			WHEN 'number' THEN format(', r.%I::numeric AS %I', c.name, '#' || c.name)
+			WHEN 'json' THEN format(', r.%I::jsonb AS %I', c.name, '@' || c.name)
+			WHEN 'text' THEN CASE WHEN u.numbers THEN format(', CASE WHEN finops.focus_format_ok(r.%1$I::text, ''numeric'') THEN r.%1$I::numeric END AS %2$I', c.name, '#' || c.name) ELSE '' END
+				|| CASE WHEN u.documents THEN format(', CASE WHEN finops.focus_format_ok(r.%1$I::text, ''json'') THEN r.%1$I::jsonb END AS %2$I', c.name, '@' || c.name) ELSE '' END
+		END, ''), relation) INTO source
+	FROM finops.focus_columns_of(relation) c
+	JOIN (
+		SELECT r.column_name AS name, bool_or(r.kind = 'decimal') AS numbers, bool_or(r.kind = 'elements') AS documents
+		FROM finops.focus_rules_of(validate_focus.version, validate_focus.dataset) r GROUP BY r.column_name
+	) u ON u.name = c.name;
+
+	SELECT string_agg(format(', count(*) FILTER (WHERE (%s) AND (%s))', COALESCE(finops.focus_condition_sql(j.rule ->> 'condition'), 'true'),
+			finops.focus_violation_sql(j.rule ->> 'kind', j.rule ->> 'column_name', j.rule ->> 'parameter', j.rule ->> 'type')), '' ORDER BY (j.rule ->> 'place')::bigint)
+		FILTER (WHERE j.rule ->> 'place' IS NOT NULL)
+	INTO filters
+	FROM jsonb_array_elements(rules) j(rule);
+	EXECUTE format('SELECT ARRAY[count(*)%s] FROM %s', filters, source) INTO counts;
+
+	-- one value per key: all keys in one pass
+	SELECT format('SELECT ARRAY[%s] FROM (SELECT %s FROM %s r GROUP BY GROUPING SETS (%s)) g',
+		string_agg(format('count(*) FILTER (WHERE g.%I = 0 AND g.%I IS NOT NULL AND g.%I)', 'grouping ' || k.name, k.name, 'bad ' || k.place), ', ' ORDER BY k.place),
+		string_agg(DISTINCT format('r.%I, GROUPING(r.%I) AS %I', k.name, k.name, 'grouping ' || k.name), ', ')
+			|| string_agg(CASE k.kind WHEN 'unique' THEN format(', count(*) > 1 AS %I', 'bad ' || k.place)
+				ELSE format(', min(r.%1$I::text COLLATE "C") <> max(r.%1$I::text COLLATE "C") AS %2$I', k.parameter, 'bad ' || k.place) END, ''),
+		relation, string_agg(DISTINCT format('(r.%I)', k.name), ', '))
+	INTO groups
+	FROM (
+		SELECT j.rule ->> 'column_name' AS name, j.rule ->> 'kind' AS kind, j.rule ->> 'parameter' AS parameter, (j.rule ->> 'group_place')::bigint AS place
+		FROM jsonb_array_elements(rules) j(rule)
+		WHERE j.rule ->> 'group_place' IS NOT NULL
+	) k
+	HAVING count(*) > 0;
+	IF groups IS NOT NULL THEN
+		EXECUTE groups INTO grouped;
+	END IF;
+
+	RETURN QUERY
+	SELECT j.rule ->> 'rule_id', j.rule ->> 'column_name', j.rule ->> 'requirement',
+		CASE WHEN j.rule ->> 'skipped' IS NOT NULL THEN 'skipped' WHEN v.n > 0 THEN 'fail' ELSE 'pass' END, v.n,
+		COALESCE(j.rule ->> 'skipped', CASE WHEN v.n = 0 THEN NULL WHEN j.rule ->> 'kind' = 'present' THEN 'the column is absent'
+			WHEN j.rule ->> 'kind' IN ('one', 'unique') THEN format('%s values', v.n) ELSE format('%s of %s rows', v.n, counts[1]) END)
+	FROM jsonb_array_elements(rules) j(rule)
+	CROSS JOIN LATERAL (
+		SELECT CASE
+			WHEN j.rule ->> 'skipped' IS NOT NULL THEN NULL
+			WHEN j.rule ->> 'kind' = 'present' THEN CASE WHEN j.rule ->> 'type' IS NULL THEN 1 ELSE 0 END
+			WHEN j.rule ->> 'place' IS NOT NULL THEN counts[(j.rule ->> 'place')::integer + 1]
+			ELSE grouped[(j.rule ->> 'group_place')::integer]
+		END::bigint AS n
+	) v
+	ORDER BY j.rule ->> 'rule_id' COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION finops.validate_focus(regclass, text, text) IS 'checks a table or view with FOCUS column names, of texts or types, against the rules of FOCUS 1.2, 1.3 or 1.4, in two passes over it; reads with the rights of its caller';
 -- room compat: functions that let SQL of other dialects run; those that
 -- runbooks call stand in the install schema
 

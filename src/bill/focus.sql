@@ -102,7 +102,7 @@ SELECT
 	COALESCE(f.region_name, f.product_region) AS "RegionName",
 	f.line_item_resource_id AS "ResourceId",
 	f.resource_name AS "ResourceName",
-	CASE WHEN a.focus OR f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
+	CASE WHEN f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'arn:%' THEN COALESCE(NULLIF(pg_catalog.split_part(f.line_item_resource_id, ':', 3), ''), 'Resource')
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'i-%' THEN 'Instance'
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'vol-%' THEN 'Volume'
@@ -137,7 +137,13 @@ SELECT
 	f.allocated_resource_id AS "AllocatedResourceId",
 	f.allocated_resource_name AS "AllocatedResourceName",
 	f.allocated_tags AS "AllocatedTags",
-	f.contract_applied AS "ContractApplied",
+	CASE
+		WHEN a.focus OR f.contract_applied IS NOT NULL OR a.commitment IS NULL OR a.status IS NULL THEN f.contract_applied
+		WHEN a.commitment_category OPERATOR(pg_catalog.=) 'Spend' THEN pg_catalog.jsonb_build_object('Elements', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+			'ContractId', a.commitment, 'ContractCommitmentId', a.commitment, 'ContractCommitmentAppliedCost', a.effective_cost)))
+		ELSE pg_catalog.jsonb_build_object('Elements', pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+			'ContractId', a.commitment, 'ContractCommitmentId', a.commitment, 'ContractCommitmentAppliedQuantity', u.commitment_quantity, 'ContractCommitmentAppliedUnit', a.unit)))
+	END AS "ContractApplied",
 	COALESCE(f.host_provider_name, f.provider_name, f.provider) AS "HostProviderName",
 	f.invoice_detail_id AS "InvoiceDetailId",
 	COALESCE(f.service_provider_name, f.provider_name, f.provider) AS "ServiceProviderName"
@@ -263,8 +269,8 @@ CROSS JOIN LATERAL (
 			WHEN part.n OPERATOR(pg_catalog.=) 1 THEN m.quantity
 			-- of a reservation's fee: the part of its hours that its cost says is unused
 			WHEN f.billed_cost OPERATOR(pg_catalog.+) COALESCE(f.amortised_upfront_fee, 0) OPERATOR(pg_catalog.>) 0
-			THEN COALESCE(f.line_item_usage_amount, 0) OPERATOR(pg_catalog.*) LEAST(1, f.effective_cost
-				OPERATOR(pg_catalog./) (f.billed_cost OPERATOR(pg_catalog.+) COALESCE(f.amortised_upfront_fee, 0)))
+			THEN pg_catalog.round(COALESCE(f.line_item_usage_amount, 0) OPERATOR(pg_catalog.*) LEAST(1, f.effective_cost
+				OPERATOR(pg_catalog./) (f.billed_cost OPERATOR(pg_catalog.+) COALESCE(f.amortised_upfront_fee, 0))), 9)
 			ELSE COALESCE(f.line_item_usage_amount, 0)
 		END AS commitment_quantity
 	OFFSET 0
