@@ -117,7 +117,7 @@ if [ -z "$major" ] || [ "$major" -lt 15 ]; then
   exit 1
 fi
 
-wanted=(make gcc libc6-dev libcurl4-openssl-dev libxml2-dev zlib1g-dev "postgresql-$major" "postgresql-server-dev-$major")
+wanted=(make gcc libc6-dev libcurl4-openssl-dev libxml2-dev zlib1g-dev libisal-dev "postgresql-$major" "postgresql-server-dev-$major")
 optional=("postgresql-$major-cron")
 case $purpose in
 test)

@@ -62,7 +62,7 @@ typedef struct CsvReader
 	void	   *arg;
 	CsvStatus	status;
 	int64		next_line;
-	char	   *buf;			/* size + 1 bytes */
+	char	   *buf;			/* size bytes and some behind them */
 	size_t		size;
 	size_t		pos;			/* first byte not yet used */
 	size_t		end;
@@ -543,6 +543,10 @@ extern int	ProjectedColumns(BillOutColumn *columns);
 /* The values of the current record, in the same order. */
 extern void ProjectValues(const BillProjector *p, Slice *values);
 
+/* One of them; and whether a bill with this header ever has it. */
+extern Slice ProjectValue(const BillProjector *p, int at);
+extern bool ProjectFills(const BillHeader *header, int at);
+
 /* Blame a value of that column: sets p->problem.  Always false. */
 extern bool ProjectBlame(BillProjector *p, int at, ValueStatus status,
 						 Slice value);
@@ -551,6 +555,7 @@ extern bool ProjectBlame(BillProjector *p, int at, ValueStatus status,
 
 #include "core/core.h"
 #include "core/source.h"
+#include "utils/array.h"
 
 /* ---------------------------------------------------------------------
  * Partitions, delivery.c
@@ -584,6 +589,9 @@ typedef struct BillDelivery
 	/* of a delivery that was read just now */
 	bool		read;			/* its tenants are registered with others later */
 	int64		restates;		/* the delivery that it was compared with, or 0 */
+	uint32		first_block;	/* in which the lines of that one stand */
+	uint32		last_block;
+	ArrayType  *commitments;	/* row_id of the lines with a commitment; NULL: any */
 	struct FactRollup *rollup;	/* of its lines, or NULL */
 	struct FactDifference *difference;	/* NULL when it restates nothing */
 

@@ -58,8 +58,8 @@ COMMENT ON COLUMN finops.delivery.delivered_effective_cost IS 'as delivered_bill
 
 -- facts
 
-CREATE SEQUENCE finops.fact_cost_raw_row_id_seq CACHE 64;
-COMMENT ON SEQUENCE finops.fact_cost_raw_row_id_seq IS 'row numbers of fact_cost_raw';
+CREATE SEQUENCE finops.fact_cost_raw_row_id_seq INCREMENT BY 1000;
+COMMENT ON SEQUENCE finops.fact_cost_raw_row_id_seq IS 'row numbers of fact_cost_raw; each value is the first of a thousand that a load gives to its lines';
 
 CREATE TABLE @extschema@.fact_cost_raw (
 	row_id bigint NOT NULL DEFAULT pg_catalog.nextval('finops.fact_cost_raw_row_id_seq'),

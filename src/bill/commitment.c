@@ -18,6 +18,8 @@
  */
 #include "bill/bill.h"
 
+#include "catalog/pg_type.h"
+
 #define FEE \
 	"(charge_category = 'Purchase' AND charge_frequency = 'Recurring'" \
 	" AND commitment_discount_status IS NULL)"
@@ -77,10 +79,13 @@ finops_commitment_identity(PG_FUNCTION_ARGS)
 void
 BillCheckCommitments(const BillDelivery *d)
 {
+	const char *lines = d->commitments != NULL ?
+		IDENTITY("delivery_id = $2 AND row_id = ANY ($3)") :
+		IDENTITY("delivery_id = $2 AND $3 IS NULL");
 	int64		differ = 0;
 	uint64		n;
 
-	n = FINOPS_RUN(IDENTITY("delivery_id = $2")
+	n = FINOPS_RUN(psprintf("%s%s", lines,
 			   ", f AS (INSERT INTO finops.delivery_flag (delivery_id, source, billing_period,"
 			   " flag, currency, amount, detail)"
 			   " SELECT $2, source, $1, 'commitment_differs', currency, difference,"
@@ -91,8 +96,9 @@ BillCheckCommitments(const BillDelivery *d)
 			   " UPDATE @s@.cur_ingestion_log SET detail = detail || jsonb_build_object("
 			   "'commitments', jsonb_build_object('checked', checked, 'differ', differ))"
 			   " FROM n WHERE delivery_id = $2 AND cur_ingestion_log.status = 'completed'"
-			   " RETURNING differ",
-			   ARG_DATE(d->period), ARG_INT8(d->delivery_id));
+			   " RETURNING differ"),
+			   ARG_DATE(d->period), ARG_INT8(d->delivery_id),
+			   ARG_DATUM(INT8ARRAYOID, PointerGetDatum(d->commitments), d->commitments == NULL));
 	if (n > 0)
 		differ = FinopsInt64(0, 1);
 	if (differ > 0)

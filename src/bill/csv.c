@@ -9,7 +9,7 @@
  * changed before a record is known to be complete; doubled quotes are
  * folded after that.
  *
- * The byte after the last one is always NUL, which stops every scanning
+ * The bytes after the last one are always NUL, which stops every scanning
  * loop, so that the loops need no check for the end of the buffer.  A NUL
  * anywhere else is an error: text with NUL bytes is not text.
  *
@@ -18,8 +18,12 @@
 #include "bill/bill.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define FIRST_SIZE	(256 * 1024)
+#define SLACK		64
 
 /* What ends a run of plain bytes, outside and inside quotes. */
 #define STOP_PLAIN	1
@@ -102,7 +106,7 @@ fill(CsvReader *csv)
 			csv->status = CSV_TOO_LONG;
 			return false;
 		}
-		buf = realloc(csv->buf, size + 1);
+		buf = realloc(csv->buf, size + SLACK);
 		if (buf == NULL)
 		{
 			csv->status = CSV_NO_MEMORY;
@@ -128,7 +132,8 @@ fill(CsvReader *csv)
 			csv->at_end = true;
 		csv->end += (size_t) got;
 	}
-	csv->buf[csv->end] = '\0';
+	/* NUL stops every loop; blocks may be read beyond the end */
+	memset(csv->buf + csv->end, 0, SLACK);
 	if (!csv->started)
 	{
 		csv->started = true;
@@ -315,6 +320,81 @@ scan_quoted(CsvReader *csv, char *start, char **next, int64 *newlines)
 }
 
 /*
+ * Which of the WIDTH bytes at p may end a run of plain bytes or begin a
+ * quoted field, as bits from the lowest.  The buffer has SLACK bytes behind
+ * its end, so that a block may reach beyond it.
+ */
+#ifdef __SSE2__
+
+#define WIDTH	64
+
+typedef struct Pattern
+{
+	__m128i		delimiter,
+				quote,
+				newline,
+				carriage,
+				nul;
+} Pattern;
+
+static inline void
+pattern_init(Pattern *pattern, const CsvReader *csv)
+{
+	pattern->delimiter = _mm_set1_epi8(csv->delimiter);
+	pattern->quote = _mm_set1_epi8('"');
+	pattern->newline = _mm_set1_epi8('\n');
+	pattern->carriage = _mm_set1_epi8('\r');
+	pattern->nul = _mm_setzero_si128();
+}
+
+static inline uint64
+stops_16(const Pattern *pattern, const char *p)
+{
+	__m128i		bytes = _mm_loadu_si128((const __m128i *) (const void *) p);
+	__m128i		hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, pattern->delimiter),
+												_mm_cmpeq_epi8(bytes, pattern->quote)),
+								   _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, pattern->newline),
+															 _mm_cmpeq_epi8(bytes, pattern->carriage)),
+												_mm_cmpeq_epi8(bytes, pattern->nul)));
+
+	return (uint64) (unsigned int) _mm_movemask_epi8(hit);
+}
+
+static inline uint64
+stops(const Pattern *pattern, const char *p)
+{
+	return stops_16(pattern, p) | stops_16(pattern, p + 16) << 16 |
+		stops_16(pattern, p + 32) << 32 | stops_16(pattern, p + 48) << 48;
+}
+
+#else
+
+#define WIDTH	8
+
+typedef struct Pattern
+{
+	const unsigned char *stop;
+} Pattern;
+
+static inline void
+pattern_init(Pattern *pattern, const CsvReader *csv)
+{
+	pattern->stop = csv->stop;
+}
+
+static inline uint64
+stops(const Pattern *pattern, const char *p)
+{
+	uint64		bits = 0;
+
+	for (int i = 0; i < WIDTH; i++)
+		bits |= (uint64) (pattern->stop[(unsigned char) p[i]] != 0) << i;
+	return bits;
+}
+
+#endif
+
+/*
  * The common case, without calls: plain fields with a delimiter behind them.
  * Stops before the first field that is anything else.
  */
@@ -323,26 +403,30 @@ scan_simple(CsvReader *csv, char *p)
 {
 	CsvField   *field = csv->fields + csv->nfields;
 	CsvField   *end = csv->fields + csv->maxfields;
+	char	   *start = p;
+	Pattern		pattern;
 
-	while (field < end && *p != '"')
+	pattern_init(&pattern, csv);
+	for (;; p += WIDTH)
 	{
-		char	   *start = p;
+		uint64		bits = stops(&pattern, p);
 
-		while ((csv->stop[(unsigned char) *p] & STOP_PLAIN) == 0)
-			p++;
-		if (*p != csv->delimiter)
+		for (; bits != 0; bits &= bits - 1)
 		{
-			p = start;
-			break;
+			char	   *at = p + __builtin_ctzll(bits);
+
+			if (*at != csv->delimiter || field == end)
+			{
+				csv->nfields = (int) (field - csv->fields);
+				return start;
+			}
+			field->data = start;
+			field->len = (int) (at - start);
+			field->flags = 0;
+			field++;
+			start = at + 1;
 		}
-		field->data = start;
-		field->len = (int) (p - start);
-		field->flags = 0;
-		field++;
-		p++;
 	}
-	csv->nfields = (int) (field - csv->fields);
-	return p;
 }
 
 /* One record from csv->pos, which is moved behind it. */

@@ -44,7 +44,7 @@ partition_name(DateADT period)
 Oid
 BillEnsurePartition(DateADT period)
 {
-	static const FinopsPartitioned facts = {"fact_cost_raw", "row_id", {"delivery_id"}};
+	static const FinopsPartitioned facts = {"fact_cost_raw", "row_id", {NULL}, "delivery_id"};
 
 	return FinopsEnsurePartition(&facts, period);
 }
@@ -278,10 +278,16 @@ warn_of_strangers(const BillDelivery *d, int64 old)
 static void
 supersede(const BillDelivery *d, int64 old)
 {
+	const char *where = "";
+
 	log_difference(d, old);
 	warn_of_strangers(d, old);
-	FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1",
-						partition_name(d->period)), ARG_INT8(old));
+	/* where they were seen, which spares a look at the new ones */
+	if (d->restates == old)
+		where = psprintf(" AND ctid >= '(%u,0)' AND ctid <= '(%u,65535)'",
+						 d->first_block, d->last_block);
+	FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1%s",
+						partition_name(d->period), where), ARG_INT8(old));
 	FINOPS_RUN("UPDATE finops.delivery SET status = 'superseded',"
 			   " superseded_by = $2, superseded_at = clock_timestamp()"
 			   " WHERE delivery_id = $1",

@@ -29,6 +29,7 @@ typedef struct FactScanState
 	FactVisit	visit;
 	void	   *arg;
 	int64		wanted;
+	FactBlocks	blocks;
 	FactValue	values[BILL_MAX_COLUMNS];
 } FactScanState;
 
@@ -41,6 +42,8 @@ visit_slot(FactScanState *state, TupleTableSlot *slot)
 	line.delivery_id = DatumGetInt64(slot_getattr(slot, state->delivery, &isnull));
 	if (state->wanted != 0 && line.delivery_id != state->wanted)
 		return;
+	state->blocks.first = Min(state->blocks.first, ItemPointerGetBlockNumber(&slot->tts_tid));
+	state->blocks.last = Max(state->blocks.last, ItemPointerGetBlockNumber(&slot->tts_tid));
 	slot_getsomeattrs(slot, state->last);
 	line.source = text_to_cstring(DatumGetTextPP(slot->tts_values[state->source - 1]));
 	FactReadStored(&state->columns, slot->tts_values, slot->tts_isnull, state->values);
@@ -58,7 +61,7 @@ push_snapshot(void)
 	return GetActiveSnapshot();
 }
 
-void
+FactBlocks
 FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg)
 {
 	Relation	rel = table_open(partition, AccessShareLock);
@@ -70,6 +73,7 @@ FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 	uint64		n = 0;
+	FactBlocks	blocks;
 
 	FactStoredOf(&state->columns, RelationGetDescr(rel));
 	state->source = get_attnum(partition, "source");
@@ -80,6 +84,7 @@ FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg)
 	state->visit = visit;
 	state->arg = arg;
 	state->wanted = delivery_id;
+	state->blocks = (FactBlocks) {PG_UINT32_MAX, 0};
 	old = MemoryContextSwitchTo(context);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -96,5 +101,7 @@ FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg)
 	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
+	blocks = state->blocks;
 	pfree(state);
+	return blocks;
 }

@@ -68,8 +68,22 @@ struct FactReader
 	int			n;
 	BillOutColumn column[BILL_MAX_COLUMNS];
 	void	   *places[BILL_MAX_COLUMNS];
-	Slice		slice[BILL_MAX_COLUMNS];
+	int64		header_id;		/* of the header that the list below is for */
+	int			nfilled;
+	int			filled[BILL_MAX_COLUMNS];	/* columns that it fills */
 };
+
+int
+FactColumn(const char *name)
+{
+	BillOutColumn columns[BILL_MAX_COLUMNS];
+	int			n = ProjectedColumns(columns);
+
+	for (int i = 0; i < n; i++)
+		if (strcmp(columns[i].name, name) == 0)
+			return i;
+	elog(ERROR, "no column \"%s\" in the facts", name);
+}
 
 FactReader *
 FactReaderNew(MemoryContext context)
@@ -328,10 +342,8 @@ read_json(FactReader *reader, int at, Slice s, FactValue *value)
  */
 
 static bool
-read_value(FactReader *reader, BillProjector *p, int at, FactValue *value)
+read_value(FactReader *reader, BillProjector *p, int at, Slice s, FactValue *value)
 {
-	Slice		s = reader->slice[at];
-
 	switch (reader->column[at].kind)
 	{
 		case BILL_OUT_TEXT:
@@ -350,17 +362,35 @@ read_value(FactReader *reader, BillProjector *p, int at, FactValue *value)
 	return true;
 }
 
+/* The facts have many columns, a bill fills some of them. */
+static void
+find_filled(FactReader *reader, const BillHeader *header, FactValue *values)
+{
+	reader->header_id = header->id;
+	reader->nfilled = 0;
+	for (int i = 0; i < reader->n; i++)
+	{
+		values[i].isnull = true;
+		if (ProjectFills(header, i))
+			reader->filled[reader->nfilled++] = i;
+	}
+}
+
 bool
 FactRead(FactReader *reader, BillProjector *p, FactValue *values)
 {
 	if (reader->record_used)
 		MemoryContextReset(reader->record);
 	reader->record_used = false;
-	ProjectValues(p, reader->slice);
-	for (int i = 0; i < reader->n; i++)
+	if (reader->header_id != p->header->id)
+		find_filled(reader, p->header, values);
+	for (int i = 0; i < reader->nfilled; i++)
 	{
-		values[i].isnull = reader->slice[i].data == NULL;
-		if (!values[i].isnull && !read_value(reader, p, i, &values[i]))
+		int			at = reader->filled[i];
+		Slice		s = ProjectValue(p, at);
+
+		values[at].isnull = s.data == NULL;
+		if (s.data != NULL && !read_value(reader, p, at, s, &values[at]))
 			return false;
 	}
 	return true;

@@ -52,6 +52,7 @@ struct FactWriter
 	int			nsteps;
 	Step		step[BILL_MAX_COLUMNS + OWN_COUNT];
 	Oid			sequence;
+	int			ids_left;		/* of the latest value of the sequence */
 	DateADT		period;
 	FactValue	own[OWN_COUNT];
 };
@@ -134,7 +135,7 @@ FactWriter *
 FactWriterOpen(Oid partition, DateADT period, const char *source,
 			   int64 delivery_id)
 {
-	/* what is written satisfies these, see column_value and NumberCheck */
+	/* what is written satisfies these, see project.c and NumberCheck */
 	static const char *const checks[] = {
 		"fact_cost_raw_charge_category_check",
 		"fact_cost_raw_billed_cost_check",
@@ -264,11 +265,28 @@ raise_missing(const FactWriter *writer, const Step *step)
 					 FinopsSchema(), quote_identifier(NameStr(att->attname)))));
 }
 
-void
+/* Each value of the sequence stands for so many ids. */
+#define IDS_PER_VALUE	1000
+
+static int64
+next_row_id(FactWriter *writer)
+{
+	if (writer->ids_left == 0)
+	{
+		writer->own[OWN_ROW_ID].word = nextval_internal(writer->sequence, false) - 1;
+		writer->ids_left = IDS_PER_VALUE;
+	}
+	writer->ids_left--;
+	return ++writer->own[OWN_ROW_ID].word;
+}
+
+int64
 FactWrite(FactWriter *writer, const FactValue *values)
 {
 	Size		size = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(MaxTupleAttributeNumber));
 	int			natts = writer->natts;
+	const Step *present[BILL_MAX_COLUMNS + OWN_COUNT];
+	int			n = 0;
 	HeapTupleHeader header;
 	char	   *start;
 	char	   *to;
@@ -284,26 +302,26 @@ FactWrite(FactWriter *writer, const FactValue *values)
 			continue;
 		}
 		size += (Size) Max(value->len, 0) + 2 * sizeof(int64);
-		natts = Max(natts, writer->step[i].attribute + 1);
+		present[n++] = &writer->step[i];
 	}
-	writer->own[OWN_ROW_ID].word = nextval_internal(writer->sequence, false);
+	natts = Max(natts, present[n - 1]->attribute + 1);
+	(void) next_row_id(writer);
 	header = BillBulkReserve(writer->bulk, size);
 	memset(header, 0, MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(natts)));
 	header->t_hoff = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(natts));
 	HeapTupleHeaderSetNatts(header, natts);
 	header->t_infomask = HEAP_HASNULL | HEAP_HASVARWIDTH;
 	to = start = (char *) header + header->t_hoff;
-	for (int i = 0; i < writer->nsteps; i++)
+	for (int i = 0; i < n; i++)
 	{
-		const Step *step = &writer->step[i];
+		const Step *step = present[i];
 		const FactValue *value = value_of(writer, step, values);
 
-		if (!has_value(step, value))
-			continue;
 		header->t_bits[step->attribute >> 3] |= (bits8) (1 << (step->attribute & 7));
 		to = put_value(writer, step, value, to, start);
 	}
 	BillBulkAdd(writer->bulk, (Size) (to - (char *) header));
+	return writer->own[OWN_ROW_ID].word;
 }
 
 uint64

@@ -31,6 +31,9 @@ typedef struct FactValue
 	bool		exact;			/* the number fits units */
 } FactValue;
 
+/* Where a column stands in the values. */
+extern int	FactColumn(const char *name);
+
 typedef struct FactReader FactReader;
 
 extern FactReader *FactReaderNew(MemoryContext context);
@@ -65,7 +68,16 @@ typedef struct FactLine
 } FactLine;
 
 typedef void (*FactVisit) (void *arg, const FactLine *line);
-extern void FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg);
+
+/* The blocks in which the visited lines stand; first > last: there is none. */
+typedef struct FactBlocks
+{
+	uint32		first;
+	uint32		last;
+} FactBlocks;
+
+extern FactBlocks FactScan(Oid partition, int64 delivery_id, FactVisit visit,
+						   void *arg);
 
 /* units * 10^-FIXED_SCALE with so many digits after the point */
 extern Datum FactNumeric(int128 units, int scale);
@@ -127,7 +139,7 @@ typedef struct FactWriter FactWriter;
 
 extern FactWriter *FactWriterOpen(Oid partition, DateADT period,
 								  const char *source, int64 delivery_id);
-extern void FactWrite(FactWriter *writer, const FactValue *values);
+extern int64 FactWrite(FactWriter *writer, const FactValue *values);	/* its row_id */
 extern bool FactWriterStoresAsGiven(const FactWriter *writer);
 extern uint64 FactWriterClose(FactWriter *writer);
 

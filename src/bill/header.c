@@ -445,6 +445,7 @@ plan_reads(BillHeader *h, const FormatColumns *format)
 		h->filled[*f] = true;
 	for (int f = BF_BILLED; f <= BF_CATEGORY; f++)
 		h->filled[f] = true;
+	h->filled[BF_CURRENCY] = true;
 	h->filled[BF_UPFRONT] = h->filled[BF_RI_UPFRONT] || h->filled[BF_SP_UPFRONT];
 	if (h->filled[BF_PRODUCT_MAP])
 		h->filled[BF_REGION] = h->filled[BF_INSTANCE_TYPE] = true;

@@ -203,6 +203,7 @@ begin(BillLoad *load)
 	load->restart = false;
 	load->account_seen = false;
 	load->reader = FactReaderNew(load->attempt);
+	load->commitment_id = FactColumn("commitment_discount_id");
 	BillOpenInput(load);
 	ProjectorInit(&load->projector, &load->header);
 	if (load->has_want_period)
@@ -258,6 +259,21 @@ place_in_open_month(const FinopsSession *session, const BillLoad *load,
 		BillDropIncrements(target);
 }
 
+/* NULL: look for them among all lines. */
+static ArrayType *
+commitment_array(const BillTarget *target)
+{
+	Datum	   *ids;
+
+	if (target->commitments == NULL)
+		return NULL;
+	ids = palloc(sizeof(Datum) * Max(target->ncommitments, 1));
+	for (int i = 0; i < target->ncommitments; i++)
+		ids[i] = Int64GetDatum(target->commitments[i]);
+	return construct_array(ids, target->ncommitments, INT8OID, sizeof(int64),
+						   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
 static void
 place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 {
@@ -275,6 +291,9 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		.started_at = load->started_at,
 		.read = true,
 		.restates = target->restates,
+		.first_block = target->blocks.first,
+		.last_block = target->blocks.last,
+		.commitments = commitment_array(target),
 		.rollup = target->rollup,
 		.difference = target->difference,
 	};

@@ -24,7 +24,10 @@ typedef struct BillTarget
 	Oid			partition;		/* of the facts; of a closed month, a temporary table */
 	FactWriter *writer;
 	int64		restates;		/* the delivery that difference compares with, or 0 */
+	FactBlocks	blocks;			/* in which that one stands */
 	FactRollup *rollup;			/* of an open month */
+	int64	   *commitments;	/* row_id of lines with a commitment, while they are few */
+	int			ncommitments;
 	FactDifference *difference;
 	const char *status;
 
@@ -75,6 +78,7 @@ typedef struct BillReject
 } BillReject;
 
 #define BILL_MAX_PERIODS		120
+#define BILL_MAX_COMMITMENTS	20000	/* lines known by row_id */
 #define BILL_MAX_HELD		(2 * BILL_MAX_PERIODS)
 
 /* What a delivery does to the one that is current. */
@@ -139,6 +143,7 @@ typedef struct BillLoad
 	/* where the lines go; anew for each attempt */
 	MemoryContext attempt;
 	FactReader *reader;
+	int			commitment_id;	/* in values */
 	FactValue	values[BILL_MAX_COLUMNS];	/* of the current record */
 	BillTarget *targets;
 	int			ntargets;

@@ -122,9 +122,11 @@ follow_lines(BillLoad *load, BillTarget *target)
 	if (target->restates != 0)
 	{
 		target->difference = FactDifferenceNew(load->attempt);
-		FactScan(target->partition, target->restates, visit_previous, target->difference);
+		target->blocks = FactScan(target->partition, target->restates, visit_previous,
+								  target->difference);
 	}
 	target->rollup = FactRollupNew(load->attempt);
+	target->commitments = palloc(sizeof(int64) * BILL_MAX_COMMITMENTS);
 	if (!FactWriterStoresAsGiven(target->writer))
 		FactRollupGiveUp(target->rollup);
 }
@@ -200,9 +202,17 @@ BillTargetOf(BillLoad *load, BillPeriod period)
 void
 BillTargetAdd(BillLoad *load, BillTarget *target)
 {
+	int64		row_id;
+
 	if (target->rollup != NULL)
 		FactRollupAdd(target->rollup, target->period, target->source, load->values);
 	if (target->difference != NULL)
 		FactDifferenceAdd(target->difference, load->values, true);
-	FactWrite(target->writer, load->values);
+	row_id = FactWrite(target->writer, load->values);
+	if (load->values[load->commitment_id].isnull || target->commitments == NULL)
+		return;
+	if (target->ncommitments < BILL_MAX_COMMITMENTS)
+		target->commitments[target->ncommitments++] = row_id;
+	else
+		target->commitments = NULL;
 }

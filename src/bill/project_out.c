@@ -149,6 +149,18 @@ ProjectValues(const BillProjector *p, Slice *values)
 		values[i] = p->value[out_columns[i].field];
 }
 
+bool
+ProjectFills(const BillHeader *header, int at)
+{
+	return header->filled[out_columns[at].field];
+}
+
+Slice
+ProjectValue(const BillProjector *p, int at)
+{
+	return p->value[out_columns[at].field];
+}
+
 /* The bill's own name of the column, where one column is to blame. */
 bool
 ProjectBlame(BillProjector *p, int at, ValueStatus status, Slice value)

@@ -71,15 +71,6 @@ struct FactRollup
 	int			amount[SUMS];
 };
 
-static int
-column_at(const BillOutColumn *columns, int n, const char *name)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(columns[i].name, name) == 0)
-			return i;
-	elog(ERROR, "no column \"%s\" in the facts", name);
-}
-
 FactRollup *
 FactRollupNew(MemoryContext parent)
 {
@@ -91,22 +82,20 @@ FactRollupNew(MemoryContext parent)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	FactRollup *rollup = palloc0(sizeof(FactRollup));
-	BillOutColumn columns[BILL_MAX_COLUMNS];
-	int			n = ProjectedColumns(columns);
 
 	rollup->context = context;
 	rollup->complete = true;
 	rollup->nplaces = FIRST_PLACES;
 	rollup->places = palloc0(sizeof(SumGroup *) * rollup->nplaces);
 	initStringInfo(&rollup->key);
-	rollup->start = column_at(columns, n, "line_item_usage_start_date");
-	rollup->usage_account = column_at(columns, n, "line_item_usage_account_id");
-	rollup->payer = column_at(columns, n, "bill_payer_account_id");
+	rollup->start = FactColumn("line_item_usage_start_date");
+	rollup->usage_account = FactColumn("line_item_usage_account_id");
+	rollup->payer = FactColumn("bill_payer_account_id");
 	for (int i = 0; i < KEY_TEXTS; i++)
 		if (texts[i] != NULL)
-			rollup->text[i] = column_at(columns, n, texts[i]);
+			rollup->text[i] = FactColumn(texts[i]);
 	for (int i = 0; i < SUMS; i++)
-		rollup->amount[i] = column_at(columns, n, sum_names[i]);
+		rollup->amount[i] = FactColumn(sum_names[i]);
 	MemoryContextSwitchTo(old);
 	return rollup;
 }

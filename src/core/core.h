@@ -259,6 +259,7 @@ typedef struct FinopsPartitioned
 	const char *name;			/* in the install schema */
 	const char *key;			/* primary key of each partition */
 	const char *indexed[4];		/* further columns with an index each */
+	const char *ranged;			/* a column whose rows stand together, or NULL */
 } FinopsPartitioned;
 
 /*

@@ -58,7 +58,7 @@ check_value(const BillOutColumn *column, Slice value)
 		case BILL_OUT_PERIOD:
 			abort();
 		case BILL_OUT_JSON:
-			if (Utf8Valid(value.data, value.len) && !JsonObject(value, NULL, NULL))
+			if (Utf8Valid(value.data, value.len) && !JsonValid(value))
 				abort();
 			break;
 	}
@@ -83,7 +83,11 @@ project(CsvReader *csv, const BillHeader *header)
 			abort();
 		ProjectValues(&p, values);
 		for (int i = 0; i < n; i++)
+		{
 			check_value(&columns[i], values[i]);
+			if (values[i].data != NULL && !ProjectFills(header, i))
+				abort();
+		}
 	}
 	ProjectorFree(&p);
 }
