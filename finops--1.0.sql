@@ -260,7 +260,7 @@ CREATE UNIQUE INDEX delivery_current_key ON finops.delivery (source, billing_per
 	WHERE status OPERATOR(pg_catalog.=) 'current';
 CREATE INDEX delivery_digest_idx ON finops.delivery (digest);
 COMMENT ON TABLE finops.delivery IS 'what was delivered: one row per source, billing period and delivery; at most one delivery of a source and period is current';
-COMMENT ON COLUMN finops.delivery.source IS 'whose bill it is: provider/billing account when the file names exactly one, else the address of the file, or the source_id given to load_bill';
+COMMENT ON COLUMN finops.delivery.source IS 'whose bill it is: provider/billing account when the file names exactly one, provider/invoice where a FOCUS bill has no accounts but one invoice, else the address of the file, or the source_id given to load_bill';
 COMMENT ON COLUMN finops.delivery.digest IS 'SHA-256 of the delivered bytes, hex';
 COMMENT ON COLUMN finops.delivery.format IS 'cur-legacy, cur or focus; generated for finops.generate_bill';
 COMMENT ON COLUMN finops.delivery.address IS 'where the bytes came from';

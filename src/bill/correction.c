@@ -117,7 +117,7 @@ compare(const BillTarget *target)
 	FINOPS_RUN0("SELECT count(*) FROM (SELECT FROM said GROUP BY " CHARGE
 				" HAVING sum(f_cost) * sum(c_cost) < 0 AND abs(sum(f_cost)) <= abs(sum(c_cost))) t");
 	e.taken_back += FinopsInt64(0, 1);
-	SPI_unregister_relation("said");
+	FinopsEndStage("said");
 	return e;
 }
 

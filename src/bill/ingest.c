@@ -59,28 +59,36 @@ remember(OutBuf *known, Slice s)
 	OutReserve(known, 1);
 }
 
-/* Provider and account of the file, as far as it has been read. */
+/*
+ * Provider and account of the file, as far as it has been read.  A FOCUS bill
+ * without accounts is known by its invoice.
+ */
 static void
 note_account(BillLoad *load, const BillRow *row)
 {
+	bool		by_invoice = row->payer.data == NULL && load->header.format == BILL_FOCUS;
+	Slice		payer = by_invoice ? load->projector.value[BF_INVOICE_ID] : row->payer;
+
 	if (!load->account_seen)
 	{
 		load->account_seen = true;
+		load->by_invoice = by_invoice;
 		remember(&load->first_provider, row->provider);
-		remember(&load->first_payer, row->payer);
-		load->no_payer = row->payer.data == NULL;
+		remember(&load->first_payer, payer);
+		load->no_payer = payer.data == NULL;
 		if (load->no_payer)
 			load->mixed = true;
-		else if (!Utf8Valid(row->payer.data, row->payer.len) ||
+		else if (!Utf8Valid(payer.data, payer.len) ||
 				 !Utf8Valid(row->provider.data, row->provider.len))
-			BillRaiseProblem(load, VALUE_NOT_UTF8, "account", row->payer);
+			BillRaiseProblem(load, VALUE_NOT_UTF8, "account", payer);
 		load->provider = copy_slice(load, row->provider);
-		load->account_id = copy_slice(load, row->payer);
+		load->account_id = copy_slice(load, payer);
 		return;
 	}
 	if (load->mixed ||
-		(same(row->provider, &load->first_provider, false) &&
-		 same(row->payer, &load->first_payer, load->no_payer)))
+		(by_invoice == load->by_invoice &&
+		 same(row->provider, &load->first_provider, false) &&
+		 same(payer, &load->first_payer, load->no_payer)))
 		return;
 	load->mixed = true;
 	if (load->source_id == NULL)
@@ -90,10 +98,17 @@ note_account(BillLoad *load, const BillRow *row)
 const char *
 BillSourceName(BillLoad *load)
 {
+	const char *address = load->group_name != NULL ? load->group_name : load->address;
+
 	if (load->source_id != NULL)
 		return load->source_id;
 	if (load->mixed)
-		return load->group_name != NULL ? load->group_name : load->address;
+		return address;
+	/* before it was final it had no invoice, and was known by its address */
+	if (load->by_invoice &&
+		FINOPS_RUN("SELECT FROM finops.delivery WHERE source = $1 AND status = 'current' LIMIT 1",
+				   ARG_TEXT(address)) > 0)
+		return address;
 	return psprintf("%s/%s", load->provider, load->account_id);
 }
 
@@ -286,7 +301,7 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		BillFormatName(load->header.format),
 		.address = load->address,
 		.provider = load->mixed ? NULL : load->provider,
-		.account_id = load->mixed ? NULL : load->account_id,
+		.account_id = load->mixed || load->by_invoice ? NULL : load->account_id,
 		.detail = BillLogDetail(load),
 		.started_at = load->started_at,
 		.read = true,
@@ -498,6 +513,7 @@ run_load(const FinopsSession *session, BillLoad *load)
 	else
 	{
 		read_tenant_key(load);
+		BillStageParquet(load);
 		while (!attempt(session, load))
 			;
 	}

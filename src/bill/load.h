@@ -56,6 +56,7 @@ typedef struct BillFile
 	int64		bytes;
 	int64		lines;			/* records read, without the header */
 	int64		announced;		/* by the manifest, -1: not */
+	struct ParquetRows *parquet;	/* what an extension read, or NULL */
 } BillFile;
 
 /* Why a line is refused, and by what. */
@@ -133,6 +134,7 @@ typedef struct BillLoad
 	/* whose bill it is */
 	bool		account_seen;
 	bool		no_payer;
+	bool		by_invoice;		/* account_id is that of an invoice */
 	bool		mixed;			/* no single account */
 	bool		restart;		/* this attempt must be undone and made again */
 	OutBuf		first_provider; /* UTF-8 */
@@ -256,6 +258,14 @@ extern void BillKeepRejects(BillLoad *load);
 extern int64 BillRejectsOf(const BillLoad *load, int64 delivery_id);
 pg_noreturn extern void BillRaiseProblem(const BillLoad *load, ValueStatus status,
 										 const char *column, Slice value);
+
+/* ---------------------------------------------------------------------
+ * Parquet, parquet.c
+ * ---------------------------------------------------------------------
+ */
+extern bool BillIsParquet(const BillFile *file);
+extern void BillStageParquet(BillLoad *load);
+extern ByteSource *BillParquetSource(BillLoad *load, const BillFile *file);
 
 /* The text of a generated bill as a byte source; generate.c */
 extern ByteSource *BillGeneratedSource(const struct GenBillSpec *spec);

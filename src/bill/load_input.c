@@ -213,6 +213,8 @@ open_file(BillLoad *load)
 		load->top = ZipSourceOpen(load->file);
 	else if (GzipMagic(file->first, file->nfirst))
 		load->top = GzipSourceOpen(load->file);
+	else if (file->parquet != NULL)
+		load->top = BillParquetSource(load, file);
 	if (load->top == NULL)
 	{
 		load->top = load->file;

@@ -137,13 +137,9 @@ BillCheckFileKind(const BillFile *file)
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill is empty"),
 				 errhint("Check that the delivery is complete.")));
-	if (GzipMagic(file->first, file->nfirst) || ZipMagic(file->first, file->nfirst))
+	if (GzipMagic(file->first, file->nfirst) || ZipMagic(file->first, file->nfirst) ||
+		BillIsParquet(file))
 		return;
-	if (file->nfirst >= 4 && memcmp(file->first, "PAR1", 4) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"%s\" is a Parquet file", path),
-				 errhint("Have the bill delivered as CSV, plain, gzip or zip.")));
 	if (ends_with(path, ".gz") || ends_with(path, ".zip"))
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),

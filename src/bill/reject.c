@@ -323,7 +323,11 @@ BillKeepRejects(BillLoad *load)
 		datums[n++] = Int64GetDatum(target->delivery_id);
 	}
 	if (first == NULL)
+	{
+		tuplestore_end(load->rejects);
+		load->rejects = NULL;
 		return;
+	}
 	ids = construct_array(datums, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	load->reject_deliveries = PointerGetDatum(ids);
 	FinopsStageRows("bill_rejects", load->reject_columns, load->rejects, load->nrejected);
@@ -335,7 +339,8 @@ BillKeepRejects(BillLoad *load)
 						" JOIN (VALUES %s) AS d(id, period, source) ON d.id = coalesce("
 						"(SELECT o.id FROM (VALUES %s) AS o(id, period, source) WHERE o.period = r.billing_period), $1)",
 						list.data, list.data), ARG_INT8(first->delivery_id));
-	SPI_unregister_relation("bill_rejects");
+	FinopsEndStage("bill_rejects");
+	load->rejects = NULL;
 	warn(load, first->delivery_id);
 }
 

@@ -214,8 +214,8 @@ settle_origin(const FinopsSession *session, const BillLoad *load, int64 delivery
 	for (uint64 i = 0; i < n; i++)
 		place_offset(session, load, source, origin, months[i]);
 	flag_different(delivery_id, source, origin);
-	SPI_unregister_relation("wanted");
-	SPI_unregister_relation("settled");
+	FinopsEndStage("wanted");
+	FinopsEndStage("settled");
 }
 
 /*

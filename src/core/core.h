@@ -155,6 +155,10 @@ extern uint64 FinopsStage(const char *name, const char *sql, int nargs,
 /* The same for rows that the caller has collected; the session ends the store. */
 extern void FinopsStageRows(const char *name, TupleDesc tupdesc,
 							Tuplestorestate *store, uint64 rows);
+
+/* The rows of a query for C code, in a store that can be read again. */
+extern Tuplestorestate *FinopsCollect(const char *sql, TupleDesc *tupdesc);
+extern void FinopsEndStage(const char *name);
 extern void FinopsEndStages(MemoryContext session);	/* FinopsEnd calls it */
 
 #define FINOPS_STAGE(name, sql, ...) \

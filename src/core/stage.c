@@ -27,6 +27,7 @@
 
 typedef struct Stage
 {
+	char	   *name;			/* NULL: not registered with SPI */
 	Tuplestorestate *store;
 	MemoryContext context;		/* the session's */
 	MemoryContextCallback forget;
@@ -47,10 +48,11 @@ forget_stage(void *arg)
 }
 
 static void
-remember_stage(Tuplestorestate *store)
+remember_stage(const char *name, Tuplestorestate *store)
 {
 	Stage	   *stage = palloc0(sizeof(Stage));
 
+	stage->name = name == NULL ? NULL : pstrdup(name);
 	stage->store = store;
 	stage->context = CurrentMemoryContext;
 	stage->forget.func = forget_stage;
@@ -69,6 +71,23 @@ FinopsEndStages(MemoryContext session)
 		{
 			tuplestore_end(stage->store);
 			stage->store = NULL;
+		}
+}
+
+/*
+ * A stage that is not needed any more, or must not outlive a subtransaction:
+ * its temporary files are those of the resource owner that it began under.
+ */
+void
+FinopsEndStage(const char *name)
+{
+	for (Stage *stage = stages; stage != NULL; stage = stage->next)
+		if (stage->store != NULL && stage->name != NULL && strcmp(stage->name, name) == 0)
+		{
+			(void) SPI_unregister_relation(name);
+			tuplestore_end(stage->store);
+			stage->store = NULL;
+			return;
 		}
 }
 
@@ -103,18 +122,17 @@ register_stage(const char *name, TupleDesc tupdesc, Tuplestorestate *store,
 		elog(ERROR, "could not register stage \"%s\"", name);
 }
 
-uint64
-FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
+/* Run a query into a tuplestore of the session; returns the number of rows. */
+static uint64
+collect(const char *sql, int nargs, const FinopsArg *args,
+		Tuplestorestate *store, TupleDesc *tupdesc)
 {
 	Oid		   *types = palloc_array(Oid, Max(nargs, 1));
-	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
 	SPIExecuteOptions options = {0};
 	CachedPlanSource *source;
-	TupleDesc	tupdesc;
 	SPIPlanPtr	plan;
 	int			rc;
 
-	remember_stage(store);
 	for (int i = 0; i < nargs; i++)
 		types[i] = args[i].type;
 	plan = SPI_prepare_cursor(FinopsExpandSchema(sql), nargs, types,
@@ -122,7 +140,7 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
-	tupdesc = CreateTupleDescCopy(source->resultDesc);
+	*tupdesc = CreateTupleDescCopy(source->resultDesc);
 
 	options.params = make_params(nargs, args);
 	options.dest = CreateTuplestoreDestReceiver();
@@ -133,8 +151,30 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 		elog(ERROR, "SPI_execute_plan_extended failed: %s",
 			 SPI_result_code_string(rc));
 	SPI_freeplan(plan);
-	register_stage(name, tupdesc, store, SPI_processed);
 	return SPI_processed;
+}
+
+uint64
+FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
+{
+	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
+	TupleDesc	tupdesc;
+	uint64		rows;
+
+	remember_stage(name, store);
+	rows = collect(sql, nargs, args, store, &tupdesc);
+	register_stage(name, tupdesc, store, rows);
+	return rows;
+}
+
+Tuplestorestate *
+FinopsCollect(const char *sql, TupleDesc *tupdesc)
+{
+	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
+
+	remember_stage(NULL, store);
+	(void) collect(sql, 0, NULL, store, tupdesc);
+	return store;
 }
 
 struct Tuplestorestate *
@@ -144,7 +184,7 @@ FinopsStageEmpty(const char *name, const char *sql, TupleDesc *tupdesc)
 	CachedPlanSource *source;
 	SPIPlanPtr	plan;
 
-	remember_stage(store);
+	remember_stage(name, store);
 	plan = SPI_prepare(FinopsExpandSchema(sql), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -159,6 +199,6 @@ void
 FinopsStageRows(const char *name, TupleDesc tupdesc, Tuplestorestate *store,
 				uint64 rows)
 {
-	remember_stage(store);
+	remember_stage(name, store);
 	register_stage(name, tupdesc, store, rows);
 }

@@ -66,11 +66,24 @@ SELECT is(sum(contracted_cost), 14.97626039326, 'contracted cost') FROM fact_cos
 SELECT is(count(resource_tags), 711::bigint, 'lines with tags') FROM fact_cost_raw WHERE source LIKE '%focus_sample.csv';
 SELECT is(sum(amount), 0.0, 'no residual') FROM finops.cost_bridge('2024-09-01') WHERE line = 'residual';
 
--- a correction beside its original, and a replacement instead of it
-SELECT is(pg_temp.load('focus/corrections_1.4/open_previous_s1_original.csv'), 'loaded 1 1500 1500', 'an original');
-SELECT is(pg_temp.load('focus/corrections_1.4/open_previous_s1_delta.csv'), 'loaded 3 0 0', 'its delta');
-SELECT results_eq($$ SELECT line_item_resource_id, sum(billed_cost), sum(list_cost) FROM fact_cost_raw WHERE source LIKE '%corrections%' GROUP BY 1 ORDER BY 1 $$,
-	$$ VALUES ('R-111', 1200::numeric, 1600::numeric), ('R-222', 300, 400) $$, 'together');
+-- the published correction in its three styles: 1200 and 300 of 1500, list 2000
+CREATE FUNCTION pg_temp.lands(style text, outcome text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN NEXT is(pg_temp.load('focus/corrections_1.4/open_previous_s1_original.csv'), 'loaded 1 1500 1500', style || ': the original');
+	RETURN NEXT is(pg_temp.load('focus/corrections_1.4/open_previous_s1_' || style || '.csv'), outcome, style || ': its correction');
+	RETURN NEXT is(split_part(pg_temp.load('focus/corrections_1.4/open_previous_s1_' || style || '.csv'), ' ', 1), 'unchanged', style || ': and once more');
+	RETURN NEXT results_eq($q$ SELECT line_item_resource_id, sum(billed_cost), sum(effective_cost), sum(list_cost), sum(line_item_usage_amount) FROM fact_cost_raw WHERE bill_billing_period_start_date = '2025-06-01' AND bill_invoice_id = 'INV-20250601-20250701' GROUP BY 1 ORDER BY 1 $q$,
+		$q$ VALUES ('R-111', 1200::numeric, 1200::numeric, 1600::numeric, 800::numeric), ('R-222', 300, 300, 400, 200) $q$, style || ': together');
+	RETURN QUERY SELECT * FROM pg_temp.rollup_is_exact();
+END $$;
+SAVEPOINT corrections;
+SELECT * FROM pg_temp.lands('replacement', 'replaced 2 1500 1500');
+ROLLBACK TO corrections;
+SELECT * FROM pg_temp.lands('delta', 'appended 3 0 0');
+ROLLBACK TO corrections;
+SELECT * FROM pg_temp.lands('ledger', 'appended 2 0 0');
+SELECT is(pg_temp.load('focus/corrections_1.4/open_previous_s1_replacement.csv'), 'replaced 2 1500 1500', 'a replacement takes the place of the ledger, too');
+SELECT is(sum(billed_cost), 1500::numeric, 'and nothing counts twice') FROM fact_cost_raw WHERE bill_invoice_id = 'INV-20250601-20250701';
 SELECT is((SELECT status FROM finops.load_bill(pg_temp.bill('focus/corrections_1.4/open_previous_s1_original.csv'), source_id => 'one')), 'loaded', 'an original under a name');
 SELECT is((SELECT status FROM finops.load_bill(pg_temp.bill('focus/corrections_1.4/open_previous_s1_replacement.csv'), source_id => 'one')), 'replaced', 'and what replaces it');
 SELECT results_eq($$ SELECT line_item_resource_id, sum(billed_cost) FROM fact_cost_raw WHERE source = 'one' GROUP BY 1 ORDER BY 1 $$,
