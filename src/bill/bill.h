@@ -528,7 +528,7 @@ typedef enum BillOutKind
 	BILL_OUT_TIME,				/* to be parsed by TimeParse */
 	BILL_OUT_DATE,				/* the same; the day counts */
 	BILL_OUT_PERIOD,			/* the line's billing period; always NULL */
-	BILL_OUT_JSON				/* an object that jsonb accepts */
+	BILL_OUT_JSON				/* a value that jsonb accepts */
 } BillOutKind;
 
 typedef struct BillOutColumn

@@ -63,6 +63,9 @@ SELECT results_eq($$ SELECT provider, count(*) FROM fact_cost_raw WHERE source L
 	$$ VALUES ('AWS', 942::bigint), ('Microsoft', 51), ('Oracle', 7) $$, 'by provider');
 SELECT is(sum(list_cost), 20.39090575119, 'list cost') FROM fact_cost_raw WHERE source LIKE '%focus_sample.csv';
 SELECT is(sum(contracted_cost), 14.97626039326, 'contracted cost') FROM fact_cost_raw WHERE source LIKE '%focus_sample.csv';
+SELECT results_eq($$ SELECT sum(pricing_quantity), sum(consumed_quantity), count(*) - count(contracted_cost), count(*) - count(consumed_quantity), count(*) - count(nullif(pricing_category, ''))
+	FROM fact_cost_raw WHERE source LIKE '%focus_sample.csv' $$, $$ VALUES (13438.62931081682, 13438.712904456820057, 7::bigint, 1::bigint, 7::bigint) $$, 'quantities, and what is not given');
+SELECT is(count(other_columns ->> 'Id'), 1000::bigint, 'a column of its own is kept') FROM fact_cost_raw WHERE source LIKE '%focus_sample.csv';
 SELECT is(count(resource_tags), 711::bigint, 'lines with tags') FROM fact_cost_raw WHERE source LIKE '%focus_sample.csv';
 SELECT is(sum(amount), 0.0, 'no residual') FROM finops.cost_bridge('2024-09-01') WHERE line = 'residual';
 
@@ -92,26 +95,38 @@ SELECT results_eq($$ SELECT line_item_resource_id, sum(billed_cost) FROM fact_co
 -- small examples of the specification: what loads has its control total, what does not says why
 CREATE TEMP TABLE example (path text, outcome text);
 INSERT INTO example VALUES
-	('commitment_discount_flexibility/one_hundred_percent_utilization_with_commitment_discount_flexibility_with_1_resource.csv', '3 2.75 2.75'),
-	('commitment_discount_flexibility/one_hundred_percent_utilization_with_commitment_discount_flexibility_with_2_resources.csv', '3 2 2'),
-	('commitment_discount_flexibility/one_hundred_percent_utilization_without_commitment_discount_flexibility.csv', '2 1.5 1.5'),
-	('commitment_discount_flexibility/zero_percent_utilization_without_commitment_discount_flexibility.csv', '3 3.5 3.5'),
+	('commitment_discount_flexibility/one_hundred_percent_utilization_with_commitment_discount_flexibility_with_1_resource.csv', '3 2.75 2.75 6.25'),
+	('commitment_discount_flexibility/one_hundred_percent_utilization_with_commitment_discount_flexibility_with_2_resources.csv', '3 2 2 8'),
+	('commitment_discount_flexibility/one_hundred_percent_utilization_without_commitment_discount_flexibility.csv', '2 1.5 1.5 6'),
+	('commitment_discount_flexibility/zero_percent_utilization_without_commitment_discount_flexibility.csv', '3 3.5 3.5 8'),
 	('commitment_discount_scenarios/commitment_discount_purchase_scenario_1.csv', '1 8760 0'),
 	('commitment_discount_scenarios/commitment_discount_purchase_scenario_2.csv', '22007 invalid time "2023-02-01T30:00:00Z" in column "ChargePeriodEnd", line 4'),
+	('commitment_discount_scenarios/commitment_discount_purchase_scenario_3.csv', '22007 invalid time "2023-02-01T30:00:00Z" in column "ChargePeriodEnd", line 5'),
+	('commitment_discount_scenarios/commitment_discount_usage_scenario_1.csv', '1 0 1'),
+	('commitment_discount_scenarios/commitment_discount_usage_scenario_2.csv', '1 0 1'),
+	('commitment_discount_scenarios/commitment_discount_usage_scenario_3.csv', '2 0 1'),
 	('commitment_discount_scenarios/commitment_discount_usage_scenario_4.csv', '2 0.5 1.5'),
 	('saas_examples/simple_agreements/simple_saas_agreements_a1.csv', '22P02 invalid number "$10,000.00" in column "BilledCost", line 2'),
-	('saas_examples/spend_agreements/saas_spend_agreements_a1.csv', '4 1200 1200'),
-	('saas_examples/spend_agreements/saas_spend_agreements_a2.csv', '13 1200 1200'),
-	('saas_examples/spend_agreements/saas_spend_agreements_b2.csv', '14 1200 1200'),
-	('saas_examples/virtual_currency_pricing_model_b1.csv', '1 100000 0'),
-	('saas_examples/virtual_currency_pricing_model_c.csv', '2 53000 0');
+	('saas_examples/simple_agreements/simple_saas_agreements_a2.csv', '22P02 invalid number "$50,000.00" in column "BilledCost", line 2'),
+	('saas_examples/simple_agreements/simple_saas_agreements_a3.csv', '22P02 invalid number "$1,000.00" in column "BilledCost", line 2'),
+	('saas_examples/simple_agreements/simple_saas_agreements_b.csv', '22P02 invalid number "$50,000.00" in column "BilledCost", line 2'),
+	('saas_examples/simple_agreements/simple_saas_agreements_c.csv', '22P02 invalid number "$10,100.00" in column "BilledCost", line 2'),
+	('saas_examples/spend_agreements/saas_spend_agreements_a1.csv', '4 1200 1200 1257 1200'),
+	('saas_examples/spend_agreements/saas_spend_agreements_a2.csv', '13 1200 1200 1257 1200'),
+	('saas_examples/spend_agreements/saas_spend_agreements_b1.csv', '5 1200 1200 2457 2400'),
+	('saas_examples/spend_agreements/saas_spend_agreements_b2.csv', '14 1200 1200 2457 2400'),
+	('saas_examples/virtual_currency_pricing_model_a1.csv', '1 200000 0 200000 200000'),
+	('saas_examples/virtual_currency_pricing_model_b1.csv', '1 100000 0 200000 100000'),
+	('saas_examples/virtual_currency_pricing_model_c.csv', '2 53000 0 53000 53000'),
+	('saas_examples/virtual_currency_pricing_model_a2.csv', '3 0 1230 1230 1230'),
+	('saas_examples/virtual_currency_pricing_model_b2.csv', '3 0 615 1230 615'),
+	('saas_examples/virtual_currency_pricing_model_b3.csv', '3 0 495 1230 495');
+-- lines, billed, effective, list and contracted cost
 CREATE FUNCTION pg_temp.example(path text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	result text;
 BEGIN
-	SELECT concat_ws(' ', sum(rows_loaded), trim_scale(sum(billed_cost)), trim_scale(sum(effective_cost))) INTO result
-	FROM finops.load_bill(pg_temp.bill('focus/examples_1.2/' || path), source_id => path);
-	RETURN result;
+	PERFORM finops.load_bill(pg_temp.bill('focus/examples_1.2/' || path), source_id => path);
+	RETURN (SELECT concat_ws(' ', count(*), trim_scale(sum(billed_cost)), trim_scale(sum(effective_cost)), trim_scale(sum(list_cost)), trim_scale(sum(contracted_cost)))
+		FROM fact_cost_raw WHERE source = path);
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
