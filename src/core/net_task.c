@@ -133,7 +133,7 @@ NetRangeHeaders(const NetTask *task, char (*headers)[320])
 {
 	int			n = 0;
 
-	if (task->offset == 0)
+	if (task->offset == 0 || !task->exact)
 		return 0;
 	snprintf(headers[n++], 320, "Range: bytes=" INT64_FORMAT "-", task->offset);
 	if (task->etag[0] == '"')
@@ -465,7 +465,11 @@ NetTaskInit(NetTask *task, HttpTransfer *http)
 {
 	task->http = http;
 	task->state = NET_START;
+	task->attempts = task->again = 0;
+	task->retry_at = 0;
+	task->failed_at = task->offset = 0;
 	task->total = -1;
+	task->etag[0] = task->last_modified[0] = '\0';
 }
 
 /* ---------------------------------------------------------------------

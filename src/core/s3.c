@@ -396,7 +396,6 @@ S3List(const SourceAddress *prefix)
 		StringInfo	answer;
 
 		NetTaskInit(&s3.task, http);
-		s3.task.attempts = s3.task.again = 0;
 		answer = NetFetch(&s3.task, MAX_LIST_PAGE);
 		MemoryContextSwitchTo(old);
 		read_page(&page, answer, s3.task.who);

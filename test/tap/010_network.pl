@@ -108,7 +108,8 @@ loads("$web/cut-no-range/bill.csv", 'where ranges are not served, what is known 
 loads("$web/busy/bill.csv", '500 and 503 are tried again');
 loads("$web/stall-once/bill.csv", 'a connection that falls silent is replaced');
 loads("$web/to-same/bill.csv", 'a redirect on the same host is followed');
-my (undef, $err, $seconds) = run(load_sql("$web/retry-after/bill.csv"));
+my ($out, $err, $seconds);
+(undef, $err, $seconds) = run(load_sql("$web/retry-after/bill.csv"));
 cmp_ok($seconds, '>', 1, 'Retry-After is waited for') or diag($err);
 is(requests(qr{^GET /retry-after/}), 2, 'and then it is asked again');
 is( $node->safe_psql('postgres', "SELECT count(*), count(DISTINCT digest), sum(billed_cost) / $total FROM finops.delivery"),
@@ -182,6 +183,8 @@ loads('s3://elsewhere/bill.csv', 'a bucket in another region (400)', 'finops.s3_
 loads('s3://token/bill.csv', 'with a session token', 'finops.aws_profile' => 'session');
 loads('s3://bucket/bill.csv', 'the bucket in the host name',
 	'finops.s3_url_style' => 'virtual', 'finops.s3_endpoint' => "http://localhost:$port");
+($out, $err) = run("SELECT status, rows_loaded, billed_cost = 7 * $total FROM finops.load_bill('s3://bucket/cur/2018-10/', 'auto', NULL, 'prefix')");
+is($out, 'loaded|28000|t', 'a prefix of three pages is one bill') or diag($err);
 fails('s3://bucket/bill.csv', qr/28000: .*SignatureDoesNotMatch.*Check the secret key/s, 'a wrong secret', 'finops.aws_profile' => 'other');
 fails('s3://bucket/bill.csv', qr/28000: the credentials file has no profile "nobody"/, 'no such profile', 'finops.aws_profile' => 'nobody');
 fails('s3://bucket/bill.csv', qr/28000: profile "empty" of the credentials file has no keys/, 'a profile without keys', 'finops.aws_profile' => 'empty');
@@ -249,7 +252,7 @@ my $many = q{CREATE FUNCTION pg_temp.fds() RETURNS bigint LANGUAGE sql AS
 	$$SELECT pg_temp.once(a) FROM generate_series(1, n), unnest(ARRAY['%1$s/404/x', '%1$s/longer/bill.csv', '%1$s/changes-silently/bill.csv', 's3://bucket/none', 's3://broken-list/cur/', 's3://bucket/denied']) a$$;
 	SELECT pg_temp.many(2); SELECT pg_temp.fds() AS before \gset
 	SELECT pg_temp.many(50); SELECT pg_temp.fds() - :before;};
-my ($out) = run(sprintf($many, $web), 'finops.max_retries' => 1);
+($out) = run(sprintf($many, $web), 'finops.max_retries' => 1);
 cmp_ok((split /\n/, $out)[-1], '<=', 2, '300 failures leak no descriptor');
 
 # nothing secret in the server's log, whatever happened
