@@ -317,10 +317,12 @@ keep(const CostQuery *query, FinopsArg payload)
 			   " ON CONFLICT (cache_key) DO UPDATE SET source = EXCLUDED.source, payload = EXCLUDED.payload,"
 			   " created_at = EXCLUDED.created_at, last_updated = EXCLUDED.last_updated, expires_at = EXCLUDED.expires_at",
 			   ARG_TEXT(query->cache_key), payload, ARG_INT4(finops_cache_ttl));
-	FINOPS_RUN("DELETE FROM @s@.cost_cache c USING (SELECT o.cache_key FROM @s@.cost_cache o"
+	FINOPS_RUN("DELETE FROM @s@.cost_cache c USING (SELECT k.cache_key FROM @s@.cost_cache k"
+			   " JOIN (SELECT o.cache_key FROM @s@.cost_cache o"
 			   " WHERE o.source = 'cost-explorer' AND o.cache_key LIKE 'cost-explorer:%'"
-			   " ORDER BY o.created_at DESC, o.cache_key OFFSET $1) AS old"
-			   " WHERE c.cache_key = old.cache_key", ARG_INT8(finops_cache_max_rows));
+			   " ORDER BY o.created_at DESC, o.cache_key OFFSET $1) AS old USING (cache_key)"
+			   " FOR UPDATE OF k SKIP LOCKED) AS gone"
+			   " WHERE c.cache_key = gone.cache_key", ARG_INT8(finops_cache_max_rows));
 }
 
 PG_FUNCTION_INFO_V1(finops_fetch_cost_explorer);

@@ -268,16 +268,6 @@ xml_close(void *context)
 	return 0;
 }
 
-static void
-ignore_error(void *arg, const char *message, xmlParserSeverities severity,
-			 xmlTextReaderLocatorPtr locator)
-{
-	(void) arg;
-	(void) message;
-	(void) severity;
-	(void) locator;
-}
-
 static bool
 has_part(const XlsxReader *x, const char *name)
 {
@@ -305,7 +295,6 @@ open_part(XlsxReader *x, const char *name)
 								XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 		if (x->xml == NULL)
 			return fail(x, XLSX_NO_MEMORY);
-		xmlTextReaderSetErrorHandler(x->xml, ignore_error, NULL);
 		return true;
 	}
 	return fail(x, XLSX_NOT_A_WORKBOOK);
