@@ -36,8 +36,10 @@
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #define FINOPS_EXTENSION_SCHEMA(ext)	get_extension_schema(ext)
+#define FINOPS_OWNS_TABLE(rel, role)	object_ownercheck(RelationRelationId, (rel), (role))
 #else
 #define FINOPS_EXTENSION_SCHEMA(ext)	FinopsExtensionSchema15(ext)
+#define FINOPS_OWNS_TABLE(rel, role)	pg_class_ownercheck((rel), (role))
 extern Oid	FinopsExtensionSchema15(Oid extension);
 #endif
 

@@ -221,6 +221,21 @@ reconciliation_verdict(DateADT period)
 					status != NULL ? status : "missing", detail != NULL ? detail : "", month, month, month);
 }
 
+/* A provisional close estimates the bills that are missing. */
+static void
+accrue_missing(const FinopsSession *session, DateADT period)
+{
+	int64		entries;
+
+	FinopsOpenPeriod(period);
+	entries = OpsAccrueMissing(session, period);
+	if (entries == 0)
+		return;
+	FinopsClearGates(period, FINOPS_GATE_RECONCILIATION);
+	FinopsAudit(session, "accrue_missing", "billing_period", FinopsPeriodText(period),
+				psprintf("{\"entries\": %lld}", (long long) entries));
+}
+
 /*
  * finops.close_verdict(period date, step text, provisional boolean) → text:
  * why the close stops after this step, with the next call; NULL: it goes on.
@@ -240,7 +255,11 @@ finops_close_verdict(PG_FUNCTION_ARGS)
 	step = find_step(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	FinopsBegin(&session);
 	if (step->gate == FINOPS_GATE_LOAD)
+	{
 		verdict = readiness_verdict(period, PG_GETARG_BOOL(2));
+		if (verdict == NULL && PG_GETARG_BOOL(2))
+			accrue_missing(&session, period);
+	}
 	else if (step->gate == FINOPS_GATE_RECONCILIATION && !PG_GETARG_BOOL(2))
 		verdict = reconciliation_verdict(period);
 	MemoryContextSwitchTo(context);

@@ -21,4 +21,7 @@ extern void OpsRelease(const char *name);
 /* Within a session: leaves the rows of finops.readiness as the last result. */
 extern void OpsRunReadiness(DateADT period);
 
+/* After OpsRunReadiness, in its session: accrues what is expected and missing; entries booked. */
+extern int64 OpsAccrueMissing(const FinopsSession *session, DateADT period);
+
 #endif							/* FINOPS_OPS_H */

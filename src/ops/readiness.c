@@ -13,6 +13,8 @@
  */
 #include "ops/ops.h"
 
+#include "reconcile/reconcile.h"
+
 PG_FUNCTION_INFO_V1(finops_readiness);
 PG_FUNCTION_INFO_V1(finops_waive_readiness);
 PG_FUNCTION_INFO_V1(finops_close_calendar);
@@ -130,6 +132,13 @@ static const char *const readiness_sql =
 "    'no driver is late'), format('SELECT * FROM finops.late_drivers(%L)', $1::text))"
 ") AS x(no, item, state, detail, next_call)"
 " LEFT JOIN finops.readiness_waiver w ON w.period_start = $1 AND w.item = x.item ORDER BY x.no";
+
+/* After OpsRunReadiness, whose stage of missing sources it uses. */
+int64
+OpsAccrueMissing(const FinopsSession *session, DateADT period)
+{
+	return ReconSyncAccruals(session, period, true);
+}
 
 /* The rows of readiness are the last result. */
 void

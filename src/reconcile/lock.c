@@ -23,12 +23,14 @@
 #include "reconcile/reconcile.h"
 
 #include "commands/trigger.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(finops_lock_period);
 PG_FUNCTION_INFO_V1(finops_verify_period);
 PG_FUNCTION_INFO_V1(finops_refuse_locked_period);
 PG_FUNCTION_INFO_V1(finops_refuse_locked_rows);
+PG_FUNCTION_INFO_V1(finops_refuse_locked_insert);
 PG_FUNCTION_INFO_V1(finops_guard_period_lock);
 
 /*
@@ -47,6 +49,7 @@ typedef struct SealedObject
 #define ISSUED_BEFORE "h.period_start = $1 AND h.issued_at <= $2"
 
 static const SealedObject sealed_objects[] = {
+	{"accrual_entry", "finops.accrual_entry", "t.period_start = $1", "{}"},
 	{"fact_cost_allocated", "@s@.fact_cost_allocated", "t.period_start = $1", "{}"},
 	{"fact_cost_raw", "@s@.fact_cost_raw", "t.bill_billing_period_start_date = $1", "{}"},
 	{"invoice_detail", "@s@.invoice_detail",
@@ -126,6 +129,8 @@ finops_refuse_locked_rows(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called by its own trigger")));
+	if (recon_reopening)
+		return PointerGetDatum(NULL);
 	condition = period_condition(data->tg_trigger->tgargs[0]);
 	FinopsBegin(&session);
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
@@ -149,6 +154,40 @@ finops_refuse_locked_rows(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * Trigger BEFORE INSERT FOR EACH ROW: a role other than the owner adds nothing
+ * to a locked month.  The owner may, so that a restore can; our functions,
+ * which work as the owner, ask for the lock themselves.
+ */
+Datum
+finops_refuse_locked_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	FinopsSession session;
+	char	   *value;
+	const char *column;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || data->tg_trigger->tgnargs != 1 || !TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called by its own trigger")));
+	if (FINOPS_OWNS_TABLE(RelationGetRelid(data->tg_relation), GetUserId()))
+		return PointerGetDatum(data->tg_trigtuple);
+	column = data->tg_trigger->tgargs[0];
+	FinopsBegin(&session);		/* first, for it pins how dates are written */
+	value = SPI_getvalue(data->tg_trigtuple, RelationGetDescr(data->tg_relation),
+						 SPI_fnumber(RelationGetDescr(data->tg_relation), column));
+	if (value != NULL &&
+		FINOPS_RUN(strcmp(column, "recon_id") == 0 ?
+				   "SELECT l.period_start::text FROM @s@.period_lock l WHERE l.state = 'LOCKED'"
+				   " AND $1 = 'RECON-' || to_char(l.period_start, 'YYYY-MM')" :
+				   "SELECT l.period_start::text FROM @s@.period_lock l WHERE l.state = 'LOCKED'"
+				   " AND $1::date BETWEEN l.period_start AND l.period_end", ARG_TEXT(value)) > 0)
+		raise_locked(FinopsText(0, 1));
+	FinopsEnd(&session);
+	return PointerGetDatum(data->tg_trigtuple);
+}
+
 /* Trigger BEFORE UPDATE or DELETE on period_lock FOR EACH ROW. */
 Datum
 finops_guard_period_lock(PG_FUNCTION_ARGS)
@@ -163,7 +202,7 @@ finops_guard_period_lock(PG_FUNCTION_ARGS)
 				 errmsg("function must be called by its own trigger")));
 	desc = RelationGetDescr(data->tg_relation);
 	state = SPI_getvalue(data->tg_trigtuple, desc, SPI_fnumber(desc, "state"));
-	if (strcmp(state, "LOCKED") == 0)
+	if (strcmp(state, "LOCKED") == 0 && !recon_reopening)
 	{
 		bool		isnull;
 		Datum		period = SPI_getbinval(data->tg_trigtuple, desc,
@@ -271,6 +310,20 @@ lock_partitions(DateADT period)
 		FINOPS_RUN0(psprintf("CREATE TRIGGER finops_locked_truncate BEFORE TRUNCATE ON %s"
 							 " FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_period('%s-01')",
 							 partition, FinopsPeriodText(period)));
+	}
+}
+
+void
+ReconUnlockPartitions(DateADT period)
+{
+	for (int i = 0; i < (int) lengthof(partitioned); i++)
+	{
+		char	   *partition = partition_name(partitioned[i], period);
+
+		if (!relation_exists(partition))
+			continue;
+		FINOPS_RUN0(psprintf("DROP TRIGGER IF EXISTS finops_locked ON %s", partition));
+		FINOPS_RUN0(psprintf("DROP TRIGGER IF EXISTS finops_locked_truncate ON %s", partition));
 	}
 }
 

@@ -262,11 +262,12 @@ static const char *const measure_sql =
 "  INSERT INTO finops.recon_run (recon_id, period_start, period_end, revision, run_id, stage,"
 "   provisional, cost_basis, currency, status, detail, aws_total_usd, allocated_total_usd,"
 "   operator_overhead_usd, unallocated_usd, invoiced_total_usd, not_yet_invoiced_usd,"
-"   evidence, executed_by)"
+"   accrued_usd, evidence, executed_by)"
 "  SELECT $3, $1, $2 - 1, $5, $4, CASE WHEN max(d.n) > 0 THEN $11 ELSE 2 END,"
 "   $9, $6, $7, 'ok', '', coalesce(sum(j.cost_in), 0), coalesce(sum(j.allocated), 0),"
 "   coalesce(sum(j.overhead), 0), coalesce(sum(j.unallocated), 0), coalesce(sum(j.invoiced), 0),"
 "   coalesce(sum(j.allocated) - sum(j.invoiced), 0),"
+"   (SELECT coalesce(sum(e.amount * coalesce(finops.fx_rate_of(e.currency, $1), 1)), 0) FROM finops.accrual_entry e WHERE e.period_start = $1),"
 "   jsonb_build_object('line_items', coalesce(sum(j.n), 0), 'documents', max(d.n), 'cost_in_from', $13,"
 "    'amount_floor', $8, 'policy', (SELECT jsonb_object_agg(stage, jsonb_build_object("
 "     'version', policy_version, 'warning_pct', warning_pct, 'failed_pct', failed_pct)) FROM policy),"
@@ -321,6 +322,11 @@ static const char *const exceptions_sql =
 "   format('%s %s of usage that began more than a day outside the billing period',"
 "    " SHOWN("d.out_of_period_usd") ", t.currency), NULL"
 "  FROM finops.recon_detail d, total t WHERE d.recon_id = $3 AND abs(d.out_of_period_usd) >= $6"
+" UNION ALL"
+"  SELECT 'Timing', 'info', e.service, NULL, 0, sum(e.amount), sum(e.amount),"
+"   CASE WHEN e.origin_period = $1 THEN format('%s %s accrued for %s, no bill yet', " SHOWN("sum(e.amount)") ", e.currency, e.source)"
+"    ELSE format('%s %s: reversal of the accrual of %s for %s', " SHOWN("sum(e.amount)") ", e.currency, to_char(e.origin_period, 'YYYY-MM'), e.source) END, NULL"
+"  FROM finops.accrual_entry e WHERE e.period_start = $1 GROUP BY e.origin_period, e.source, e.service, e.currency HAVING sum(e.amount) <> 0"
 " UNION ALL"
 "  SELECT 'Invoice', x.status, NULL, x.tenant_id,"
 "   x.allocated, x.invoiced, x.invoiced - x.allocated,"
@@ -628,6 +634,16 @@ write_exceptions(DateADT period, const char *recon_id)
 	FINOPS_RUN(stage_sql, ARG_DATE(period), ARG_TEXT(recon_id));
 }
 
+/* An accrual ends when its bill has come. */
+static void
+sync_accruals(const FinopsSession *session, DateADT period)
+{
+	if (FINOPS_RUN("SELECT FROM finops.accrual_entry e WHERE e.origin_period = $1 LIMIT 1", ARG_DATE(period)) == 0)
+		return;
+	FinopsStage("absent_source", "SELECT ''::text AS source WHERE false", 0, NULL);
+	(void) ReconSyncAccruals(session, period, false);
+}
+
 static void
 require_allocation(DateADT period)
 {
@@ -677,6 +693,7 @@ finops_reconcile(PG_FUNCTION_ARGS)
 	require_allocation(period);
 	run_id = FinopsStartRun(&session, "reconcile", period);
 	revision = supersede(recon_id);
+	sync_accruals(&session, period);
 	measure(&session, period, run_id, revision, stages);
 	write_exceptions(period, recon_id);
 	FINOPS_RUN(summary_sql, ARG_DATE(period), ARG_TEXT(recon_id));

@@ -25,4 +25,16 @@ extern char *ReconSetGate(DateADT period, int64 run_id);
  */
 extern bool ReconProviderDifferences(DateADT period);
 
+/*
+ * Within a session with stage "absent_source": accrues what the sources in it
+ * cost the month before (estimate), and cancels accruals whose bill has come.
+ * Returns the number of entries booked.
+ */
+extern int64 ReconSyncAccruals(const FinopsSession *session, DateADT period,
+							   bool estimate);
+
+/* The triggers on the partitions of a locked month; lock.c */
+extern void ReconUnlockPartitions(DateADT period);
+extern bool recon_reopening;
+
 #endif							/* FINOPS_RECONCILE_H */

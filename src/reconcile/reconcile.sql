@@ -46,6 +46,7 @@ CREATE TABLE finops.recon_run (
 	unallocated_usd numeric NOT NULL,
 	invoiced_total_usd numeric NOT NULL,
 	not_yet_invoiced_usd numeric NOT NULL,
+	accrued_usd numeric NOT NULL DEFAULT 0,
 	evidence jsonb,
 	executed_by text NOT NULL,
 	run_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -62,6 +63,7 @@ COMMENT ON COLUMN finops.recon_run.currency IS 'the reporting currency: amounts 
 COMMENT ON COLUMN finops.recon_run.status IS 'worst of all services, the total and the documents; resolved once each of them is';
 COMMENT ON COLUMN finops.recon_run.aws_total_usd IS 'cost in: the cost of all providers in the period on its cost basis';
 COMMENT ON COLUMN finops.recon_run.not_yet_invoiced_usd IS 'allocated_total_usd - invoiced_total_usd: cost of tenants that get no invoice, or none yet';
+COMMENT ON COLUMN finops.recon_run.accrued_usd IS 'accruals of this month and reversals of earlier ones (finops.accrual_entry); beside cost in, never in it';
 COMMENT ON COLUMN finops.recon_run.evidence IS 'thresholds used, digests of the inputs and the line counts';
 
 CREATE TABLE finops.recon_detail (
@@ -366,6 +368,13 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'finops_guard_period_lock';
 COMMENT ON FUNCTION finops.guard_period_lock() IS 'trigger: refuses UPDATE and DELETE of the lock of a billing period';
 
+CREATE FUNCTION finops.refuse_locked_insert()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_refuse_locked_insert';
+COMMENT ON FUNCTION finops.refuse_locked_insert() IS 'trigger: refuses rows of a locked billing period to every role but the owner of the table';
+
+REVOKE ALL ON FUNCTION finops.refuse_locked_insert() FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.guard_columns(), finops.before_resolve(), finops.after_resolve(), finops.refuse_locked_period(),
 	finops.refuse_locked_rows(), finops.guard_period_lock() FROM PUBLIC;
 
@@ -485,6 +494,31 @@ REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.period_rate
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.usage_snapshot_daily
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('usage_date');
+CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.invoice_header
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.invoice_detail
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.rule_version_map
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.recon_summary
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('recon_id');
+CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.recon_exceptions
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('recon_id');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.recon_run
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.recon_detail
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('recon_id');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.recon_stage
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('recon_id');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.recon_currency
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('recon_id');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.period_seal
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.period_rate
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
 
 REVOKE ALL ON finops.recon_run, finops.recon_detail, finops.recon_history, finops.recon_stage, finops.recon_currency,
 	finops.recon_query, finops.period_seal,
