@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * engine.h
- *	  What makes entries from inputs; shared by inputs.c, engine.c, entries.c.
+ *	  What makes entries from inputs; shared by inputs.c, graph.c, engine.c,
+ *	  sinks.c and entries.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -137,6 +138,28 @@ typedef struct Engine
 /* inputs.c */
 extern void EngineLoad(Engine *e, const char *from, int64 run_id);
 extern int	EngineTarget(const Engine *e, const char *name);
+
+/* Room for one split over all targets and nodes, and over any key. */
+typedef struct EngineWork
+{
+	FinopsReal *shares;
+	uint64	   *weights;
+	uint64	   *parts;
+	uint64	   *scratch;		/* twice as much */
+	int			n;				/* targets and nodes */
+} EngineWork;
+
+/* engine.c */
+extern Part *EngineAddPart(Engine *e, int bucket, int target, int64 units);
+extern bool EngineUnits(Datum value, int scale, MoneyUnits *m);
+
+/* graph.c */
+extern void EngineBuildPools(Engine *e);
+extern void EngineShares(Engine *e, PoolNode *node, FinopsReal scale,
+						 FinopsReal *shares, int n);
+
+/* sinks.c */
+extern void EngineSplitSinks(Engine *e, EngineWork *w);
 
 /* entries.c */
 typedef struct EntryOf

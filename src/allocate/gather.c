@@ -238,7 +238,7 @@ static const char *const rule_vectors =
 	"   WHERE r.formula = 'shared_peak' AND r.slice IS NULL"
 	"   WINDOW w AS (PARTITION BY r.no ORDER BY u.peak, u.target COLLATE \"C\")) p";
 
-/* Keys that the bill and earlier entries give; $1 period. */
+/* Keys that the bill and earlier entries give; $1 period, $2 the one before. */
 #define OWN_CHARGES \
 	"c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS DISTINCT FROM -1 AND c.origin_period IS NULL"
 
@@ -257,34 +257,63 @@ static const char *const cost_vectors =
 	"   UNION ALL SELECT CASE WHEN c.no > 0 THEN 'n:' || c.no WHEN c.no = -2 THEN 'o' ELSE 'u' END, sum(c.cost) FROM finops_bucket c"
 	"    WHERE c.provider = f.provider AND c.service = f.service AND c.currency = f.currency"
 	"    AND c.charge_category IN ('Usage', 'Purchase') AND (c.no > 0 OR c.no IN (-2, -6)) GROUP BY 1) x WHERE x.weight > 0"
-	" UNION ALL SELECT concat_ws('|', x.part, b.anchor, b.currency), x.target, x.weight"
+	" UNION ALL SELECT concat_ws('|', k.part, b.anchor, b.currency), CASE WHEN a.tenant_id IS NOT NULL THEN 't:' || a.tenant_id"
+	"   WHEN a.kind = 'overhead' THEN 'o' ELSE 'u' END, sum(a.amount)"
 	"  FROM (SELECT DISTINCT anchor, provider, service, charge_category, currency, origin_period"
 	"   FROM finops_bucket WHERE no = -5) b"
-	"  CROSS JOIN LATERAL (SELECT k.part, CASE WHEN a.tenant_id IS NOT NULL THEN 't:' || a.tenant_id"
-	"    WHEN a.kind = 'overhead' THEN 'o' ELSE 'u' END AS target, sum(a.allocated_cost_usd) AS weight"
-	"   FROM @s@.fact_cost_allocated a JOIN (VALUES ('origin'), ('origin-service')) k(part)"
-	"    ON k.part = 'origin-service' OR split_part(a.origin, '|', 3) = b.charge_category"
-	"   WHERE a.period_start = b.origin_period AND a.service = b.service AND a.currency = b.currency"
-	"    AND split_part(a.origin, '|', 1) = " ESCAPED("b.provider")
-	"   GROUP BY 1, 2) x WHERE x.weight > 0"
+	"  JOIN finops_corrected a ON a.period_start = b.origin_period AND a.service = b.service AND a.currency = b.currency"
+	"   AND a.provider = " ESCAPED("b.provider")
+	"  JOIN (VALUES ('origin'), ('origin-service')) k(part) ON k.part = 'origin-service' OR a.charge_category = b.charge_category"
+	"  GROUP BY 1, 2 HAVING sum(a.amount) > 0"
 	" UNION ALL SELECT concat_ws('|', 'previous', r.no, a.currency), 't:' || a.tenant_id, sum(a.allocated_cost_usd)"
 	"  FROM finops_rule r JOIN @s@.fact_cost_allocated a ON a.rule_id = r.rule_id"
-	"  WHERE 'previous_period' = ANY (r.fallback) AND a.kind = 'shared' AND a.period_start ="
-	"   (SELECT max(x.period_start) FROM @s@.fact_cost_allocated x WHERE x.rule_id = r.rule_id AND x.period_start < $1)"
+	"  WHERE 'previous_period' = ANY (r.fallback) AND a.kind = 'shared' AND a.period_start = $2"
 	"  GROUP BY 1, 2 HAVING sum(a.allocated_cost_usd) > 0";
+
+/*
+ * How the months that corrections belong to were allocated.  Their dates
+ * stand in the statement, so that no other partition is read.
+ */
+static void
+stage_corrected(void)
+{
+	char	   *periods;
+
+	FINOPS_RUN0("SELECT coalesce(array_agg(DISTINCT b.origin_period), '{}')::text FROM finops_bucket b WHERE b.no = -5");
+	periods = FinopsText(0, 1);
+	FINOPS_STAGE0("finops_corrected",
+				  psprintf("SELECT a.period_start, split_part(a.origin, '|', 1) AS provider, a.service,"
+						   " split_part(a.origin, '|', 3) AS charge_category, a.currency, a.tenant_id, a.kind,"
+						   " sum(a.allocated_cost_usd) AS amount FROM @s@.fact_cost_allocated a"
+						   " WHERE a.period_start = ANY ('%s'::date[]) GROUP BY 1, 2, 3, 4, 5, 6, 7", periods));
+}
+
+/* The last month before this one that was allocated; NULL: none. */
+static FinopsArg
+previous_period(DateADT period)
+{
+	bool		isnull;
+	Datum		value;
+
+	FINOPS_RUN("SELECT max(g.period_start) FROM finops.period_gate g WHERE g.gate = 'allocation' AND g.period_start < $1",
+			   ARG_DATE(period));
+	value = FinopsValue(0, 1, &isnull);
+	return ARG_DATUM(DATEOID, value, isnull);
+}
 
 /* Targets of rules and drivers are resolved, departed tenants succeeded. */
 static void
 make_vectors(DateADT period)
 {
 	make_driver_sums(period);
+	stage_corrected();
 	FINOPS_STAGE("finops_resolved",
 		psprintf("SELECT v.vec, CASE WHEN v.target = 'operator' THEN 'o' WHEN v.target = 'unallocated' THEN 'u'"
 				 " WHEN v.target LIKE 'pool:%%' THEN coalesce('n:' || p.no, 'u')"
 				 " WHEN v.target LIKE 'rule:%%' THEN coalesce('n:' || q.no, 'u') ELSE 't:' || v.target END AS target, v.weight"
 				 " FROM (%s) v LEFT JOIN finops_rule p ON 'pool:' || p.pool_id = v.target"
 				 " LEFT JOIN finops_rule q ON 'rule:' || q.rule_id = v.target"
-				 " UNION ALL %s", rule_vectors, cost_vectors), ARG_DATE(period));
+				 " UNION ALL %s", rule_vectors, cost_vectors), ARG_DATE(period), previous_period(period));
 	FINOPS_STAGE("finops_vec",
 		"SELECT v.vec, CASE WHEN s.tenant_id IS NULL THEN v.target"
 		"  ELSE coalesce('t:' || s.successor_id, 'o') END AS target, sum(v.weight) AS weight"
@@ -411,14 +440,15 @@ make_input(DateADT period)
 		"   AND n.slice IS NOT DISTINCT FROM b.slice AND n.anchor IS NOT DISTINCT FROM b.anchor"
 		" UNION ALL SELECT 'direct', row_number() OVER (ORDER BY d.name COLLATE \"C\", d.origin_period, d.heir COLLATE \"C\")::integer, d.name,"
 		"  jsonb_build_object('service', d.service, 'charge_category', d.charge_category, 'currency', d.currency,"
-		"   'origin_period', d.origin_period, 'heir', d.heir),"
-		"  array_agg(d.tenant_id ORDER BY d.tenant_id COLLATE \"C\"), array_agg(d.cost ORDER BY d.tenant_id COLLATE \"C\")"
+		"   'origin_period', d.origin_period, 'heir', d.heir), d.tenants, d.costs"
 		"  FROM (SELECT concat_ws('|', " ESCAPED("c.provider") ", " ESCAPED("c.service") ", c.charge_category, c.currency) AS name,"
-		"   c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id,"
-		"   CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir, sum(c.cost) AS cost"
-		"   FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1"
-		"   WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1 GROUP BY 1, 2, 3, 4, 5, 6, 7) d"
-		"  GROUP BY d.name, d.service, d.charge_category, d.currency, d.origin_period, d.heir",
+		"   c.service, c.charge_category, c.currency, c.origin_period, c.heir,"
+		"   array_agg(c.tenant_id ORDER BY c.tenant_id COLLATE \"C\") AS tenants, array_agg(c.cost ORDER BY c.tenant_id COLLATE \"C\") AS costs"
+		"   FROM (SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id,"
+		"    CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir, sum(c.cost) AS cost"
+		"    FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1"
+		"    WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1 GROUP BY 1, 2, 3, 4, 5, 6, 7) c"
+		"   GROUP BY c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.heir) d",
 		ARG_DATE(period));
 }
 

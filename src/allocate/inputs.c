@@ -30,7 +30,7 @@ run_argument(int64 run_id)
 }
 
 /*
- * Targets of all keys in byte order, tenants first.  The order decides ties.
+ * All targets in byte order, tenants first.  The order decides ties.
  */
 static void
 load_targets(Engine *e, const char *from)
@@ -40,10 +40,12 @@ load_targets(Engine *e, const char *from)
 
 	n = FINOPS_RUN(psprintf("SELECT x.t FROM (SELECT DISTINCT t.t FROM %s i CROSS JOIN LATERAL unnest(i.targets) t(t)"
 							"  WHERE i.run_id = $1 AND i.part = 'key' AND t.t NOT LIKE 'n:%%'"
+							" UNION SELECT 't:' || t.t FROM %s i CROSS JOIN LATERAL unnest(i.targets) t(t)"
+							"  WHERE i.run_id = $1 AND i.part = 'direct'"
 							" UNION SELECT i.detail ->> 'heir' FROM %s i WHERE i.run_id = $1 AND i.part = 'direct'"
 							"  AND i.detail ->> 'heir' IS NOT NULL"
 							" UNION SELECT 'o' UNION SELECT 'u') x"
-							" ORDER BY left(x.t, 1) <> 't', x.t COLLATE \"C\"", from, from),
+							" ORDER BY left(x.t, 1) <> 't', x.t COLLATE \"C\"", from, from, from),
 				   run_argument(e->run_id));
 	ctl.keysize = TARGET_NAME_SIZE;
 	ctl.entrysize = sizeof(TargetName);

@@ -75,6 +75,29 @@ foreach my $name (sort keys %moment)
 my ($code) = $node->psql('postgres', "SELECT * FROM finops.generate_bill('2025-07-01', 3000, 8, 6)");
 is($code, 0, 'the next load works');
 
+# an allocation, at work and when all is written but not committed
+$node->safe_psql('postgres', "SELECT finops.add_allocation_rule('july', 'proportional', '2025-07-01')");
+$before = picture($node, 'postgres');
+%moment = (
+	entries => [
+		"DO 'BEGIN FOR i IN 1 .. 1000 LOOP PERFORM finops.allocate(date ''2025-07-01''); END LOOP; END';",
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active' AND backend_xid IS NOT NULL" ],
+	uncommitted => [
+		"BEGIN; SELECT finops.allocate('2025-07-01') > 0; SELECT pg_sleep(600);",
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'" ]);
+foreach my $name (sort keys %moment)
+{
+	my ($sql, $reached) = @{ $moment{$name} };
+	my $allocation = session($name, $sql);
+	ok($node->poll_query_until('postgres', $reached), "$name: the allocation is at work");
+	crash($allocation);
+	my $after = picture($node, 'postgres');
+	delete @{$_}{ grep { /_seq"?$/ } keys %$_ } foreach $before, $after;
+	pictures_equal($after, $before, "$name: a crash during an allocation leaves nothing of it");
+}
+is( $node->safe_psql('postgres', "SELECT identical FROM finops.replay_allocation(finops.allocate('2025-07-01'))"),
+	't', 'the next allocation works and replays');
+
 # documents of the month before, ready to be issued
 is( $node->psql('postgres', undef, on_error_stop => 1,
 		extra_params => [ '-v', 'schema=public', '-v', 'stop=prepared', '-f', source_file('test/tap/closed_month.sql') ]),

@@ -177,10 +177,12 @@ make_case(Case *c)
 		c->pools[p].edges = c->edges[p];
 		for (int q = 0; q < c->n; q++)
 			if (c->pool[p][q] > 0)
-				c->edges[p][c->pools[p].n_edges++] = (PoolEdge) {q, true, (FinopsReal) c->pool[p][q] / c->total[p]};
+				c->edges[p][c->pools[p].n_edges++] =
+					(PoolEdge) {q, true, (FinopsReal) c->pool[p][q] / c->total[p]};
 		for (int t = 0; t < c->m; t++)
 			if (c->target[p][t] > 0)
-				c->edges[p][c->pools[p].n_edges++] = (PoolEdge) {t, false, (FinopsReal) c->target[p][t] / c->total[p]};
+				c->edges[p][c->pools[p].n_edges++] =
+					(PoolEdge) {t, false, (FinopsReal) c->target[p][t] / c->total[p]};
 	}
 }
 
@@ -261,7 +263,8 @@ solve_exactly(const Case *c, int from, Fraction *shares)
 		Fraction	gross = divide(a[p][c->n], a[p][p]);
 
 		for (int t = 0; t < c->m; t++)
-			shares[t] = subtract(shares[t], multiply((Fraction) {-gross.n, gross.d}, fraction(c->target[p][t], c->total[p])));
+			shares[t] = subtract(shares[t], multiply((Fraction) {-gross.n, gross.d},
+													 fraction(c->target[p][t], c->total[p])));
 	}
 	return !overflow;
 }

@@ -1,0 +1,367 @@
+/*-------------------------------------------------------------------------
+ *
+ * sinks.c
+ *	  Nodes that are split after the pools are solved: those with caps, and
+ *	  those that follow the cost placed so far.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "allocate/engine.h"
+
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+
+/* What is placed on the targets of a currency so far, in units of 1e-12. */
+#define PLACED_SCALE	12
+
+typedef struct Placed
+{
+	char	   *currency;
+	int128	   *units;
+} Placed;
+
+static Placed *placed;
+static int	n_placed;
+
+static void
+check_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+
+/* Bounds of the targets of a key from the caps of a rule; NULL is none. */
+static void
+read_bounds(const PoolNode *node, const Engine *e, const Key *key, int64 *low, int64 *high)
+{
+	uint64		n;
+
+	for (int i = 0; i < key->n; i++)
+	{
+		low[i] = 0;
+		high[i] = MONEY_MAX_UNITS / (4 * (int64) key->n);
+	}
+	n = FINOPS_RUN("SELECT c.key, trunc(CASE WHEN c.min < 1e9 THEN c.min WHEN c.min >= 1e9 THEN 1e9 END * 1e9)::bigint,"
+				   " trunc(CASE WHEN c.max < 1e9 THEN c.max WHEN c.max >= 1e9 THEN 1e9 END * 1e9)::bigint"
+				   " FROM (SELECT x.key, (x.value ->> 'min')::numeric AS min, (x.value ->> 'max')::numeric AS max"
+				   "  FROM jsonb_each($1::jsonb) x) c ORDER BY c.key <> '*'",
+				   ARG_TEXT(node->caps));
+	for (uint64 r = 0; r < n; r++)
+	{
+		char	   *name = FinopsText(r, 1);
+		bool		no_min;
+		bool		no_max;
+		Datum		min = FinopsValue(r, 2, &no_min);
+		Datum		max = FinopsValue(r, 3, &no_max);
+
+		for (int i = 0; i < key->n; i++)
+			if (key->targets[i] >= 0 && e->target_kinds[key->targets[i]] == 't' &&
+				(strcmp(name, "*") == 0 || strcmp(name, e->target_names[key->targets[i]]) == 0))
+			{
+				if (!no_min)
+					low[i] = DatumGetInt64(min);
+				if (!no_max)
+					high[i] = DatumGetInt64(max);
+			}
+	}
+}
+
+/* Weights of any number of digits as integers, to 2^-60 of their sum. */
+static const uint64 *
+whole_weights(const Key *key, uint64 *total)
+{
+	FinopsReal	sum = 0;
+	FinopsReal *shares;
+	uint64	   *weights;
+
+	*total = key->total_units;
+	if (key->units != NULL)
+		return key->units;
+	shares = palloc_array(FinopsReal, key->n);
+	weights = palloc_array(uint64, key->n);
+	for (int i = 0; i < key->n; i++)
+	{
+		shares[i] = strtold(DatumGetCString(DirectFunctionCall1(numeric_out, key->weights[i])), NULL);
+		sum += shares[i];
+	}
+	for (int i = 0; i < key->n; i++)
+		shares[i] /= sum;
+	*total = PoolsWeights(shares, key->n, weights);
+	return weights;
+}
+
+/* Gives a received part to a target of the node's key. */
+static void
+pass_on(Engine *e, int received, int target, int64 units, PoolNode *node, Key *key, int at)
+{
+	Part		from = e->parts[received];
+	Part	   *part = EngineAddPart(e, from.bucket, target, units);
+
+	part->metric = node->metric;
+	part->rung = Max(from.rung, node->rung);
+	part->key = key;
+	part->at = at;
+	if (from.extra != 0)
+	{
+		part->extra = from.extra;
+		e->parts[received].extra = 0;
+	}
+}
+
+/* Credits, and all cost of a node without bounds: by the weights. */
+static void
+pass_by_weights(Engine *e, PoolNode *node, Key *key, const uint64 *weights,
+				uint64 total, int received, EngineWork *w)
+{
+	int64		units = e->parts[received].units;
+
+	e->parts[received].units = 0;
+	MoneyApportion((uint64) (units < 0 ? -units : units), weights, total, key->n,
+				   w->parts, w->scratch, check_interrupts);
+	for (int i = 0; i < key->n; i++)
+		if (w->parts[i] > 0)
+			pass_on(e, received, key->targets[i] < 0 ? node->last : key->targets[i],
+					units < 0 ? -(int64) w->parts[i] : (int64) w->parts[i], node, key, i);
+}
+
+/*
+ * Lower bounds beyond the pot: the operator pays in.  The first origin with
+ * cost carries the bounds; each of the others foots by itself, as the
+ * operator evens them out; credits are the operator's.
+ */
+static void
+meet_lower_bounds(Engine *e, PoolNode *node, Key *key, const int64 *due, int64 kept)
+{
+	int			first = node->received[0];
+	int			n = node->n_received;
+	int			operator_target = EngineTarget(e, "o");
+
+	for (int r = n - 1; r >= 0; r--)
+		if (e->parts[node->received[r]].units > 0)
+			first = node->received[r];
+	for (int i = 0; i < key->n; i++)
+		if (due[i] > 0)
+			pass_on(e, first, key->targets[i], due[i], node, key, i);
+	pass_on(e, first, operator_target, kept, node, NULL, 0);
+	for (int r = 0; r < n; r++)
+	{
+		int			received = node->received[r];
+		int64		units = e->parts[received].units;
+
+		e->parts[received].units = 0;
+		if (received == first && units > 0)
+			continue;
+		pass_on(e, received, operator_target, units, node, NULL, 0);
+		if (units > 0)
+			pass_on(e, first, operator_target, -units, node, NULL, 0);
+	}
+}
+
+/*
+ * A node with caps: what it received is one pot; its positive parts are laid
+ * end to end with what the targets pay, as fixed amounts are, so that every
+ * target stays within its bounds to the unit.  What the bounds keep out goes
+ * to the operator; lower bounds beyond the pot are met at its expense.
+ */
+static void
+split_capped(Engine *e, PoolNode *node, EngineWork *w)
+{
+	Key		   *key = node->legs[0];
+	int64	   *low = palloc_array(int64, key->n + 1);
+	int64	   *high = palloc_array(int64, key->n + 1);
+	int64	   *due = palloc_array(int64, key->n + 1);
+	uint64	   *scratch = palloc_array(uint64, 5 * (Size) key->n);
+	int64		pot = 0;
+	int64		kept;
+	int			n = node->n_received;
+	int			at = 0;
+	int			operator_target = EngineTarget(e, "o");
+	uint64		total;
+	const uint64 *weights = whole_weights(key, &total);
+
+	for (int r = 0; r < n; r++)
+		pot += Max(e->parts[node->received[r]].units, 0);
+	read_bounds(node, e, key, low, high);
+	kept = PoolsWaterFill(pot, weights, low, high, key->n, due, scratch);
+	if (kept != 0)
+		EngineFinding(e, kept > 0 ? "caps_too_low" : "caps_too_high", node->rule_id, node->currency,
+					  psprintf("The bounds leave " INT64_FORMAT " units of 1e-9 to the operator.", kept));
+	due[key->n] = kept;
+	if (kept < 0)
+	{
+		meet_lower_bounds(e, node, key, due, kept);
+		return;
+	}
+	for (int r = 0; r < n; r++)
+	{
+		int			received = node->received[r];
+		int64		available = e->parts[received].units;
+
+		if (available < 0)
+		{
+			pass_by_weights(e, node, key, weights, total, received, w);
+			continue;
+		}
+		e->parts[received].units = 0;
+		while (available > 0)
+		{
+			int64		paid;
+
+			while (due[at] == 0)
+				at++;
+			paid = Min(due[at], available);
+			pass_on(e, received, at == key->n ? operator_target :
+					key->targets[at] < 0 ? node->last : key->targets[at],
+					paid, node, at == key->n ? NULL : key, at);
+			due[at] -= paid;
+			available -= paid;
+		}
+	}
+}
+
+static int128 *
+placed_of(const Engine *e, const char *currency)
+{
+	for (int i = 0; i < n_placed; i++)
+		if (strcmp(placed[i].currency, currency) == 0)
+			return placed[i].units;
+	placed[n_placed].currency = pstrdup(currency);
+	placed[n_placed].units = palloc0(sizeof(int128) * e->n_targets);
+	return placed[n_placed++].units;
+}
+
+/* Adds a numeric to what is placed on a target, to 1e-12. */
+static void
+add_placed(int128 *units, Datum amount)
+{
+	Datum		cut = DirectFunctionCall2(numeric_trunc, amount, Int32GetDatum(PLACED_SCALE));
+	MoneyUnits	m;
+
+	if (!MoneyDecodeNumeric(cut, &m))
+		return;
+	while (m.scale < PLACED_SCALE && m.units <= (uint64) MONEY_MAX_UNITS / 10)
+	{
+		m.units *= 10;
+		m.scale++;
+	}
+	if (m.scale == PLACED_SCALE)
+		*units += m.negative ? -(int128) m.units : (int128) m.units;
+}
+
+/* All that is placed before the nodes that follow it. */
+static void
+sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "finops placed", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+
+	placed = palloc0_array(Placed, e->n_nodes + e->n_direct + 1);
+	n_placed = 0;
+	for (int i = 0; i < e->n_direct; i++)
+	{
+		DirectCost *d = &e->direct[i];
+		int128	   *units = placed_of(e, d->currency);
+
+		old = MemoryContextSwitchTo(work);
+		for (int t = 0; t < d->n; t++)
+		{
+			char	   *name = psprintf("t:%s", TextDatumGetCString(d->tenants[t]));
+			int			target = d->heir >= 0 ? d->heir : EngineTarget(e, name);
+
+			add_placed(&units[target], d->costs[t]);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(work);
+	}
+	for (int i = 0; i < e->n_buckets; i++)
+	{
+		const Bucket *b = &e->buckets[i];
+		Key		   *key = b->node->n_legs > 0 ? b->node->legs[0] : NULL;
+		int128	   *units = placed_of(e, b->node->currency);
+		MoneyUnits	m;
+
+		if (!b->simple || key->units == NULL || !EngineUnits(b->cost, Max(2, b->scale), &m))
+			continue;
+		MoneyApportion(m.units, key->units, key->total_units, key->n, parts, scratch, check_interrupts);
+		old = MemoryContextSwitchTo(work);
+		for (int t = 0; t < key->n; t++)
+			if (parts[t] > 0)
+				add_placed(&units[key->targets[t]], MoneyNumeric(parts[t], m.negative, Max(2, b->scale)));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(work);
+	}
+	for (int i = 0; i < e->n_parts; i++)
+		if (e->parts[i].target < e->n_targets)
+			placed_of(e, e->buckets[e->parts[i].bucket].node->currency)[e->parts[i].target] +=
+				(int128) e->parts[i].units * 1000;
+	MemoryContextDelete(work);
+}
+
+/* The cost placed on tenants as a key, to 1e-6; below zero counts as zero. */
+static Key *
+placed_key(Engine *e, const PoolNode *node)
+{
+	int128	   *units = placed_of(e, node->currency);
+	Key		   *key = palloc0(sizeof(Key));
+
+	key->name = "allocated_cost";
+	key->targets = palloc_array(int, e->n_targets + 1);
+	key->weights = palloc_array(Datum, e->n_targets + 1);
+	key->units = palloc_array(uint64, e->n_targets + 1);
+	for (int t = 0; t < e->n_targets; t++)
+		if (e->target_kinds[t] == 't' && units[t] >= 1000000)
+		{
+			key->targets[key->n] = t;
+			key->units[key->n] = (uint64) (units[t] / 1000000);
+			key->weights[key->n] = MoneyNumeric(key->units[key->n], false, 6);
+			key->total_units += key->units[key->n];
+			key->n++;
+		}
+	if (key->n == 0)
+	{
+		key->targets[0] = node->last;
+		key->units[0] = key->total_units = 1;
+		key->weights[0] = MoneyNumeric(1, false, 0);
+		key->n = 1;
+		key->total = key->weights[0];
+	}
+	else
+		key->total = MoneyNumeric(key->total_units, false, 6);
+	return key;
+}
+
+void
+EngineSplitSinks(Engine *e, EngineWork *w)
+{
+	bool		any_late = false;
+
+	for (int i = 0; i < e->n_nodes; i++)
+	{
+		any_late |= e->nodes[i].late;
+		if (e->nodes[i].sink && !e->nodes[i].late && e->nodes[i].n_received > 0)
+			split_capped(e, &e->nodes[i], w);
+	}
+	if (!any_late)
+		return;
+	sum_placed(e, w->parts, w->scratch);
+	for (int i = 0; i < e->n_nodes; i++)
+		if (e->nodes[i].late && e->nodes[i].legs[0] == NULL)
+		{
+			e->nodes[i].legs[0] = placed_key(e, &e->nodes[i]);
+			e->nodes[i].n_legs = 1;
+		}
+	for (int i = 0; i < e->n_nodes; i++)
+	{
+		PoolNode	   *node = &e->nodes[i];
+
+		if (!node->late || node->n_received == 0)
+			continue;
+		if (node->caps != NULL)
+			split_capped(e, node, w);
+		else
+			for (int r = 0; r < node->n_received; r++)
+				if (e->parts[node->received[r]].units != 0)
+					pass_by_weights(e, node, node->legs[0], node->legs[0]->units,
+									node->legs[0]->total_units, node->received[r], w);
+	}
+}
