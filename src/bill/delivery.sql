@@ -53,7 +53,7 @@ CREATE TABLE finops.delivery_flag (
 	CONSTRAINT delivery_flag_pkey PRIMARY KEY (flag_id)
 );
 COMMENT ON TABLE finops.delivery_flag IS 'what a load found that somebody should know';
-COMMENT ON COLUMN finops.delivery_flag.flag IS 'credited_twice: restated and credited, counted once; credit_differs: credited with another amount than restated, both count; provisional_after_final; unknown_source: a locked month had no bill of this source';
+COMMENT ON COLUMN finops.delivery_flag.flag IS 'credited_twice: restated and credited, counted once; credit_differs: credited with another amount than restated, both count; provisional_after_final; unknown_source: a locked month had no bill of this source; commitment_differs: a commitment''s fee is not the cost used and unused';
 COMMENT ON COLUMN finops.delivery_flag.amount IS 'billed cost';
 
 SELECT pg_catalog.pg_extension_config_dump('finops.delivery_file', '');
