@@ -31,6 +31,7 @@ char	   *finops_aws_credentials_file;
 char	   *finops_aws_endpoint;
 char	   *finops_aws_profile;
 char	   *finops_aws_server;
+char	   *finops_ca_file;
 int			finops_cache_max_rows;
 int			finops_cache_ttl;
 int			finops_connect_timeout;
@@ -136,6 +137,11 @@ define_settings(void)
 							   "A server of foreign-data wrapper finops_aws; empty: the server's own keys.",
 							   &finops_aws_server, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.ca_file",
+							   "File with the certificates of the authorities to trust.",
+							   "PEM; empty: those of the system.",
+							   &finops_ca_file, "",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.cache_max_rows",
 							"Most answers of Cost Explorer that cost_cache keeps.",
 							NULL,

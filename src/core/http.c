@@ -345,6 +345,8 @@ set_safety(HttpTransfer *t)
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	if (*finops_ca_file != '\0')
+		SET(CURLOPT_CAINFO, finops_ca_file);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) finops_connect_timeout * 1000L);
 #if LIBCURL_VERSION_NUM >= 0x075700
 	/* a cancel does not wait for the thread that resolves a name */

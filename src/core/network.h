@@ -38,6 +38,7 @@ extern char *finops_aws_credentials_file;
 extern char *finops_aws_endpoint;
 extern char *finops_aws_profile;
 extern char *finops_aws_server;
+extern char *finops_ca_file;
 extern int	finops_connect_timeout; /* s */
 extern int	finops_max_download_size;	/* MB */
 extern int	finops_max_retries;

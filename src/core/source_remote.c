@@ -194,9 +194,10 @@ remote_read(ByteSource *source, char *buf, int len)
 		source->offset += got;
 		if (got > 0 || remote->task->state == NET_ENDED)
 			return (int) got;
+		/* first a step: an interrupt that is held off stays pending */
+		NetAdvance(remote->task);
 		if (InterruptPending)
 			return fail(remote, SOURCE_INTERRUPTED);
-		NetAdvance(remote->task);
 	}
 }
 

@@ -38,10 +38,17 @@ $total = sprintf '%d.%02d', $total / 100, $total % 100;
 
 my ($port_file, $log) = ($node->basedir . '/port', $node->basedir . '/requests');
 append_to_file($log, '');
-my $server = IPC::Run::start([ $python, "$FindBin::RealBin/fault_server.py", $port_file, $log, $files ]);
+
+# a certificate of its own, where there is a program that makes one
+my @tls = ($node->basedir . '/certificate', $node->basedir . '/key');
+my $made = eval {
+	IPC::Run::run([ qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost
+		-addext subjectAltName=DNS:localhost -out), $tls[0], '-keyout', $tls[1] ], '>&', \my $output);
+};
+my $server = IPC::Run::start([ $python, "$FindBin::RealBin/fault_server.py", $port_file, $log, $files, $made ? @tls : () ]);
 END { $server->kill_kill if $server; }
 sleep 0.05 while !-e $port_file;
-my ($port, $silent) = split ' ', slurp_file($port_file);
+my ($port, $silent, $secure) = split ' ', slurp_file($port_file);
 my $web = "http://127.0.0.1:$port";
 
 # Settings are given per session, as a superuser may.
@@ -139,6 +146,17 @@ fails("$web/to-slashes/bill.csv", qr/08P01: .* cannot be followed|08006: .* anot
 fails("$web/to-file/bill.csv", qr/08P01: .* cannot be followed/, 'a redirect to a file');
 fails("$web/loop/bill.csv", qr/08006: too many redirects/, 'redirects without end');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM finops.delivery'), '7', 'nothing of these was loaded');
+
+# certificates
+SKIP:
+{
+	skip 'openssl is not installed', 5 if !$made;
+	my %trust = ('finops.allowed_hosts' => "localhost:$secure, 127.0.0.1:$secure", 'finops.ca_file' => $tls[0]);
+	loads("https://localhost:$secure/ok/bill.csv", 'a trusted certificate', %trust);
+	fails("https://127.0.0.1:$secure/ok/bill.csv", qr/08006: could not make a trusted connection/, 'a certificate for another host', %trust);
+	fails("https://localhost:$secure/ok/bill.csv", qr/08006: could not make a trusted connection/, 'an unknown authority',
+		%trust, 'finops.ca_file' => '');
+}
 
 # hosts and addresses
 fails("$web/ok/bill.csv", qr/42501: host "127.0.0.1:$port" is not allowed/, 'a host that is not on the list', 'finops.allowed_hosts' => '');

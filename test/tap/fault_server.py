@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A web, S3 and AWS server that misbehaves on demand.
 
-    fault_server.py PORT_FILE LOG_FILE DIRECTORY
+    fault_server.py PORT_FILE LOG_FILE DIRECTORY [CERTIFICATE KEY]
 
 Serves the files of DIRECTORY under many names, each with its own fault, and
 writes one line per request to LOG_FILE: method, target, status.  What is
@@ -13,6 +13,7 @@ import hmac
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -356,6 +357,17 @@ def handle(connection):
         connection.close()
 
 
+def serve_tls(listener):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sys.argv[4:6])
+    while True:
+        raw = listener.accept()[0]
+        try:
+            handle(context.wrap_socket(raw, server_side=True))
+        except (ssl.SSLError, OSError):
+            raw.close()
+
+
 def main():
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -369,8 +381,13 @@ def main():
     for one in waiting:
         one.setblocking(False)
         one.connect_ex(silent.getsockname())
+    secure = socket.socket()
+    secure.bind(("127.0.0.1", 0))
+    secure.listen(64)
+    if len(sys.argv) > 5:
+        threading.Thread(target=serve_tls, args=(secure,), daemon=True).start()
     with open(PORT_FILE + ".tmp", "w", encoding="ascii") as out:
-        out.write("%d %d" % (server.getsockname()[1], silent.getsockname()[1]))
+        out.write(" ".join(str(s.getsockname()[1]) for s in (server, silent, secure)))
     os.rename(PORT_FILE + ".tmp", PORT_FILE)
     while True:
         threading.Thread(target=handle, args=(server.accept()[0],), daemon=True).start()
