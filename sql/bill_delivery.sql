@@ -1,7 +1,7 @@
 -- Deliveries of several files: manifests, prefixes; rejected lines.
 \set ON_ERROR_STOP 0
 SELECT current_setting('data_directory') || '/finops_test_delivery' AS root \gset
-\set mkdir 'mkdir -p "' :root '"/r/20190301-20190401/a1 "' :root '"/r/20190301-20190401/a2 "' :root '"/r/20190401-20190501/b1 "' :root '"/x/metadata/BILLING_PERIOD=2019-05 "' :root '"/x/data/BILLING_PERIOD=2019-05 "' :root '"/az/run "' :root '"/plain/.hidden "' :root '"/two/BILLING_PERIOD=2019-07/v1 "' :root '"/two/BILLING_PERIOD=2019-07/v2 "' :root '"/empty'
+\set mkdir 'mkdir -p "' :root '"/r/20190301-20190401/a1 "' :root '"/r/20190301-20190401/a2 "' :root '"/r/20190401-20190501/b1 "' :root '"/x/metadata/BILLING_PERIOD=2019-05 "' :root '"/x/data/BILLING_PERIOD=2019-05 "' :root '"/az/run "' :root '"/plain/.hidden "' :root '"/two/BILLING_PERIOD=2019-07/v1 "' :root '"/two/BILLING_PERIOD=2019-07/v2 "' :root '"/p/r/20190201-20190301/c1 "' :root '"/empty'
 COPY (SELECT) TO PROGRAM :'mkdir';
 BEGIN;
 CREATE SCHEMA bill_delivery;
@@ -82,6 +82,16 @@ SELECT put('az/run/manifest.json', '{"exportConfig": {"resourceId": "/sub/1"}, "
 SELECT * FROM load('az', slash => '/');
 SELECT put('az/run/part_0.csv', lines('2019-06', 'i-1 1')) <> '';
 SELECT try($$ SELECT * FROM load('az', slash => '/') $$);
+-- a bucket: keys are looked up in it, and a manifest leads to no other
+SELECT put('p/r/20190201-20190301/c1/daily-1.csv', lines('2019-02', 'i-1 4')) <> '',
+	put('p/r/20190201-20190301/c1/daily-Manifest.json', manifest('2019-02', 'c1', 'r/20190201-20190301/c1/daily-1.csv')) <> '',
+	put('p/r/20190201-20190301/daily-Manifest.json', manifest('2019-02', 'c1', 's3://p/r/20190201-20190301/c1/daily-1.csv')) <> '';
+SELECT set_config('finops.s3_endpoint', 'file://' || :'root', true) <> '';
+SELECT status, rows_loaded, trim_scale(billed_cost) AS billed FROM finops.load_bill('s3://p/r/');
+SELECT d.address, f.address AS file FROM finops.delivery d JOIN finops.delivery_file f USING (delivery_id) WHERE d.billing_period = '2019-02-01';
+SELECT put('p/r/20190201-20190301/daily-Manifest.json', manifest('2019-02', 'c1', 's3://r/20190301-20190401/a1/daily-1.csv')) <> '';
+SELECT try($$ SELECT finops.load_bill('s3://p/r/') $$);
+RESET finops.s3_endpoint;
 -- what is wrong with a manifest
 SELECT put('bad-Manifest.json', '{"reportKeys": ["a.csv"') <> '';
 SELECT try($$ SELECT * FROM load('bad-Manifest.json') $$);

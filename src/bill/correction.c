@@ -157,9 +157,13 @@ bool
 BillIsIncrement(const BillLoad *load, const BillTarget *target)
 {
 	bool		all_corrections = false;
-	bool		bill = load->mode != BILL_MODE_REPLACE && has_bill(target, &all_corrections);
+	bool		bill;
 	Evidence	e;
 
+	/* nothing in it speaks for an increment */
+	if (load->mode == BILL_MODE_AUTO && target->corrections == 0 && target->negative == 0)
+		return false;
+	bill = load->mode != BILL_MODE_REPLACE && has_bill(target, &all_corrections);
 	if (load->mode == BILL_MODE_APPEND && !bill)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
