@@ -1050,8 +1050,8 @@ SELECT
 	t.period_start AS "BillingPeriodStart",
 	f.capacity_reservation_id AS "CapacityReservationId",
 	CASE
-		WHEN a.focus OR f.capacity_reservation_id IS NULL OR a.category OPERATOR(pg_catalog.<>) 'Usage' THEN f.capacity_reservation_status
-		ELSE COALESCE(f.capacity_reservation_status, 'Used')
+		WHEN a.focus OR (f.capacity_reservation_id IS NOT NULL AND a.category OPERATOR(pg_catalog.<>) 'Usage') THEN f.capacity_reservation_status
+		WHEN f.capacity_reservation_id IS NOT NULL THEN COALESCE(f.capacity_reservation_status, 'Used')
 	END AS "CapacityReservationStatus",
 	a.category AS "ChargeCategory",
 	f.charge_class AS "ChargeClass",
@@ -1116,10 +1116,10 @@ SELECT
 	COALESCE(f.provider_name, f.provider) AS "ProviderName",
 	COALESCE(f.publisher_name, f.line_item_legal_entity, f.provider) AS "PublisherName",
 	f.product_region AS "RegionId",
-	COALESCE(f.region_name, f.product_region) AS "RegionName",
+	CASE WHEN a.focus OR f.product_region IS NOT NULL THEN COALESCE(f.region_name, f.product_region) END AS "RegionName",
 	f.line_item_resource_id AS "ResourceId",
 	f.resource_name AS "ResourceName",
-	CASE WHEN f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
+	CASE WHEN f.line_item_resource_id IS NULL AND NOT a.focus THEN NULL WHEN f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'arn:%' THEN COALESCE(NULLIF(pg_catalog.split_part(f.line_item_resource_id, ':', 3), ''), 'Resource')
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'i-%' THEN 'Instance'
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'vol-%' THEN 'Volume'
@@ -1139,8 +1139,9 @@ SELECT
 	END AS "SkuPriceDetails",
 	k.sku_price AS "SkuPriceId",
 	f.line_item_usage_account_id AS "SubAccountId",
-	COALESCE(f.sub_account_name, f.line_item_usage_account_id) AS "SubAccountName",
+	CASE WHEN a.focus OR f.line_item_usage_account_id IS NOT NULL THEN COALESCE(f.sub_account_name, f.line_item_usage_account_id) END AS "SubAccountName",
 	CASE
+		WHEN f.line_item_usage_account_id IS NULL AND NOT a.focus THEN NULL
 		WHEN f.line_item_usage_account_id IS NULL OR f.sub_account_type IS NOT NULL THEN f.sub_account_type
 		WHEN f.provider OPERATOR(pg_catalog.=) 'AWS' THEN 'Account'
 		WHEN f.provider OPERATOR(pg_catalog.=) 'Microsoft' THEN 'Subscription'
@@ -4828,7 +4829,7 @@ FROM (
 		SELECT g.*, pg_catalog.sum(g.amount) OVER (PARTITION BY g.period_start, g.provider, g.service, g.charge_category, g.currency) AS total
 		FROM (
 			SELECT
-				a.period_start, pg_catalog.split_part(a.origin, '|', 1) AS provider, a.service, pg_catalog.split_part(a.origin, '|', 3) AS charge_category, a.currency,
+				a.period_start, pg_catalog.replace(pg_catalog.replace(pg_catalog.split_part(a.origin, '|', 1), '%7C', '|'), '%25', '%') AS provider, a.service, pg_catalog.split_part(a.origin, '|', 3) AS charge_category, a.currency,
 				a.tenant_id, CASE WHEN a.tenant_id IS NULL THEN a.kind END AS kind, pg_catalog.sum(a.allocated_cost_usd) AS amount,
 				pg_catalog.string_agg(DISTINCT pg_catalog.concat_ws(' v', a.rule_id, a.rule_version), ', ' ORDER BY pg_catalog.concat_ws(' v', a.rule_id, a.rule_version)) AS method_id
 			FROM @extschema@.fact_cost_allocated a

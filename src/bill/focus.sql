@@ -33,8 +33,8 @@ SELECT
 	t.period_start AS "BillingPeriodStart",
 	f.capacity_reservation_id AS "CapacityReservationId",
 	CASE
-		WHEN a.focus OR f.capacity_reservation_id IS NULL OR a.category OPERATOR(pg_catalog.<>) 'Usage' THEN f.capacity_reservation_status
-		ELSE COALESCE(f.capacity_reservation_status, 'Used')
+		WHEN a.focus OR (f.capacity_reservation_id IS NOT NULL AND a.category OPERATOR(pg_catalog.<>) 'Usage') THEN f.capacity_reservation_status
+		WHEN f.capacity_reservation_id IS NOT NULL THEN COALESCE(f.capacity_reservation_status, 'Used')
 	END AS "CapacityReservationStatus",
 	a.category AS "ChargeCategory",
 	f.charge_class AS "ChargeClass",
@@ -99,10 +99,10 @@ SELECT
 	COALESCE(f.provider_name, f.provider) AS "ProviderName",
 	COALESCE(f.publisher_name, f.line_item_legal_entity, f.provider) AS "PublisherName",
 	f.product_region AS "RegionId",
-	COALESCE(f.region_name, f.product_region) AS "RegionName",
+	CASE WHEN a.focus OR f.product_region IS NOT NULL THEN COALESCE(f.region_name, f.product_region) END AS "RegionName",
 	f.line_item_resource_id AS "ResourceId",
 	f.resource_name AS "ResourceName",
-	CASE WHEN f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
+	CASE WHEN f.line_item_resource_id IS NULL AND NOT a.focus THEN NULL WHEN f.resource_type IS NOT NULL OR f.line_item_resource_id IS NULL THEN f.resource_type ELSE CASE
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'arn:%' THEN COALESCE(NULLIF(pg_catalog.split_part(f.line_item_resource_id, ':', 3), ''), 'Resource')
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'i-%' THEN 'Instance'
 		WHEN f.line_item_resource_id OPERATOR(pg_catalog.~~) 'vol-%' THEN 'Volume'
@@ -122,8 +122,9 @@ SELECT
 	END AS "SkuPriceDetails",
 	k.sku_price AS "SkuPriceId",
 	f.line_item_usage_account_id AS "SubAccountId",
-	COALESCE(f.sub_account_name, f.line_item_usage_account_id) AS "SubAccountName",
+	CASE WHEN a.focus OR f.line_item_usage_account_id IS NOT NULL THEN COALESCE(f.sub_account_name, f.line_item_usage_account_id) END AS "SubAccountName",
 	CASE
+		WHEN f.line_item_usage_account_id IS NULL AND NOT a.focus THEN NULL
 		WHEN f.line_item_usage_account_id IS NULL OR f.sub_account_type IS NOT NULL THEN f.sub_account_type
 		WHEN f.provider OPERATOR(pg_catalog.=) 'AWS' THEN 'Account'
 		WHEN f.provider OPERATOR(pg_catalog.=) 'Microsoft' THEN 'Subscription'

@@ -26,7 +26,7 @@ FROM (
 		SELECT g.*, pg_catalog.sum(g.amount) OVER (PARTITION BY g.period_start, g.provider, g.service, g.charge_category, g.currency) AS total
 		FROM (
 			SELECT
-				a.period_start, pg_catalog.split_part(a.origin, '|', 1) AS provider, a.service, pg_catalog.split_part(a.origin, '|', 3) AS charge_category, a.currency,
+				a.period_start, pg_catalog.replace(pg_catalog.replace(pg_catalog.split_part(a.origin, '|', 1), '%7C', '|'), '%25', '%') AS provider, a.service, pg_catalog.split_part(a.origin, '|', 3) AS charge_category, a.currency,
 				a.tenant_id, CASE WHEN a.tenant_id IS NULL THEN a.kind END AS kind, pg_catalog.sum(a.allocated_cost_usd) AS amount,
 				pg_catalog.string_agg(DISTINCT pg_catalog.concat_ws(' v', a.rule_id, a.rule_version), ', ' ORDER BY pg_catalog.concat_ws(' v', a.rule_id, a.rule_version)) AS method_id
 			FROM @extschema@.fact_cost_allocated a
