@@ -151,9 +151,7 @@ OpsRunReadiness(DateADT period)
 	FINOPS_STAGE("gap", gap_sql, ARG_DATE(period), ARG_DATE(end));
 	FINOPS_STAGE("usage_gap", usage_sql, ARG_DATE(period), ARG_DATE(end));
 	FINOPS_STAGE("rate_gap", rate_sql, ARG_DATE(period));
-	FINOPS_STAGE("late_driver", FINOPS_RUN0("SELECT WHERE to_regprocedure('finops.late_drivers(date)') IS NOT NULL") > 0 ?
-				 "SELECT * FROM finops.late_drivers($1)" :
-				 "SELECT ''::text AS driver, 0::bigint AS slices_present, 0::bigint AS slices_expected WHERE false", ARG_DATE(period));
+	FINOPS_STAGE("late_driver", "SELECT * FROM finops.late_drivers($1)", ARG_DATE(period));
 	FINOPS_RUN(readiness_sql, ARG_DATE(period), ARG_DATE(end),
 			   ARG_BOOL(FinopsPeriodHasEnded(period)));
 }

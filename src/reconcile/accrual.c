@@ -112,7 +112,8 @@ finops_book_accrual(PG_FUNCTION_ARGS)
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 	char	   *source = required_text(fcinfo, 1, "source");
 	char	   *service = required_text(fcinfo, 2, "service");
-	char	   *currency = PG_ARGISNULL(4) ? pstrdup(finops_reporting_currency) : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	char	   *currency = PG_ARGISNULL(4) ? pstrdup(finops_reporting_currency) :
+		text_to_cstring(PG_GETARG_TEXT_PP(4));
 	char	   *reason = PG_ARGISNULL(5) ? "booked by hand" : text_to_cstring(PG_GETARG_TEXT_PP(5));
 	FinopsSession session;
 	int64		entry_id;

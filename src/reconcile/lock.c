@@ -129,7 +129,7 @@ finops_refuse_locked_rows(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called by its own trigger")));
-	if (recon_reopening)
+	if (finops_recon_reopening)
 		return PointerGetDatum(NULL);
 	condition = period_condition(data->tg_trigger->tgargs[0]);
 	FinopsBegin(&session);
@@ -167,7 +167,8 @@ finops_refuse_locked_insert(PG_FUNCTION_ARGS)
 	char	   *value;
 	const char *column;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || data->tg_trigger->tgnargs != 1 || !TRIGGER_FIRED_BY_INSERT(data->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || data->tg_trigger->tgnargs != 1 ||
+		!TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called by its own trigger")));
@@ -202,7 +203,7 @@ finops_guard_period_lock(PG_FUNCTION_ARGS)
 				 errmsg("function must be called by its own trigger")));
 	desc = RelationGetDescr(data->tg_relation);
 	state = SPI_getvalue(data->tg_trigtuple, desc, SPI_fnumber(desc, "state"));
-	if (strcmp(state, "LOCKED") == 0 && !recon_reopening)
+	if (strcmp(state, "LOCKED") == 0 && !finops_recon_reopening)
 	{
 		bool		isnull;
 		Datum		period = SPI_getbinval(data->tg_trigtuple, desc,

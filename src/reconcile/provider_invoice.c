@@ -266,6 +266,8 @@ store_rows(const FinopsSession *session, DateADT period, const char *source)
 static FinopsArg
 rows_arg(FunctionCallInfo fcinfo)
 {
+	char	   *given;
+
 	if (PG_ARGISNULL(1) == PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -273,8 +275,8 @@ rows_arg(FunctionCallInfo fcinfo)
 				 errhint("Give rows: SELECT * FROM finops.load_provider_invoice(date '2018-10-01', '[{\"invoice_id\": \"156090591\", \"amount\": 4064.48}]').")));
 	if (!PG_ARGISNULL(1))
 		return ARG_DATUM(JSONBOID, PG_GETARG_DATUM(1), false);
-	return ARG_DATUM(JSONBOID, DirectFunctionCall1(jsonb_in,
-												   CStringGetDatum(read_rows(text_to_cstring(PG_GETARG_TEXT_PP(2))))), false);
+	given = read_rows(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	return ARG_DATUM(JSONBOID, DirectFunctionCall1(jsonb_in, CStringGetDatum(given)), false);
 }
 
 /*

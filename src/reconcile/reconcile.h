@@ -35,6 +35,6 @@ extern int64 ReconSyncAccruals(const FinopsSession *session, DateADT period,
 
 /* The triggers on the partitions of a locked month; lock.c */
 extern void ReconUnlockPartitions(DateADT period);
-extern bool recon_reopening;
+extern bool finops_recon_reopening;
 
 #endif							/* FINOPS_RECONCILE_H */

@@ -16,7 +16,7 @@ PG_FUNCTION_INFO_V1(finops_reopen_period);
 PG_FUNCTION_INFO_V1(finops_approve_reopen);
 
 /* Set while the triggers of the lock let an approved reopening pass. */
-bool		recon_reopening = false;
+bool		finops_recon_reopening = false;
 
 static char *
 session_user_name(void)
@@ -114,7 +114,7 @@ require_request(const FinopsSession *session, int64 request_id)
 static void
 open_period(DateADT period)
 {
-	recon_reopening = true;
+	finops_recon_reopening = true;
 	PG_TRY();
 	{
 		ReconUnlockPartitions(period);
@@ -125,7 +125,7 @@ open_period(DateADT period)
 	}
 	PG_FINALLY();
 	{
-		recon_reopening = false;
+		finops_recon_reopening = false;
 	}
 	PG_END_TRY();
 }

@@ -321,7 +321,8 @@ get_state(FunctionCallInfo fcinfo, int argno, MemoryContext context)
 				 errmsg("invalid state of aggregate finops.seal_digest")));
 	if ((Pointer) state != DatumGetPointer(PG_GETARG_DATUM(argno)) || context == NULL)
 	{
-		SealState  *copy = context != NULL ? MemoryContextAlloc(context, sizeof(SealState)) : palloc_object(SealState);
+		SealState  *copy = MemoryContextAlloc(context != NULL ? context : CurrentMemoryContext,
+											  sizeof(SealState));
 
 		memcpy(copy, state, sizeof(SealState));
 		return copy;

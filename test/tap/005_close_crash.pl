@@ -27,12 +27,13 @@ my @steps = (
 	[ issue => 'finops.number_series' ],
 	[ lock => 'finops.period_seal' ]);
 
-sub close_in_background
+# Runs a script in a session of its own that ends with the server.
+sub session
 {
-	my ($name) = @_;
-	my $base = $node->basedir . "/close_$name";
+	my ($name, $sql) = @_;
+	my $base = $node->basedir . "/$name";
 
-	append_to_file("$base.sql", "CALL finops.close_month('2025-06-01');\n");
+	append_to_file("$base.sql", $sql);
 	my $handle = IPC::Run::start(
 		[ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
 		'>', "$base.out", '2>', "$base.err");
@@ -42,7 +43,7 @@ sub close_in_background
 # The postmaster first, then all that it leaves behind.
 sub crash
 {
-	my ($session) = @_;
+	my (@sessions) = @_;
 	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
 	my @children = split /\n/, $node->safe_psql('postgres',
 		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
@@ -55,7 +56,7 @@ sub crash
 		die "processes outlive SIGKILL" if $tries++ > 600;
 		select undef, undef, undef, 0.1;
 	}
-	$session->{handle}->finish;
+	$_->{handle}->finish foreach @sessions;
 	$node->start;
 	return;
 }
@@ -74,15 +75,12 @@ my $whole = q{
 foreach my $step (@steps)
 {
 	my ($name, $table) = @$step;
-	my ($in, $out) = ("BEGIN; LOCK TABLE $table IN ACCESS EXCLUSIVE MODE; SELECT 'held';\n", '');
-	my $hold = IPC::Run::start([ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', '/dev/null');
-	IPC::Run::pump($hold) until $out =~ /held/;
-	my $close = close_in_background($name);
-	ok( $node->poll_query_until('postgres',
-			"SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = '$table'::regclass"),
-		"$name: the close stands at $table");
-	crash($close);
-	eval { $hold->finish };
+	my $waits = "FROM pg_locks WHERE relation = '$table'::regclass AND";
+	my $hold = session("hold_$name", "BEGIN; LOCK TABLE $table IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);");
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 $waits granted AND mode = 'AccessExclusiveLock'");
+	my $close = session("close_$name", "CALL finops.close_month('2025-06-01');");
+	ok($node->poll_query_until('postgres', "SELECT count(*) > 0 $waits NOT granted"), "$name: the close stands at $table");
+	crash($close, $hold);
 	unlike(slurp_file($close->{out}), qr/closed 2025-06/, "$name: the close did not finish");
 	is($node->safe_psql('postgres', $whole), 't', "$name: nothing is half-written");
 }
