@@ -16,11 +16,20 @@ use Test::More;
 
 # values that a check constraint asks for: table.column (without the schema)
 my %value = (
+	'allocation_policy.policy' => "'input_tax'",
+	'allocation_policy.value' => "'cost'",
 	'allocation_rules.key_metric' => "'direct_cost'",
 	'currency.code' => "'XTS'",
 	'fact_cost_delta.bill_period' => "'2025-06'",
 	'plan_master.billing_cycle' => "'monthly'",
 	'recon_run.stage' => '2',
+	'tag_policy.allowed_values' => "'{x}'",
+	'tenant_successor.successor_id' => "'y'",
+	'virtual_tag_rule.from_keys' => 'NULL',
+	'virtual_tag_rule.letter_case' => 'NULL',
+	'virtual_tag_rule.pattern' => 'NULL',
+	'virtual_tag_rule.replacement' => 'NULL',
+	'virtual_tag_rule.synonyms' => 'NULL',
 );
 
 # text for a column from its type, or from a check that lists its values
