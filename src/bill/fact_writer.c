@@ -287,6 +287,7 @@ FactWrite(FactWriter *writer, const FactValue *values)
 	int			natts = writer->natts;
 	const Step *present[BILL_MAX_COLUMNS + OWN_COUNT];
 	int			n = 0;
+	int			last = 0;
 	HeapTupleHeader header;
 	char	   *start;
 	char	   *to;
@@ -303,8 +304,9 @@ FactWrite(FactWriter *writer, const FactValue *values)
 		}
 		size += (Size) Max(value->len, 0) + 2 * sizeof(int64);
 		present[n++] = &writer->step[i];
+		last = writer->step[i].attribute;
 	}
-	natts = Max(natts, present[n - 1]->attribute + 1);
+	natts = Max(natts, last + 1);
 	(void) next_row_id(writer);
 	header = BillBulkReserve(writer->bulk, size);
 	memset(header, 0, MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(natts)));

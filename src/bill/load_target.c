@@ -152,8 +152,8 @@ open_target(BillLoad *load, BillTarget *target)
 	target->source = pstrdup(BillSourceName(load));
 	target->partition = target->closed ? BillRestatedTable(target) :
 		BillEnsurePartition(target->period);
-	if (load->last == NULL)
-		pgstat_progress_start_command(PROGRESS_COMMAND_COPY, target->partition);
+	/* making the partition and its indexes reported progress of their own */
+	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, target->partition);
 	target->writer = FactWriterOpen(target->partition, target->period, target->source,
 									target->delivery_id);
 	if (!target->closed)
