@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what is missing from the distribution: deps.sh [demo|test|lint].
+# Installs what is missing from the distribution: deps.sh [demo|test|lint|fuzz].
 # On Debian and Ubuntu only; elsewhere it names what is missing and stops.
 # It never starts, stops or restarts a service of its own accord.
 set -eu
@@ -7,8 +7,8 @@ purpose=${1:-demo}
 PG_CONFIG=${PG_CONFIG:-pg_config}
 
 case $purpose in
-demo | test | lint) ;;
-*) echo "usage: $0 [demo|test|lint]" >&2; exit 2 ;;
+demo | test | lint | fuzz) ;;
+*) echo "usage: $0 [demo|test|lint|fuzz]" >&2; exit 2 ;;
 esac
 
 pgxs() {
@@ -128,6 +128,9 @@ test)
   ;;
 lint)
   wanted+=(clang-format cppcheck shellcheck python3-pglast)
+  ;;
+fuzz)
+  wanted+=(clang libclang-rt-dev)
   ;;
 esac
 
