@@ -43,6 +43,11 @@
 extern Oid	FinopsExtensionSchema15(Oid extension);
 #endif
 
+/* c.h lost it in 16 */
+#ifndef Abs
+#define Abs(x)	((x) >= 0 ? (x) : -(x))
+#endif
+
 /* pg_noreturn replaced pg_attribute_noreturn() in 18 */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
