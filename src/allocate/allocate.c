@@ -21,6 +21,10 @@
  */
 #include "allocate/allocate.h"
 
+#include "access/table.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
 PG_FUNCTION_INFO_V1(finops_allocate);
 PG_FUNCTION_INFO_V1(finops_preview_allocation);
 PG_FUNCTION_INFO_V1(finops_replay_allocation);
@@ -41,21 +45,13 @@ PG_FUNCTION_INFO_V1(finops_late_drivers);
 	" origin COLLATE \"C\" AS origin, currency COLLATE \"C\" AS currency, origin_period"
 
 static const FinopsPartitioned entries = {
-	"fact_cost_allocated", "id", {"tenant_id", "origin"}, NULL
+	"fact_cost_allocated", "id", {"tenant_id"}, "origin"
 };
 
 /* Post what differs from the net of the entries that stand. */
 static int64
 post_differences(DateADT period, int64 run_id)
 {
-	if (FINOPS_RUN("SELECT 1 FROM @s@.fact_cost_allocated WHERE period_start = $1 AND kind IN "
-				   OPEN_KINDS " LIMIT 1", ARG_DATE(period)) == 0)
-		return (int64) FINOPS_RUN(
-			"INSERT INTO @s@.fact_cost_allocated (" ENTRY_KEY ", period_start, period_end, run_id,"
-			" allocated_cost_usd, share, key_metric, key_value, key_total, stage, rung, source_line_ids)"
-			" SELECT " ENTRY_KEY ", $1, $2 - 1, $3, amount, share, key_metric, key_value, key_total,"
-			" stage, rung, source_line_ids FROM finops_entry",
-			ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)), ARG_INT8(run_id));
 	return (int64) FINOPS_RUN(
 		"INSERT INTO @s@.fact_cost_allocated (" ENTRY_KEY ", period_start, period_end, run_id,"
 		" allocated_cost_usd, share, key_metric, key_value, key_total, stage, rung, source_line_ids)"
@@ -71,27 +67,75 @@ post_differences(DateADT period, int64 run_id)
 		ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)), ARG_INT8(run_id));
 }
 
+/* The partition is of this transaction: nobody else reads it yet. */
+static bool
+is_made_now(Oid partition)
+{
+	Relation	rel = table_open(partition, AccessShareLock);
+	bool		made_now = rel->rd_createSubid != InvalidSubTransactionId;
+
+	table_close(rel, NoLock);
+	return made_now;
+}
+
+/*
+ * The entries of the first run of a period are written as they are made, and
+ * the indexes of a new partition are built over all of them.  Returns how
+ * many entries were posted.
+ */
+static int64
+make_and_post(DateADT period, Oid partition, int64 run_id, AllocateResult *result)
+{
+	AllocateTable table = {partition, period, run_id, is_made_now(partition)};
+
+	if (FINOPS_RUN("SELECT 1 FROM @s@.fact_cost_allocated WHERE period_start = $1 AND kind IN "
+				   OPEN_KINDS " LIMIT 1", ARG_DATE(period)) > 0)
+	{
+		AllocateMakeEntries(OWN_INPUT, 0, NULL, result);
+		return post_differences(period, run_id);
+	}
+	AllocateMakeEntries(OWN_INPUT, 0, &table, result);
+	if (table.skip_indexes)
+		FINOPS_RUN0(psprintf("REINDEX TABLE %s",
+							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
+														get_rel_name(partition))));
+	return (int64) result->entries;
+}
+
+/*
+ * What stands, summed once for the checks and the report of the run; origins
+ * of tagged cost are one for each tenant and are not told apart.
+ */
+static void
+stage_posted(DateADT period)
+{
+	AllocateHashSums(true);
+	FINOPS_STAGE("finops_posted",
+		"SELECT CASE WHEN a.rule_id <> 'direct-tag' THEN a.origin END AS origin, a.service, a.currency, a.kind,"
+		" sum(a.allocated_cost_usd) AS amount FROM @s@.fact_cost_allocated a"
+		" WHERE a.period_start = $1 AND a.kind IN " OPEN_KINDS " GROUP BY 1, 2, 3, 4", ARG_DATE(period));
+	FINOPS_STAGE0("finops_cost_of_service",
+		"SELECT c.service, c.currency, sum(c.cost) AS cost FROM finops_cost c GROUP BY 1, 2");
+	AllocateHashSums(false);
+}
+
 /* Promise 1: what went in came out, per origin and per service. */
 static void
 check_conservation(DateADT period)
 {
-	if (FINOPS_RUN("SELECT x.place, x.cost, x.placed FROM ("
+	if (FINOPS_RUN0("SELECT x.place, x.cost, x.placed FROM ("
 				   " SELECT coalesce(o.origin, e.origin) AS place, coalesce(o.cost, 0) AS cost,"
 				   "  coalesce(e.placed, 0) AS placed"
 				   " FROM (SELECT i.name AS origin, sum(i.amounts[1]) AS cost FROM finops_input i"
 				   "   WHERE i.part = 'bucket' GROUP BY 1) o"
-				   " FULL JOIN (SELECT a.origin, sum(a.allocated_cost_usd) AS placed"
-				   "  FROM @s@.fact_cost_allocated a"
-				   "  WHERE a.period_start = $1 AND a.kind IN " OPEN_KINDS " AND a.rule_id <> 'direct-tag'"
-				   "  GROUP BY 1) e USING (origin)"
+				   " FULL JOIN (SELECT p.origin, sum(p.amount) AS placed FROM finops_posted p"
+				   "  WHERE p.origin IS NOT NULL GROUP BY 1) e USING (origin)"
 				   " UNION ALL"
 				   " SELECT concat_ws(' ', coalesce(c.service, a.service), coalesce(c.currency, a.currency)),"
 				   "  coalesce(c.cost, 0), coalesce(a.placed, 0)"
-				   " FROM (SELECT service, currency, sum(cost) AS cost FROM finops_cost GROUP BY 1, 2) c"
-				   " FULL JOIN (SELECT service, currency, sum(allocated_cost_usd) AS placed"
-				   "  FROM @s@.fact_cost_allocated"
-				   "  WHERE period_start = $1 AND kind IN " OPEN_KINDS " GROUP BY 1, 2) a USING (service, currency)) x"
-				   " WHERE x.cost <> x.placed ORDER BY 1 LIMIT 1", ARG_DATE(period)) == 0)
+				   " FROM finops_cost_of_service c FULL JOIN (SELECT service, currency, sum(amount) AS placed"
+				   "  FROM finops_posted GROUP BY 1, 2) a USING (service, currency)) x"
+				   " WHERE x.cost <> x.placed ORDER BY 1 LIMIT 1") == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -151,7 +195,7 @@ describe_run(DateADT period, FinopsCostBasis basis, int64 posted,
 			   "  coalesce(sum(amount) FILTER (WHERE kind = 'shared'), 0) AS shared,"
 			   "  coalesce(sum(amount) FILTER (WHERE kind = 'overhead'), 0) AS overhead,"
 			   "  coalesce(sum(amount) FILTER (WHERE kind = 'unallocated'), 0) AS unallocated"
-			   "  FROM finops_entry GROUP BY currency) s",
+			   "  FROM finops_posted GROUP BY currency) s",
 			   ARG_TEXT(FinopsBasisName(basis)), ARG_INT8(posted),
 			   ARG_INT8((int64) result->entries), ARG_TEXT(result->digest),
 			   ARG_TEXT(result->findings_json));
@@ -211,6 +255,7 @@ finops_allocate(PG_FUNCTION_ARGS)
 	AllocateResult result;
 	int64		run_id;
 	int64		posted;
+	Oid			partition;
 	char	   *detail;
 	char	   *json;
 
@@ -220,14 +265,14 @@ finops_allocate(PG_FUNCTION_ARGS)
 	FinopsOpenPeriod(period);
 	refuse_empty_period(period);
 	AllocateCheckRules(period);
-	(void) FinopsEnsurePartition(&entries, period);
+	partition = FinopsEnsurePartition(&entries, period);
 	basis = FinopsPeriodBasis(period, true);
 	run_id = FinopsStartRun(&session, "allocate", period);
 
 	AllocateGather(period, basis);
 	register_unseen_tenants();
-	AllocateMakeEntries(OWN_INPUT, 0, &result);
-	posted = post_differences(period, run_id);
+	posted = make_and_post(period, partition, run_id, &result);
+	stage_posted(period);
 	check_conservation(period);
 	pin_rules(&session, period, run_id);
 	pin_inputs(period, run_id);
@@ -260,7 +305,7 @@ finops_preview_allocation(PG_FUNCTION_ARGS)
 	refuse_empty_period(period);
 	AllocateCheckRules(period);
 	AllocateGather(period, FinopsPeriodBasis(period, false));
-	AllocateMakeEntries(OWN_INPUT, 0, &result);
+	AllocateMakeEntries(OWN_INPUT, 0, NULL, &result);
 	FINOPS_RUN0("SELECT e.tenant_id, e.kind, e.service, e.category, e.rule_id, e.rule_version, e.origin, e.currency,"
 				" e.amount, e.share, e.key_metric, e.key_value, e.key_total, e.stage, e.rung FROM finops_entry e");
 	FinopsReturnRows(fcinfo);
@@ -290,7 +335,7 @@ finops_replay_allocation(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("run %lld is not an allocation", (long long) run_id),
 				 errhint("SELECT run_id, period_start FROM finops.run WHERE kind = 'allocate' lists them.")));
-	AllocateMakeEntries("finops.allocation_input", run_id, &result);
+	AllocateMakeEntries("finops.allocation_input", run_id, NULL, &result);
 	FINOPS_RUN("SELECT $2, $3, r.detail ->> 'digest', r.detail ->> 'digest' = $3"
 			   " FROM finops.run r WHERE r.run_id = $1",
 			   ARG_INT8(run_id), ARG_INT8((int64) result.entries), ARG_TEXT(result.digest));

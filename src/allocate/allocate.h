@@ -49,6 +49,7 @@ typedef struct AllocateColumns
 
 extern void AllocateCompile(AllocateColumns *columns, int n_rules);
 extern char *AllocateColumnList(const AllocateColumns *columns);
+extern char *AllocateColumnNulls(const AllocateColumns *columns);
 extern char *AllocateColumnNumbers(const AllocateColumns *columns, int after);
 extern char *AllocateFirstMatch(const AllocateColumns *columns, bool of_lines);
 extern char *AllocateAllMatches(const AllocateColumns *columns);
@@ -61,13 +62,14 @@ extern char *AllocateAllMatches(const AllocateColumns *columns);
 extern bool AllocatePolicyIs(DateADT period, const char *policy,
 							 const char *value);
 extern int	AllocateStageRules(DateADT period);
+extern void AllocateHashSums(bool hash);
 extern void AllocateStageCost(DateADT period, FinopsCostBasis basis,
 							  const AllocateColumns *columns);
 extern void AllocateGather(DateADT period, FinopsCostBasis basis);
 
 /*
  * engine.c: makes the entries from the rows of a relation of the form of
- * finops_input into stage finops_entry; returns the digest, hex.
+ * finops_input, into a table or, without one, into stage finops_entry.
  */
 typedef struct AllocateResult
 {
@@ -77,7 +79,17 @@ typedef struct AllocateResult
 	char	   *findings_json;
 } AllocateResult;
 
+/* Where entries go that nothing has to be compared with. */
+typedef struct AllocateTable
+{
+	Oid			partition;
+	DateADT		period;
+	int64		run_id;
+	bool		skip_indexes;	/* the caller builds them afterwards */
+} AllocateTable;
+
 extern void AllocateMakeEntries(const char *from, int64 run_id,
+								const AllocateTable *table,
 								AllocateResult *result);
 
 #endif							/* FINOPS_ALLOCATE_H */

@@ -91,7 +91,6 @@ split_general(Engine *e, const Bucket *b, const Key *key)
 	Datum	   *amounts;
 	Datum	   *shares;
 	int			n;
-	EntryOf		of = entry_of(b);
 
 	lists[0] = DirectFunctionCall3(finops_apportion, b->cost, PointerGetDatum(weights),
 								   Int32GetDatum(Max(2, b->scale)));
@@ -100,7 +99,7 @@ split_general(Engine *e, const Bucket *b, const Key *key)
 	deconstruct_array(DatumGetArrayTypeP(lists[0]), NUMERICOID, -1, false, TYPALIGN_INT, &amounts, NULL, &n);
 	deconstruct_array(DatumGetArrayTypeP(lists[1]), NUMERICOID, -1, false, TYPALIGN_INT, &shares, NULL, &n);
 	for (int i = 0; i < n; i++)
-		EntriesPut(e, &of, key->targets[i], amounts[i], shares[i], b->node->metric,
+		EntriesPut(e, key->targets[i], amounts[i], shares[i], b->node->metric,
 				   key->weights[i], key->total, b->node->rung);
 }
 
@@ -120,10 +119,11 @@ split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
 	MoneyUnits	m;
 	EntryOf		of = entry_of(b);
 
+	EntriesOrigin(e, &of);
 	/* what no rule placed stays as it is */
 	if (b->node->metric == NULL)
 	{
-		EntriesPut(e, &of, key->targets[0], b->cost, NumericGetDatum(int64_to_numeric(1)), NULL, 0, 0, 0);
+		EntriesPut(e, key->targets[0], b->cost, NumericGetDatum(int64_to_numeric(1)), NULL, 0, 0, 0);
 		return;
 	}
 	if (key->units == NULL || scale > MONEY_MAX_SCALE || !EngineUnits(b->cost, scale, &m))
@@ -148,7 +148,7 @@ split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
 		amount = MoneyNumeric(parts[i], m.negative, scale);
 		share = MoneyNumeric(key->shares[i], false, SHARE_SCALE);
 		MemoryContextSwitchTo(old);
-		EntriesPut(e, &of, key->targets[i], amount, share, b->node->metric,
+		EntriesPut(e, key->targets[i], amount, share, b->node->metric,
 				   key->weights[i], key->total, b->node->rung);
 	}
 }
@@ -416,6 +416,7 @@ put_origin(Engine *e, int from, int to, EngineWork *w)
 	}
 	if (total > 0)
 		MoneyApportion(UINT64_C(1000000000000000000), w->weights, total, n, w->parts, w->scratch, NULL);
+	EntriesOrigin(e, &of);
 	n = 0;
 	for (int i = from, next; i < to; i = next)
 	{
@@ -427,7 +428,7 @@ put_origin(Engine *e, int from, int to, EngineWork *w)
 		for (next = i; next < to && e->parts[next].target == part->target; next++)
 			;
 		amount = amount_of_parts(e, i, next, scale, &units);
-		EntriesPut(e, &of, part->target, amount,
+		EntriesPut(e, part->target, amount,
 				   total > 0 ? MoneyNumeric(w->parts[n], false, SHARE_SCALE) : (Datum) 0,
 				   part->metric, part->key == NULL ? (Datum) 0 : part->key->weights[part->at],
 				   part->key == NULL ? (Datum) 0 : part->key->total, part->rung);
@@ -477,34 +478,36 @@ put_direct(Engine *e)
 	for (int i = 0; i < e->n_direct; i++)
 	{
 		DirectCost *d = &e->direct[i];
+		EntryOf		of = {
+			NULL, d->service, d->charge_category, "direct-tag", 1, d->currency,
+			"direct", d->origin_period, (Datum) 0
+		};
 
+		EntriesOrigin(e, &of);
 		for (int t = 0; t < d->n; t++)
 		{
 			MemoryContext old = MemoryContextSwitchTo(e->row);
 			char	   *tenant = TextDatumGetCString(d->tenants[t]);
-			EntryOf		of = {
-				psprintf("%s|direct-tag|%s%s%.7s", d->name, escaped(tenant),
-						 d->origin_period == NULL ? "" : "|",
-						 d->origin_period == NULL ? "" : d->origin_period),
-				d->service, d->charge_category, "direct-tag", 1, d->currency, "direct",
-				d->origin_period, (Datum) 0
-			};
+			char	   *origin = psprintf("%s|direct-tag|%s%s%.7s", d->name, escaped(tenant),
+										  d->origin_period == NULL ? "" : "|",
+										  d->origin_period == NULL ? "" : d->origin_period);
 
 			MemoryContextSwitchTo(old);
-			EntriesPutDirect(e, &of, tenant, d->heir, d->costs[t]);
+			EntriesPutDirect(e, origin, tenant, d->heir, d->costs[t]);
 		}
 	}
 }
 
 void
-AllocateMakeEntries(const char *from, int64 run_id, AllocateResult *result)
+AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
+					AllocateResult *result)
 {
 	Engine		e = {0};
 	EngineWork	w;
 	Size		room;
 
 	EngineLoad(&e, from, run_id);
-	EntriesBegin(&e);
+	EntriesBegin(&e, table);
 	EngineBuildPools(&e);
 	find_simple(&e);
 	w.n = e.n_targets + e.n_nodes;
@@ -528,5 +531,5 @@ AllocateMakeEntries(const char *from, int64 run_id, AllocateResult *result)
 	if (e.n_findings > 0)
 		appendStringInfoChar(&e.findings, ']');
 	result->findings_json = e.n_findings > 0 ? e.findings.data : pstrdup("[]");
-	result->digest = EntriesDigest(&e);
+	result->digest = EntriesEnd(&e);
 }

@@ -13,8 +13,6 @@
 #include "allocate/pools.h"
 #include "core/money.h"
 
-#include "common/cryptohash.h"
-
 /* core/apportion.c */
 extern Datum finops_apportion(PG_FUNCTION_ARGS);
 
@@ -103,6 +101,8 @@ typedef struct Part
 	int			rung;
 } Part;
 
+typedef struct EntrySink EntrySink;
+
 typedef struct Engine
 {
 	int64		run_id;
@@ -126,9 +126,7 @@ typedef struct Engine
 	int			n_parts;
 	int			max_parts;
 
-	struct Tuplestorestate *store;
-	TupleDesc	desc;
-	pg_cryptohash_ctx *hash;
+	EntrySink  *sink;
 	uint64		entries;
 	StringInfoData findings;
 	int			n_findings;
@@ -175,13 +173,14 @@ typedef struct EntryOf
 	Datum		lines;			/* text[], or 0 */
 } EntryOf;
 
-extern void EntriesBegin(Engine *e);
-extern void EntriesPut(Engine *e, const EntryOf *of, int target, Datum amount,
-					   Datum share, const char *metric, Datum key_value,
-					   Datum key_total, int rung);
-extern void EntriesPutDirect(Engine *e, const EntryOf *of, const char *tenant,
+extern void EntriesBegin(Engine *e, const AllocateTable *table);
+extern void EntriesOrigin(Engine *e, const EntryOf *of);
+extern void EntriesPut(Engine *e, int target, Datum amount, Datum share,
+					   const char *metric, Datum key_value, Datum key_total,
+					   int rung);
+extern void EntriesPutDirect(Engine *e, char *origin, const char *tenant,
 							 int heir, Datum amount);
-extern char *EntriesDigest(Engine *e);
+extern char *EntriesEnd(Engine *e);
 extern void EngineFinding(Engine *e, const char *check, const char *rule_id,
 						  const char *currency, const char *detail);
 

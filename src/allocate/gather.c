@@ -19,6 +19,7 @@
  *	finops_node		nodes that buckets and other nodes give to
  *	finops_vec		keys: vec, target, weight
  *	finops_leg		the legs a node uses
+ *	finops_direct	cost of tenants
  *	finops_input	all of it as it is pinned
  *
  * Built-in rules have numbers below zero; see allocate.h.
@@ -53,39 +54,62 @@ AllocateStageRules(DateADT period)
 }
 
 /*
- * One scan of the facts.  Sums are hashed: for many tenants the planner would
- * rather sort all lines by their names, which takes several times as long;
- * the hash table is bounded by work_mem as well.  enable_sort returns to the
- * caller's value when the session ends.
+ * Sums over many tenants are hashed: the planner, which cannot know how many
+ * rows a stage yields, would rather sort them by their names, which takes
+ * several times as long; the hash table is bounded by work_mem as well.
+ * enable_sort returns to the caller's value when the session ends.
+ */
+void
+AllocateHashSums(bool hash)
+{
+	FINOPS_RUN0(hash ? "SET LOCAL enable_sort = off" : "SET LOCAL enable_sort = on");
+}
+
+/* The built-in rule of a line f, by the policies $2 to $4. */
+#define BUILT_IN \
+	" CASE WHEN f.charge_category = 'Tax' AND $2 THEN -1" \
+	"  WHEN f.commitment_discount_status = 'Unused' AND $3 THEN -2" \
+	"  WHEN f.line_item_line_item_type LIKE '%%Discount' AND $4 THEN -3 END"
+
+/* Lines that rules or policy place: all without a tenant, and recoverable tax. */
+#define TO_PLACE "(f.tenant_id IS NULL OR f.charge_category = 'Tax' AND $2)"
+
+/*
+ * The facts, summed: lines of a tenant by tenant and service, the fewer that
+ * have to be placed also by what rules ask for.  Each kind is read by a parallel
+ * scan of its own, which costs less than to carry the columns of rules along
+ * for all lines.
  */
 void
 AllocateStageCost(DateADT period, FinopsCostBasis basis,
 				  const AllocateColumns *columns)
 {
+	const char *cost = FinopsBasisName(basis);
 	char	   *slice;
 
 	FINOPS_RUN0("SELECT CASE min(sliced) WHEN 'hour' THEN 'date_trunc(''hour'', f.line_item_usage_start_date)'"
 				" WHEN 'day' THEN 'date_trunc(''day'', f.line_item_usage_start_date)'"
 				" ELSE 'NULL::timestamp' END FROM (SELECT max(sliced) AS sliced FROM finops_rule) x");
 	slice = FinopsText(0, 1);
-	FINOPS_RUN0("SET LOCAL enable_sort = off");
+	AllocateHashSums(true);
 	FINOPS_STAGE("finops_cost",
 		psprintf("SELECT f.tenant_id, f.provider, f.service, f.charge_category,"
-				 " f.line_item_currency_code AS currency, f.origin_period,"
-				 " CASE WHEN f.charge_category = 'Tax' AND $2 THEN %d"
-				 "  WHEN f.commitment_discount_status = 'Unused' AND $3 THEN %d"
-				 "  WHEN f.line_item_line_item_type LIKE '%%Discount' AND $4 THEN %d END AS built_in,"
-				 " CASE WHEN f.tenant_id IS NULL THEN %s END AS slice%s,"
-				 " sum(f.%s_cost) AS cost, count(*) AS n, min(f.row_id) AS first_line, max(f.row_id) AS last_line"
-				 " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
+				 " f.line_item_currency_code AS currency, f.origin_period," BUILT_IN " AS built_in,"
+				 " NULL::timestamp AS slice%s, sum(f.%s_cost) AS cost, count(*) AS n,"
+				 " NULL::bigint AS first_line, NULL::bigint AS last_line"
+				 " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 AND NOT " TO_PLACE
+				 " GROUP BY 1, 2, 3, 4, 5, 6, 7"
+				 " UNION ALL SELECT f.tenant_id, f.provider, f.service, f.charge_category,"
+				 " f.line_item_currency_code, f.origin_period," BUILT_IN ", %s%s,"
+				 " sum(f.%s_cost), count(*), min(f.row_id), max(f.row_id)"
+				 " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 AND " TO_PLACE
 				 " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8%s",
-				 ALLOCATE_INPUT_TAX, ALLOCATE_UNUSED, ALLOCATE_DISCOUNT,
-				 slice, AllocateColumnList(columns), FinopsBasisName(basis),
+				 AllocateColumnNulls(columns), cost, slice, AllocateColumnList(columns), cost,
 				 AllocateColumnNumbers(columns, 8)),
 		ARG_DATE(period), ARG_BOOL(AllocatePolicyIs(period, "input_tax", "recoverable")),
 		ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator")),
 		ARG_BOOL(AllocatePolicyIs(period, "discounts", "follow")));
-	FINOPS_RUN0("SET LOCAL enable_sort = on");
+	AllocateHashSums(false);
 }
 
 bool
@@ -409,11 +433,31 @@ refuse_unknown_targets(DateADT period)
 			 errhint("Register the tenant by finops.register_tenant, or name who succeeds it in finops.tenant_successor.")));
 }
 
+/*
+ * Tagged cost, and the groups in which it is pinned.  These are few; their
+ * numbers are what the many tenants are sorted by.
+ */
+static void
+stage_direct(DateADT period)
+{
+	AllocateHashSums(true);
+	FINOPS_STAGE("finops_direct",
+		"SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id,"
+		" CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir, sum(c.cost) AS cost"
+		" FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1"
+		" WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1 GROUP BY 1, 2, 3, 4, 5, 6, 7", ARG_DATE(period));
+	FINOPS_STAGE0("finops_direct_group",
+		"SELECT (row_number() OVER (ORDER BY x.name COLLATE \"C\", x.origin_period, x.heir COLLATE \"C\"))::integer AS no, x.*"
+		" FROM (SELECT concat_ws('|', " ESCAPED("d.provider") ", " ESCAPED("d.service") ", d.charge_category, d.currency) AS name, d.*"
+		"  FROM (SELECT DISTINCT provider, service, charge_category, currency, origin_period, heir FROM finops_direct) d) x");
+	AllocateHashSums(false);
+}
+
 /* All of the above as it is pinned; the order is that of bytes. */
 static void
-make_input(DateADT period)
+make_input(void)
 {
-	FINOPS_STAGE("finops_input",
+	FINOPS_STAGE0("finops_input",
 		"SELECT 'rule' AS part, r.no AS position, r.rule_id AS name, to_jsonb(r) AS detail,"
 		"  NULL::text[] AS targets, NULL::numeric[] AS amounts FROM finops_rule r"
 		" UNION ALL SELECT 'node', n.node, coalesce(r.rule_id, i.rule_id), jsonb_build_object('no', n.no,"
@@ -438,18 +482,13 @@ make_input(DateADT period)
 		"   'origin_period', b.origin_period, 'lines', b.lines), NULL, ARRAY[b.cost]"
 		"  FROM finops_bucket b JOIN finops_node n ON n.no = b.no AND n.currency = b.currency"
 		"   AND n.slice IS NOT DISTINCT FROM b.slice AND n.anchor IS NOT DISTINCT FROM b.anchor"
-		" UNION ALL SELECT 'direct', row_number() OVER (ORDER BY d.name COLLATE \"C\", d.origin_period, d.heir COLLATE \"C\")::integer, d.name,"
-		"  jsonb_build_object('service', d.service, 'charge_category', d.charge_category, 'currency', d.currency,"
-		"   'origin_period', d.origin_period, 'heir', d.heir), d.tenants, d.costs"
-		"  FROM (SELECT concat_ws('|', " ESCAPED("c.provider") ", " ESCAPED("c.service") ", c.charge_category, c.currency) AS name,"
-		"   c.service, c.charge_category, c.currency, c.origin_period, c.heir,"
-		"   array_agg(c.tenant_id ORDER BY c.tenant_id COLLATE \"C\") AS tenants, array_agg(c.cost ORDER BY c.tenant_id COLLATE \"C\") AS costs"
-		"   FROM (SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id,"
-		"    CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir, sum(c.cost) AS cost"
-		"    FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1"
-		"    WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1 GROUP BY 1, 2, 3, 4, 5, 6, 7) c"
-		"   GROUP BY c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.heir) d",
-		ARG_DATE(period));
+		" UNION ALL SELECT 'direct', g.no, g.name, jsonb_build_object('service', g.service,"
+		"   'charge_category', g.charge_category, 'currency', g.currency, 'origin_period', g.origin_period, 'heir', g.heir),"
+		"  d.tenants, d.costs FROM finops_direct_group g JOIN (SELECT x.no, array_agg(x.tenant_id) AS tenants,"
+		"   array_agg(x.cost) AS costs FROM (SELECT g.no, d.tenant_id, d.cost FROM finops_direct d"
+		"    JOIN finops_direct_group g USING (provider, service, charge_category, currency)"
+		"    WHERE g.origin_period IS NOT DISTINCT FROM d.origin_period AND g.heir IS NOT DISTINCT FROM d.heir"
+		"    ORDER BY g.no, d.tenant_id COLLATE \"C\") x GROUP BY x.no) d USING (no)");
 }
 
 /* Within a session: stages finops_rule to finops_input of a period. */
@@ -460,6 +499,7 @@ AllocateGather(DateADT period, FinopsCostBasis basis)
 
 	AllocateCompile(&columns, AllocateStageRules(period));
 	AllocateStageCost(period, basis, &columns);
+	AllocateHashSums(true);
 	place_cost(period, &columns);
 	make_buckets();
 	make_nodes(period);
@@ -467,5 +507,7 @@ AllocateGather(DateADT period, FinopsCostBasis basis)
 	make_legs();
 	refuse_missing_keys(period);
 	refuse_unknown_targets(period);
-	make_input(period);
+	AllocateHashSums(false);
+	stage_direct(period);
+	make_input();
 }

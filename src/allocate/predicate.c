@@ -144,8 +144,19 @@ AllocateColumnList(const AllocateColumns *columns)
 
 	initStringInfo(&buf);
 	foreach(cell, columns->expressions)
-		appendStringInfo(&buf, ", CASE WHEN f.tenant_id IS NULL THEN %s END AS d%d",
-						 (char *) lfirst(cell), ++i);
+		appendStringInfo(&buf, ", %s AS d%d", (char *) lfirst(cell), ++i);
+	return buf.data;
+}
+
+/* ", NULL AS dN" for every column. */
+char *
+AllocateColumnNulls(const AllocateColumns *columns)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 1; i <= list_length(columns->expressions); i++)
+		appendStringInfo(&buf, ", NULL AS d%d", i);
 	return buf.data;
 }
 

@@ -215,7 +215,10 @@ BillBulkOpen(Oid table, const BillBulkSpec *spec)
 	bulk->estate = CreateExecutorState();
 	bulk->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(bulk->info, bulk->rel, 0, NULL, 0);
-	look_at_indexes(bulk);
+	if (spec->skip_indexes)
+		bulk->direct = true;
+	else
+		look_at_indexes(bulk);
 	look_at_triggers(bulk);
 	bulk->checks = has_unknown_checks(bulk->rel, spec->checks);
 	find_defaults(bulk, spec->columns);

@@ -20,6 +20,7 @@ typedef struct BillBulkSpec
 	const char *const *columns; /* that the caller fills, ended by NULL */
 	const char *constant;		/* one that has the same value in all rows, or NULL */
 	const char *const *checks;	/* CHECK constraints that the rows satisfy, or NULL */
+	bool		skip_indexes;	/* the caller builds them anew afterwards */
 } BillBulkSpec;
 
 /*

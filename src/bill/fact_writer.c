@@ -146,7 +146,7 @@ FactWriterOpen(Oid partition, DateADT period, const char *source,
 	BillOutColumn columns[BILL_MAX_COLUMNS];
 	int			ncolumns = ProjectedColumns(columns);
 	const char *names[BILL_MAX_COLUMNS + OWN_COUNT + 1];
-	BillBulkSpec spec = {names, "delivery_id", checks};
+	BillBulkSpec spec = {names, "delivery_id", checks, false};
 	int			n = 0;
 
 	for (int i = 0; i < ncolumns; i++)

@@ -321,7 +321,7 @@ FactRollupWrite(FactRollup *rollup, DateADT period)
 		"billed_cost", "effective_cost", "list_cost", "line_items", NULL
 	};
 	Oid			table = get_relname_relid("cost_daily", get_namespace_oid("finops", false));
-	BillBulkSpec spec = {names, NULL, NULL};
+	BillBulkSpec spec = {names, NULL, NULL, false};
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "finops roll-up row",
 											  ALLOCSET_DEFAULT_SIZES);
 	BillBulk   *bulk = BillBulkOpen(table, &spec);

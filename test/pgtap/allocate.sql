@@ -1,6 +1,6 @@
 -- allocation: worked cases, re-runs, refusals, and conservation on random bills
 BEGIN;
-SELECT plan(53);
+SELECT plan(55);
 
 CREATE FUNCTION pg_temp.line(p date, tenant text, service text, category text, cost numeric, usage_type text DEFAULT NULL, currency text DEFAULT 'USD', billed numeric DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
@@ -44,6 +44,12 @@ SELECT lives_ok($$
 $$, 'more rules');
 CREATE TEMP TABLE first_run AS SELECT finops.allocate('2021-01-01') AS run_id;
 SELECT is(r.kind || ' ' || r.status || ' ' || (r.detail ->> 'entries_posted'), 'allocate completed 23', 'the run is recorded') FROM finops.run r JOIN first_run USING (run_id);
+-- the indexes of a month are built over its first entries
+SET LOCAL enable_seqscan = off;
+SELECT is((SELECT count(*) FROM fact_cost_allocated WHERE id > 0 AND period_start = '2021-01-01'), 23::bigint, 'the key of a new partition knows every entry');
+SELECT is((SELECT count(*) FROM fact_cost_allocated a JOIN tenant_master m USING (tenant_id) WHERE period_start = '2021-01-01'),
+	(SELECT count(tenant_id) FROM fact_cost_allocated WHERE period_start = '2021-01-01'), 'and so does the index by tenant');
+SET LOCAL enable_seqscan = on;
 SELECT is(pg_temp.split('2021-01-01', 'AWS|EC2|Usage|USD|direct-tag|A'), 'A direct 100', 'tagged cost goes to its tenant');
 SELECT is(pg_temp.split('2021-01-01', 'AWS|EC2|Credit|USD|direct-tag|A'), 'A direct -30', 'so does a credit');
 SELECT is(pg_temp.split('2021-01-01', 'AWS|NAT|Usage|USD|nat'), 'A shared 3.31, B shared 6.65, Z shared 0.04', 'proportional to direct usage before credits, negative keys count as zero');
