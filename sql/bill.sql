@@ -92,9 +92,11 @@ WHERE replace(source, :'dir', 'DIR') = 'file://DIR/finops_test_focus.csv' ORDER 
 SELECT * FROM pg_temp.load('other.csv', :'focus', 'copy of the bill');
 SELECT replace(source, :'dir', 'DIR') AS source, count(*) FROM fact_cost_raw WHERE bill_billing_period_start_date = '2019-06-01' GROUP BY source ORDER BY 1;
 
--- the second account comes late, after lines have been written
+-- the second account comes late, after lines have been written; the month has another bill, which is said in a warning with its path
+SET LOCAL client_min_messages = error;
 SELECT * FROM pg_temp.load('late.csv', (SELECT E'BilledCost,EffectiveCost,BillingAccountId,ProviderName,ChargeDescription,BillingPeriodStart\n'
 	|| string_agg(format('0.001,0.001,%s,AWS,%s,2019-0%s-01', CASE WHEN n = 40000 THEN 'z' ELSE 'y' END, repeat('x', 60), 7 + n % 2), E'\n') FROM generate_series(1, 40000) n));
+RESET client_min_messages;
 SELECT replace(source, :'dir', 'DIR') AS source, count(*), sum(billed_cost) FROM fact_cost_raw WHERE bill_billing_period_start_date >= '2019-07-01' AND bill_billing_period_start_date < '2019-09-01' GROUP BY source ORDER BY 1;
 
 -- gzip of two members; the period given must be that of the bill
@@ -147,7 +149,9 @@ SELECT 6 + n % 3 AS month, count(*), sum(n % 100) AS billed, sum(n % 10) AS effe
 
 -- another account after the first megabyte, when lines have been copied and others wait: the load starts again
 SELECT replace(:'three', 'three,', 'four,') || E'1,1,five,y,2019-08-01\n1,1,five,y,2019-06-01\n' AS four \gset
+SET LOCAL client_min_messages = error;
 SELECT * FROM pg_temp.load('four.csv', :'four');
+RESET client_min_messages;
 SELECT bill_payer_account_id, count(*), sum(billed_cost) AS billed, count(DISTINCT source) AS sources FROM fact_cost_raw WHERE bill_payer_account_id IN ('four', 'five') GROUP BY 1 ORDER BY 1;
 
 -- the bill under the name of report queries

@@ -127,6 +127,21 @@ SELECT try($$ SELECT * FROM load('r', billing_period => '2019-09-01', slash => '
 SELECT try($$ SELECT * FROM load('absent', slash => '/') $$);
 SELECT try($$ SELECT * FROM finops.load_bill('/tmp/x.csv', mode => 'merge') $$);
 
+-- a line without account belongs to the account of the others, first or last; the bill is the same one
+SELECT put('payer.csv', lines('2018-02', 'i-1 1', 'i-2 2')) <> '';
+SELECT * FROM load('payer.csv');
+SELECT put('payer.csv', lines('2018-02', 'i-1 1', 'i-2 2') || E'Tax,2018-02-01T00:00:00Z,,AmazonEC2,,0.5\n') <> '';
+SELECT * FROM load('payer.csv');
+SELECT put('payer2.csv', replace(lines('2018-02', 'i-1 1', 'i-2 2', 'i-3 4'), '111,AmazonEC2,i-1', ',AmazonEC2,i-1')) <> '';
+SELECT * FROM load('payer2.csv');
+SELECT source, account_id, status, line_items, trim_scale(billed_cost) AS billed FROM finops.delivery WHERE billing_period = '2018-02-01' ORDER BY delivery_id;
+-- two accounts in one file: known by its address, and a copy elsewhere may be the same bill
+SELECT put('payer3.csv', replace(lines('2018-01', 'i-1 1', 'i-2 2'), '111,AmazonEC2,i-1', '222,AmazonEC2,i-1')) <> '';
+SELECT * FROM load('payer3.csv', source_id => 'two accounts');
+SELECT put('payer4.csv', replace(lines('2018-01', 'i-1 1', 'i-2 3'), '111,AmazonEC2,i-1', '222,AmazonEC2,i-1')) <> '';
+\set VERBOSITY terse
+SELECT * FROM load('payer4.csv');
+\set VERBOSITY default
 -- rejected lines: five bad ones of eight
 \set bad 'BilledCost,EffectiveCost,BillingAccountId,BillingPeriodStart,ServiceName,Tags\n1,1,a,2019-10-01,S,\n2x,2,a,2019-10-01,S,\n3,3,a,2019-10-01,S\n4,4,a,2019-13-01,S,\n5,5,a,2019-10-01,S,"{""k"": }"\n6,6,a,,S,\n7,7,a,2019-10-01,S,\n8,8,a,2019-10-01,S,\n'
 SELECT put('bad.csv', replace(:'bad', '\n', E'\n')) <> '';
@@ -155,6 +170,14 @@ SELECT * FROM load('long.csv');
 SELECT * FROM load('latin.csv', source_id => 'latin');
 \set VERBOSITY default
 SELECT column_name, sqlstate, length(raw_text), left(raw_text, 40) FROM finops.bill_reject WHERE billing_period = '2019-11-01' ORDER BY reject_id;
+-- lines passed over because another month was asked for are not "unchanged" when all are wanted
+SELECT put('months.csv', lines('2018-04', 'i-1 1') || E'Usage,2018-05-01T00:00:00Z,111,AmazonEC2,i-2,2\n') <> '';
+\set VERBOSITY terse
+SELECT * FROM load('months.csv', billing_period => '2018-04-01');
+SELECT * FROM load('months.csv', billing_period => '2018-04-01');
+\set VERBOSITY default
+SELECT * FROM load('months.csv');
+SELECT * FROM load('months.csv');
 -- nothing but bad lines is no bill
 SELECT put('none.csv', E'BilledCost,EffectiveCost,BillingAccountId,BillingPeriodStart\nx,1,b,2019-12-01\n') <> '';
 SELECT try($$ SELECT * FROM load('none.csv') $$);

@@ -279,6 +279,7 @@ static void
 supersede(const BillDelivery *d, int64 old)
 {
 	const char *where = "";
+	uint64		gone;
 
 	log_difference(d, old);
 	warn_of_strangers(d, old);
@@ -286,8 +287,14 @@ supersede(const BillDelivery *d, int64 old)
 	if (d->restates == old)
 		where = psprintf(" AND ctid >= '(%u,0)' AND ctid <= '(%u,65535)'",
 						 d->first_block, d->last_block);
-	FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1%s",
-						partition_name(d->period), where), ARG_INT8(old));
+	gone = FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1%s",
+							   partition_name(d->period), where), ARG_INT8(old));
+	/* somebody may have updated a line, which then stands elsewhere */
+	if (*where != '\0' &&
+		FINOPS_RUN("SELECT FROM finops.delivery WHERE delivery_id = $1 AND line_items = $2",
+				   ARG_INT8(old), ARG_INT8((int64) gone)) == 0)
+		FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1", partition_name(d->period)),
+				   ARG_INT8(old));
 	FINOPS_RUN("UPDATE finops.delivery SET status = 'superseded',"
 			   " superseded_by = $2, superseded_at = clock_timestamp()"
 			   " WHERE delivery_id = $1",

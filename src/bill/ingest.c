@@ -60,15 +60,41 @@ remember(OutBuf *known, Slice s)
 }
 
 /*
+ * The account of a line that names none is that of the other lines.  Known
+ * too late, it makes the load start again.
+ */
+static void
+note_named_account(BillLoad *load, const BillRow *row)
+{
+	if (row->payer.data == NULL || load->named_account.data != NULL)
+		return;
+	load->named_account.data = memcpy(MemoryContextAlloc(load->context, row->payer.len + 1),
+									  row->payer.data, row->payer.len);
+	load->named_account.len = row->payer.len;
+	if (!load->account_seen || !(load->no_payer || load->by_invoice))
+		return;
+	load->mixed = false;
+	load->restart = load->source_id == NULL;
+}
+
+/*
  * Provider and account of the file, as far as it has been read.  A FOCUS bill
  * without accounts is known by its invoice.
  */
 static void
 note_account(BillLoad *load, const BillRow *row)
 {
-	bool		by_invoice = row->payer.data == NULL && load->header.format == BILL_FOCUS;
-	Slice		payer = by_invoice ? load->projector.value[BF_INVOICE_ID] : row->payer;
+	bool		by_invoice;
+	Slice		payer = row->payer;
 
+	note_named_account(load, row);
+	if (load->restart)
+		return;
+	if (payer.data == NULL)
+		payer = load->named_account;
+	by_invoice = payer.data == NULL && load->header.format == BILL_FOCUS;
+	if (by_invoice)
+		payer = load->projector.value[BF_INVOICE_ID];
 	if (!load->account_seen)
 	{
 		load->account_seen = true;
@@ -256,6 +282,29 @@ log_unchanged(const FinopsSession *session, BillLoad *load, int64 delivery_id)
 			   ARG_TEXT(FinopsCallerName(session)));
 }
 
+/*
+ * A bill that names no single account is known by its address.  Under another
+ * address the same bill would count twice, and nothing else would tell.
+ */
+static void
+warn_of_double(const BillLoad *load, const BillTarget *target)
+{
+	if (!load->mixed || load->source_id != NULL || load->generated != NULL ||
+		target->restates != 0 ||
+		FINOPS_RUN("SELECT source FROM finops.delivery WHERE billing_period = $1 AND source <> $2"
+				   " AND status = 'current' AND kind = 'bill' AND format <> 'generated'"
+				   " AND (provider = $3 OR provider IS NULL) ORDER BY source LIMIT 1",
+				   ARG_DATE(target->period), ARG_TEXT(target->source), ARG_TEXT(load->provider)) == 0)
+		return;
+	ereport(WARNING,
+			(errmsg("billing period %s has a bill of source \"%s\" already",
+					FinopsPeriodText(target->period), FinopsText(0, 1)),
+			 errdetail("This one names no single account; as source \"%s\" it counts beside it.",
+					   target->source),
+			 errhint("If it is that bill, roll back and load it with source_id => %s.",
+					 quote_literal_cstr(FinopsText(0, 1)))));
+}
+
 static void
 place_in_open_month(const FinopsSession *session, const BillLoad *load,
 					BillTarget *target, BillDelivery *delivery)
@@ -267,6 +316,8 @@ place_in_open_month(const FinopsSession *session, const BillLoad *load,
 		BillMakeIncrement(load, target);
 		delivery->rollup = NULL;
 	}
+	else
+		warn_of_double(load, target);
 	delivery->source = target->source;
 	BillPlaceDelivery(session, delivery);
 	target->status = increment ? "appended" : delivery->status;
@@ -359,13 +410,16 @@ return_loads(FunctionCallInfo fcinfo, List *loads)
 
 /*
  * These bytes are current already, for every period they were loaded for.
- * Then there is nothing to read: answer from the deliveries.
+ * Then there is nothing to read: answer from the deliveries.  Lines that were
+ * passed over for their month may be wanted now; those are looked for.
  */
 static bool
 is_current(BillLoad *load)
 {
 	uint64		n = FINOPS_RUN("SELECT max(d.delivery_id) FILTER (WHERE " BILL_STANDS "),"
-							   " coalesce(d.origin_period, d.billing_period)"
+							   " coalesce(d.origin_period, d.billing_period),"
+							   " bool_or(d.rejected_lines > 0 AND EXISTS (SELECT FROM finops.bill_reject r"
+							   " WHERE r.delivery_id = d.delivery_id AND r.sqlstate = '22023'))"
 							   " FROM finops.delivery d WHERE d.digest = $1 AND d.kind <> 'offset'"
 							   " AND (coalesce(d.base_source, d.source) = $2 OR $2 IS NULL)"
 							   " GROUP BY coalesce(d.base_source, d.source), 2 ORDER BY 2",
@@ -380,7 +434,7 @@ is_current(BillLoad *load)
 
 		if (load->has_want_period && period != load->want_period)
 			return false;
-		if (FinopsText(i, 1) == NULL)
+		if (FinopsText(i, 1) == NULL || strcmp(FinopsText(i, 3), "t") == 0)
 			return false;
 	}
 	for (uint64 i = 0; i < n; i++)

@@ -137,6 +137,7 @@ typedef struct BillLoad
 	bool		by_invoice;		/* account_id is that of an invoice */
 	bool		mixed;			/* no single account */
 	bool		restart;		/* this attempt must be undone and made again */
+	Slice		named_account;	/* first one in the file, UTF-8, or NULL */
 	OutBuf		first_provider; /* UTF-8 */
 	OutBuf		first_payer;
 	char	   *provider;

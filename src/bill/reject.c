@@ -209,11 +209,10 @@ cost_of_line(const BillLoad *load)
 	return NumberCheck(value) == VALUE_OK ? pnstrdup(value.data, value.len) : NULL;
 }
 
+/* In a context of the line's own. */
 static void
 set_aside(BillLoad *load, const BillReject *reject, const RejectText *text)
 {
-	MemoryContext old = MemoryContextSwitchTo(load->context);
-	MemoryContext scratch;
 	Datum		values[REJECT_COLUMNS];
 	bool		nulls[REJECT_COLUMNS] = {0};
 	char	   *cost;
@@ -223,15 +222,15 @@ set_aside(BillLoad *load, const BillReject *reject, const RejectText *text)
 	if (load->rejects == NULL)
 	{
 		ResourceOwner owner = CurrentResourceOwner;
+		MemoryContext line = MemoryContextSwitchTo(load->context);
 
 		/* staged until the session ends, beyond the attempt */
 		CurrentResourceOwner = load->owner;
 		load->rejects = tuplestore_begin_heap(false, false, work_mem);
 		CurrentResourceOwner = owner;
 		load->reject_columns = reject_columns();
+		MemoryContextSwitchTo(line);
 	}
-	scratch = AllocSetContextCreate(load->context, "finops reject", ALLOCSET_SMALL_SIZES);
-	MemoryContextSwitchTo(scratch);
 	cost = cost_of_line(load);
 	values[REJECT_ADDRESS - 1] = CStringGetTextDatum(load->nfiles == 0 ? load->address :
 													 load->files[load->at].address.text);
@@ -249,19 +248,22 @@ set_aside(BillLoad *load, const BillReject *reject, const RejectText *text)
 	nulls[REJECT_PERIOD - 1] = period == 0;
 	values[REJECT_PERIOD - 1] = DateADTGetDatum(period);
 	tuplestore_putvalues(load->rejects, load->reject_columns, values, nulls);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
 	load->nrejected++;
 }
 
 void
 BillRejectLine(BillLoad *load, BillReject reject)
 {
+	MemoryContext line = AllocSetContextCreate(CurrentMemoryContext, "finops reject",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(line);
 	RejectText	text = reject_text(load, &reject);
 
 	if (finops_max_rejects >= 0 && load->nrejected >= finops_max_rejects)
 		raise_reject(load, &text);
 	set_aside(load, &reject, &text);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(line);
 }
 
 /* The load begins again from its first line. */

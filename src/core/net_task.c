@@ -14,6 +14,8 @@
  */
 #include "core/network.h"
 
+#include "mb/pg_wchar.h"
+
 #define STEP_MS			100
 #define FIRST_PAUSE_MS	250
 #define LAST_PAUSE_MS	8000
@@ -27,7 +29,7 @@
  * ---------------------------------------------------------------------
  */
 
-/* Texts of others are shown as printable ASCII, whatever the encoding. */
+/* Texts of others are shown on one line. */
 static void
 plain(char *s)
 {
@@ -73,13 +75,26 @@ NetHint(NetTask *task, const char *hint,...)
 	plain(task->failure.hint);
 }
 
+/* What is no text in the server's encoding, or was cut off within a character. */
+static char *
+readable(const char *text)
+{
+	char	   *copy = pstrdup(text);
+
+	if (!pg_verifymbstr(copy, (int) strlen(copy), true))
+		for (char *p = copy; *p != '\0'; p++)
+			if ((unsigned char) *p >= 0x80)
+				*p = '?';
+	return copy;
+}
+
 void
 NetRaise(const NetFailure *f)
 {
 	ereport(ERROR,
-			(errcode(f->sqlstate), errmsg_internal("%s", f->message),
-			 f->detail[0] != '\0' ? errdetail_internal("%s", f->detail) : 0,
-			 f->hint[0] != '\0' ? errhint("%s", f->hint) : 0));
+			(errcode(f->sqlstate), errmsg_internal("%s", readable(f->message)),
+			 f->detail[0] != '\0' ? errdetail_internal("%s", readable(f->detail)) : 0,
+			 f->hint[0] != '\0' ? errhint("%s", readable(f->hint)) : 0));
 }
 
 /* ---------------------------------------------------------------------

@@ -255,6 +255,7 @@ typedef struct ListPage
 {
 	MemoryContext context;
 	const char *bucket;
+	const char *prefix;
 	List	  **entries;
 	char	   *key;			/* of the object that is being read */
 	char	   *etag;
@@ -286,7 +287,9 @@ add_entry(ListPage *page)
 	SourceAddress *a;
 	size_t		len;
 
-	if (page->key == NULL || page->size < 0)
+	/* callers look behind the prefix */
+	if (page->key == NULL || page->size < 0 ||
+		strncmp(page->key, page->prefix, strlen(page->prefix)) != 0)
 		return false;
 	entry = palloc0(sizeof(SourceEntry));
 	a = &entry->address;
@@ -380,7 +383,7 @@ S3List(const SourceAddress *prefix)
 {
 	List	   *entries = NIL;
 	S3Task		s3;
-	ListPage	page = {.entries = &entries, .bucket = prefix->bucket};
+	ListPage	page = {.entries = &entries, .bucket = prefix->bucket, .prefix = prefix->key};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "finops list",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);

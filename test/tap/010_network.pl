@@ -194,6 +194,7 @@ fails('s3://bucket/bill.csv', qr/28000: the credentials file can be read by othe
 chmod 0600, $keys;
 loads('s3://bucket/bill.csv', 'an object of S3');
 loads('s3://bucket/dir one/a+b=c&d%20é/bill.csv', 'a key with everything that is encoded');
+loads('s3://bucket/a/./b/../bill.csv', 'a key is not a path');
 loads('s3://cut/cut/bill.csv', 'a transfer from S3 that breaks off, signed anew');
 loads('s3://slow/bill.csv', 'SlowDown is waited for');
 loads('s3://elsewhere/bill.csv', 'a bucket in another region (301)', 'finops.s3_region' => 'us-west-2');
@@ -210,6 +211,8 @@ fails('s3://token/bill.csv', qr/28000: .*InvalidToken/s, 'without its session to
 fails('s3://bucket/none.csv', qr/58P01: "s3:..bucket.none.csv" does not exist.*NoSuchKey/s, 'no such key');
 fails('s3://bucket/denied.csv', qr/42501: .*AccessDenied: Access Denied.*s3:GetObject/s, 'access denied');
 fails('s3://nowhere/bill.csv', qr/08006: .* leads to another host/, 'a redirect of S3 to another host');
+fails('s3://stranger/cur/2018-10/', qr/08P01: the answer of .* is no list of objects/, 'a list of what was not asked for');
+fails('s3://latin/bill.csv', qr/42501: .*\n.*DETAIL:  S3 answered 403 AccessDenied: Zugriff verwehrt f\?r/, 'a message that is no UTF-8');
 fails('s3://broken-list/cur/', qr/08P01: the answer of .* is no list of objects/, 'a list that is cut off');
 fails('s3://entities/cur/', qr/08P01: the answer of .* is no list of objects/, 'a list with a DOCTYPE');
 fails('s3://endless-xml/cur/', qr/54000: the answer of .* is (too large|larger than)/, 'a list without end');

@@ -258,6 +258,8 @@ def list_objects(r, bucket):
     more = start + 3 < len(keys)
     if bucket == "endless-list":
         page, more, start = ["cur/%d" % start], True, start - 2
+    if bucket == "stranger":            # below another prefix
+        page, more = ["x"], False
     if bucket == "same-token":
         more, start = True, -3
     out = LIST + "<Name>%s</Name><EncodingType>url</EncodingType><IsTruncated>%s</IsTruncated>" % (
@@ -286,6 +288,9 @@ def s3(r, bucket, key):
         return r.xml_error(307, "TemporaryRedirect", headers=[("Location", "http://127.0.0.2:1/")])
     if bucket == "slow" and n < 2:
         return r.xml_error(503, "SlowDown", "Please reduce your request rate.")
+    if bucket == "latin":               # bytes that are no UTF-8
+        r.answer(403, b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code><Message>Zugriff verwehrt f\xfcr</Message></Error>')
+        return None
     if bucket == "broken-list":
         return r.answer(200, LIST + "<Contents><Key>a</Key>" * 3)
     if bucket == "endless-xml":
