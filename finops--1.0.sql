@@ -1029,7 +1029,7 @@ COMMENT ON FUNCTION finops.focus_unit(text) IS 'a provider''s unit in the unit f
 --   a purchase has no effective cost: what the fact has, which is the unused
 --   part of a commitment, or a fee that is used up at once, is a second line.
 -- FOCUS bills come back as delivered: a value is derived only where it is NULL
--- and FOCUS says that it must not be.
+-- and FOCUS says that it must or should not be.
 
 CREATE VIEW finops.focus_line AS
 SELECT
@@ -1132,7 +1132,10 @@ SELECT
 	COALESCE(CASE WHEN NOT a.focus THEN c.service_name END, f.service) AS "ServiceName",
 	s.subcategory AS "ServiceSubcategory",
 	k.sku AS "SkuId",
-	CASE WHEN a.focus THEN f.sku_meter WHEN k.sku IS NOT NULL THEN COALESCE(f.sku_meter, f.line_item_usage_type, k.sku) END AS "SkuMeter",
+	CASE
+		WHEN a.focus THEN COALESCE(f.sku_meter, k.sku)
+		WHEN k.sku IS NOT NULL THEN COALESCE(f.sku_meter, f.line_item_usage_type, k.sku)
+	END AS "SkuMeter",
 	CASE
 		WHEN a.focus OR (k.sku_price IS NOT NULL AND f.sku_price_details IS NOT NULL) THEN f.sku_price_details
 		WHEN k.sku_price IS NOT NULL AND f.product_instance_type IS NOT NULL THEN pg_catalog.jsonb_build_object('InstanceType', f.product_instance_type)
@@ -5415,6 +5418,8 @@ AS $$
 		WHEN $1 = 'string' AND $4 = 'text' THEN 'false'
 		WHEN $1 IN ('string', 'decimal', 'datetime', 'json', 'keyvalue') AND $4 <> 'text' THEN format('%I IS NOT NULL', $2)
 		WHEN $4 <> 'text' THEN 'false'
+		-- prices may be in a virtual currency, credits or tokens, which is any text
+		WHEN $1 = 'currency' AND $2 = 'PricingCurrency' THEN format('NOT finops.focus_format_ok(%I::text, ''text'')', $2)
 		ELSE format('NOT finops.focus_format_ok(%I::text, %L)', $2, CASE $1 WHEN 'decimal' THEN 'numeric' WHEN 'national' THEN 'currency' ELSE $1 END)
 	END
 $$;

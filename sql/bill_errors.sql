@@ -20,15 +20,18 @@ DECLARE
 	message text;
 	detail text;
 	hint text;
+	context text;
 BEGIN
 	EXECUTE statement;
 	RETURN NEXT 'no error';
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
 	message := replace(message, current_setting('finops_test.dir') || '/finops_test_', 'DIR/');
 	RETURN NEXT state || ' ' || message;
 	IF detail <> '' THEN RETURN NEXT 'DETAIL ' || detail; END IF;
 	IF hint <> '' THEN RETURN NEXT 'HINT ' || hint; END IF;
+	-- the file, where a line of it could not be read
+	IF context ~ '^file ' THEN RETURN NEXT 'CONTEXT ' || regexp_replace(split_part(context, E'\n', 1), '^file .*/', 'file '); END IF;
 END $$;
 CREATE FUNCTION try_file(name text, content bytea) RETURNS SETOF text LANGUAGE sql AS
 	$$ SELECT bill_errors.try(format('SELECT finops.load_bill(%L)', bill_errors.put(name, content))) $$;
@@ -92,6 +95,8 @@ SELECT try_file('late_nul.csv', ('BilledCost,EffectiveCost,BillingPeriodStart' |
 
 -- values
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,1,2019-01-01\n"$10,000.00",1,2019-01-01\n');
+SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n"0,19",1,2019-01-01\n');
+SELECT try_text(E'BilledCost;EffectiveCost;BillingPeriodStart\n-12,5;1;2019-01-01\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n1,NaN,2019-01-01\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\nInfinity,1,2019-01-01\n');
 SELECT try_text(E'BilledCost,EffectiveCost,BillingPeriodStart\n+1,1,2019-01-01\n');

@@ -12,7 +12,7 @@ COMMENT ON FUNCTION finops.focus_unit(text) IS 'a provider''s unit in the unit f
 --   a purchase has no effective cost: what the fact has, which is the unused
 --   part of a commitment, or a fee that is used up at once, is a second line.
 -- FOCUS bills come back as delivered: a value is derived only where it is NULL
--- and FOCUS says that it must not be.
+-- and FOCUS says that it must or should not be.
 
 CREATE VIEW finops.focus_line AS
 SELECT
@@ -115,7 +115,10 @@ SELECT
 	COALESCE(CASE WHEN NOT a.focus THEN c.service_name END, f.service) AS "ServiceName",
 	s.subcategory AS "ServiceSubcategory",
 	k.sku AS "SkuId",
-	CASE WHEN a.focus THEN f.sku_meter WHEN k.sku IS NOT NULL THEN COALESCE(f.sku_meter, f.line_item_usage_type, k.sku) END AS "SkuMeter",
+	CASE
+		WHEN a.focus THEN COALESCE(f.sku_meter, k.sku)
+		WHEN k.sku IS NOT NULL THEN COALESCE(f.sku_meter, f.line_item_usage_type, k.sku)
+	END AS "SkuMeter",
 	CASE
 		WHEN a.focus OR (k.sku_price IS NOT NULL AND f.sku_price_details IS NOT NULL) THEN f.sku_price_details
 		WHEN k.sku_price IS NOT NULL AND f.product_instance_type IS NOT NULL THEN pg_catalog.jsonb_build_object('InstanceType', f.product_instance_type)

@@ -263,7 +263,8 @@ read_all(BillLoad *load)
 				 errmsg("the bill has a header but no lines"),
 				 load->nrejected > 0 ? errdetail("All of its " INT64_FORMAT " lines were rejected.",
 												 load->nrejected) : 0,
-				 errhint("Check that the delivery is complete; a month without cost needs no load.")));
+				 errhint("Check that the delivery is complete; a month without cost needs no load."),
+				 errcontext("file %s", BillFileAtHand(load))));
 }
 
 static void

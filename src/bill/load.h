@@ -283,6 +283,7 @@ extern DateADT BillPeriodDate(BillPeriod period);
 
 extern void BillCheckFileKind(const BillFile *file);
 extern bool BillMemberIsBill(const char *name, const SourceAddress *archive);
+extern const char *BillFileAtHand(const BillLoad *load);
 pg_noreturn extern void BillRaiseCsv(const BillLoad *load);
 pg_noreturn extern void BillRaiseHeader(const BillLoad *load);
 extern char *BillShown(Slice s, int limit);

@@ -132,7 +132,8 @@ BillReadHeader(BillLoad *load)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill is empty"),
-				 errhint("Check that the delivery is complete.")));
+				 errhint("Check that the delivery is complete."),
+				 errcontext("file %s", BillFileAtHand(load))));
 	(void) map_fields(load, first, nfirst);
 	BillRaiseHeader(load);
 }

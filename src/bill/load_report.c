@@ -136,7 +136,8 @@ BillCheckFileKind(const BillFile *file)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill is empty"),
-				 errhint("Check that the delivery is complete.")));
+				 errhint("Check that the delivery is complete."),
+				 errcontext("file %s", path)));
 	if (GzipMagic(file->first, file->nfirst) || ZipMagic(file->first, file->nfirst) ||
 		BillIsParquet(file))
 		return;
@@ -203,7 +204,8 @@ BillRaiseCsv(const BillLoad *load)
 					 ERRCODE_PROGRAM_LIMIT_EXCEEDED : ERRCODE_BAD_COPY_FILE_FORMAT),
 			 errmsg(message, (long long) load->csv.line),
 			 errdetail("A bill is text: fields with commas between them, in double quotes where they contain commas, quotes or line ends."),
-			 errhint("Look at that line of the file; if it is damaged, fetch the file again.")));
+			 errhint("Look at that line of the file; if it is damaged, fetch the file again."),
+			 errcontext("file %s", BillFileAtHand(load))));
 }
 
 /* The first names of the header, so that the reader sees what was read. */
@@ -236,15 +238,17 @@ BillRaiseHeader(const BillLoad *load)
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 				 errmsg("the bill has no column \"%s\"", load->header.missing),
 				 errdetail("Without it the effective cost of a line is not known."),
-				 errhint("Have the bill delivered with this column.")));
+				 errhint("Have the bill delivered with this column."),
+				 errcontext("file %s", BillFileAtHand(load))));
 	ereport(ERROR,
 			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 			 errmsg("the first line is not the header of a known bill format"),
 			 errdetail("Looked for the cost column of an AWS cost and usage report (lineItem/UnblendedCost), FOCUS (BilledCost), an Azure cost export (CostInBillingCurrency, Cost), a Google Cloud billing export (cost) or an Oracle cost report (cost/myCost); found %s.",
 					   first_columns(load)),
 			 load->want == BILL_UNKNOWN ?
-			 errhint("Load a bill of one of these formats, with its header line.") :
-			 errhint("Leave the format to 'auto' to have it recognised.")));
+			 errhint("Load a bill of one of these formats, with its header line; or give the names of its columns in the argument columns.") :
+			 errhint("Leave the format to 'auto' to have it recognised."),
+			 errcontext("file %s", BillFileAtHand(load))));
 }
 
 /*

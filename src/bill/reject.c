@@ -39,6 +39,29 @@ enum
  * ---------------------------------------------------------------------
  */
 
+/*
+ * Is the number of a bill that was written in a locale with decimal commas?
+ * With exactly three digits behind it the comma may as well part thousands.
+ */
+static bool
+has_decimal_comma(Slice value)
+{
+	int			behind = 0;
+	int			commas = 0;
+
+	for (int i = 0; i < value.len; i++)
+	{
+		if (value.data[i] == ',')
+		{
+			commas++;
+			behind = value.len - i - 1;
+		}
+		else if ((value.data[i] < '0' || value.data[i] > '9') && !(i == 0 && value.data[i] == '-'))
+			return false;
+	}
+	return commas == 1 && behind > 0 && behind != 3;
+}
+
 static RejectText
 value_text(long long line, const BillReject *reject)
 {
@@ -52,7 +75,8 @@ value_text(long long line, const BillReject *reject)
 			return (RejectText) {ERRCODE_INVALID_TEXT_REPRESENTATION,
 				psprintf("invalid number \"%s\" in column \"%s\", line %lld", value, name, line),
 				"A number is written as 12, -0.5 or 1.4724E-6, without currency signs and thousands separators.",
-				correct};
+				has_decimal_comma(reject->value) ?
+				"Have the bill exported with decimal points: this number has a decimal comma." : correct};
 		case VALUE_NUMBER_TOO_LONG:
 			return (RejectText) {ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 				psprintf("number \"%s\" in column \"%s\", line %lld, is out of range", value, name, line),
@@ -139,8 +163,9 @@ record_text(const BillLoad *load, int limit)
 	return (Slice) {buf.data, buf.len};
 }
 
-static const char *
-file_name(const BillLoad *load)
+/* The file that is being read, without what leads to it. */
+const char *
+BillFileAtHand(const BillLoad *load)
 {
 	const char *text = load->nfiles == 0 ? load->address : load->files[load->at].address.text;
 	const char *slash = strrchr(text, '/');
@@ -161,7 +186,7 @@ raise_reject(const BillLoad *load, const RejectText *text)
 			 errmsg_internal("%s", text->message),
 			 text->detail != NULL ? errdetail_internal("%s", text->detail) : 0,
 			 errhint("%s", text->hint),
-			 errcontext("%sfile %s, line %lld: %s", before, file_name(load),
+			 errcontext("%sfile %s, line %lld: %s", before, BillFileAtHand(load),
 						(long long) load->csv.line, raw)));
 }
 

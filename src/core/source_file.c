@@ -85,7 +85,7 @@ require_regular_file(int fd, const char *path)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a directory", path),
-				 errhint("Give the path of one file.")));
+				 errhint("Give the path of one file; finops.load_bill takes a directory with a slash behind it.")));
 	if (!S_ISREG(st.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

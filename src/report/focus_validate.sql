@@ -68,6 +68,8 @@ AS $$
 		WHEN $1 = 'string' AND $4 = 'text' THEN 'false'
 		WHEN $1 IN ('string', 'decimal', 'datetime', 'json', 'keyvalue') AND $4 <> 'text' THEN format('%I IS NOT NULL', $2)
 		WHEN $4 <> 'text' THEN 'false'
+		-- prices may be in a virtual currency, credits or tokens, which is any text
+		WHEN $1 = 'currency' AND $2 = 'PricingCurrency' THEN format('NOT finops.focus_format_ok(%I::text, ''text'')', $2)
 		ELSE format('NOT finops.focus_format_ok(%I::text, %L)', $2, CASE $1 WHEN 'decimal' THEN 'numeric' WHEN 'national' THEN 'currency' ELSE $1 END)
 	END
 $$;

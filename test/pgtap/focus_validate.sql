@@ -98,6 +98,8 @@ FROM (VALUES
 	('u', $q$"Tags" = '[]'$q$, 'Tags-C-001-M'),
 	('u', '"SubAccountId" = NULL', 'SubAccountName-C-004-C, SubAccountType-C-004-C'),
 	('u', '"PricingCurrencyListUnitPrice" = NULL', 'PricingCurrencyListUnitPrice-C-005-C'),
+	('u', $q$"PricingCurrency" = 'Credits'$q$, NULL),
+	('u', $q$"PricingCurrency" = E'Cre\x02dits'$q$, 'PricingCurrency-C-002-M, PricingCurrency-C-003-M'),
 	('column', 'DROP "BilledCost"', 'CostAndUsage-D-006-M'),
 	('column', 'DROP "ServiceSubcategory"', 'CostAndUsage-D-042-O'),
 	('column', $q$ALTER "EffectiveCost" TYPE text USING '1,000'$q$, 'EffectiveCost-C-001-M, EffectiveCost-C-002-M, EffectiveCost-C-004-M'),
