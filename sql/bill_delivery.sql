@@ -1,7 +1,7 @@
 -- Deliveries of several files: manifests, prefixes; rejected lines.
 \set ON_ERROR_STOP 0
 SELECT current_setting('data_directory') || '/finops_test_delivery' AS root \gset
-\set mkdir 'mkdir -p "' :root '"/r/20190301-20190401/a1 "' :root '"/r/20190301-20190401/a2 "' :root '"/r/20190401-20190501/b1 "' :root '"/x/metadata/BILLING_PERIOD=2019-05 "' :root '"/x/data/BILLING_PERIOD=2019-05 "' :root '"/az/run "' :root '"/plain/.hidden "' :root '"/two/BILLING_PERIOD=2019-07/v1 "' :root '"/two/BILLING_PERIOD=2019-07/v2 "' :root '"/p/r/20190201-20190301/c1 "' :root '"/empty'
+\set mkdir 'cat >/dev/null; mkdir -p "' :root '"/r/20190301-20190401/a1 "' :root '"/r/20190301-20190401/a2 "' :root '"/r/20190401-20190501/b1 "' :root '"/x/metadata/BILLING_PERIOD=2019-05 "' :root '"/x/data/BILLING_PERIOD=2019-05 "' :root '"/az/run "' :root '"/plain/.hidden "' :root '"/two/BILLING_PERIOD=2019-07/v1 "' :root '"/two/BILLING_PERIOD=2019-07/v2 "' :root '"/p/r/20190201-20190301/c1 "' :root '"/empty'
 COPY (SELECT) TO PROGRAM :'mkdir';
 BEGIN;
 CREATE SCHEMA bill_delivery;
@@ -182,5 +182,5 @@ SELECT * FROM load('months.csv');
 SELECT put('none.csv', E'BilledCost,EffectiveCost,BillingAccountId,BillingPeriodStart\nx,1,b,2019-12-01\n') <> '';
 SELECT try($$ SELECT * FROM load('none.csv') $$);
 ROLLBACK;
-\set remove 'rm -r "' :root '"'
+\set remove 'cat >/dev/null; rm -r "' :root '"'
 COPY (SELECT) TO PROGRAM :'remove';

@@ -63,6 +63,6 @@ DELETE FROM finops.delivery WHERE billing_period = '2018-08-01';
 DROP SCHEMA "/tmp" CASCADE;
 DROP FOREIGN DATA WRAPPER parquet_fdw CASCADE;
 DROP EXTENSION postgres_fdw;
-\set remove 'rm ' :path
+\set remove 'cat >/dev/null; rm ' :path
 COPY (SELECT) TO PROGRAM :'remove';
 DROP SCHEMA bill_parquet CASCADE;

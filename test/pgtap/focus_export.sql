@@ -187,7 +187,7 @@ BEGIN
 		finops.validate_focus(x.relation, x.version) v WHERE v.status = 'fail');
 END $$;
 -- real bills
-SELECT :'shared' <> '' AS has_shared \gset
+SELECT :'shared' <> '' AND (pg_stat_file(:'shared' || '/data/cur', true)).isdir IS TRUE AS has_shared \gset
 \if :has_shared
 TRUNCATE fact_cost_raw;
 SELECT is((SELECT string_agg(DISTINCT status, ',') FROM finops.load_bill(:'shared' || '/data/cur/' || path)), 'loaded', path) FROM (VALUES ('Oct2018-WorkshopCUR.csv.gz'), ('Workload_Step5CUR.csv.gz'), ('aws_sample.csv')) f(path);

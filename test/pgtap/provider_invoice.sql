@@ -70,8 +70,9 @@ SELECT throws_ok($$SELECT finops.load_provider_invoice('2022-08-01', '[7]')$$, '
 SELECT throws_ok($$SELECT finops.load_provider_invoice('2022-08-01')$$, '22023', 'either lines or source must be given', 'nothing given');
 
 -- a real bill, where the samples are at hand: one invoice id is the total of the month
-\getenv shared FINOPS_SHARED
-\if :{?shared}
+\set shared `echo "$FINOPS_SHARED"`
+SELECT :'shared' <> '' AND (pg_stat_file(:'shared' || '/data/cur', true)).isdir IS TRUE AS has_shared \gset
+\if :has_shared
 SELECT count(*) FROM finops.load_bill(:'shared' || '/data/cur/Oct2018-WorkshopCUR.csv.gz') \g /dev/null
 SELECT count(*) FROM finops.load_provider_invoice('2018-10-01', '[{"invoice_id": "156090591", "amount": 4064.48}]') \g /dev/null
 SELECT is((SELECT string_agg(concat_ws(' ', invoice_id, actual, line_items, cause, status), ';') FROM finops.compare_provider_invoice('2018-10-01')),

@@ -13,41 +13,6 @@ use Test::More;
 my $node = finops_node('crash', conf => "fsync = on\nautovacuum = off\n");
 $node->safe_psql('postgres', 'CREATE EXTENSION finops');
 
-# Runs a script in a session of its own that ends with the server.
-sub session
-{
-	my ($name, $sql) = @_;
-	my $base = $node->basedir . "/$name";
-
-	append_to_file("$base.sql", $sql);
-	my $handle = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
-		'>', "$base.out", '2>', "$base.err");
-	return { handle => $handle, out => "$base.out" };
-}
-
-# Kills the postmaster and then every process of it, as a loss of power does:
-# a back end that is at work does not notice that its postmaster is gone.
-sub crash
-{
-	my ($session) = @_;
-	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my @children = split /\n/, $node->safe_psql('postgres',
-		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-
-	$node->kill9;
-	kill 'KILL', @children;
-	my $tries = 0;
-	while (grep { kill 0, $_ } $postmaster, @children)
-	{
-		die "processes outlive SIGKILL" if $tries++ > 600;
-		select undef, undef, undef, 0.1;
-	}
-	$session->{handle}->finish;
-	$node->start;
-	return;
-}
-
 # a first, small delivery, so that the second one replaces it
 $node->safe_psql('postgres', "SELECT * FROM finops.generate_bill('2025-07-01', 3000, 8, 5)");
 my $before = picture($node, 'postgres');
@@ -63,9 +28,9 @@ my %moment = (
 foreach my $name (sort keys %moment)
 {
 	my ($sql, $reached) = @{ $moment{$name} };
-	my $load = session($name, $sql);
+	my $load = start_session($node, $name, $sql);
 	ok($node->poll_query_until('postgres', $reached), "$name: the load is at work");
-	crash($load);
+	crash($node, $load);
 	unlike(slurp_file($load->{out}), qr/2025-07-01/, "$name: the load did not finish");
 	my $after = picture($node, 'postgres');
 	# sequences may skip, tables may not differ
@@ -88,9 +53,9 @@ $before = picture($node, 'postgres');
 foreach my $name (sort keys %moment)
 {
 	my ($sql, $reached) = @{ $moment{$name} };
-	my $allocation = session($name, $sql);
+	my $allocation = start_session($node, $name, $sql);
 	ok($node->poll_query_until('postgres', $reached), "$name: the allocation is at work");
-	crash($allocation);
+	crash($node, $allocation);
 	my $after = picture($node, 'postgres');
 	delete @{$_}{ grep { /_seq"?$/ } keys %$_ } foreach $before, $after;
 	pictures_equal($after, $before, "$name: a crash during an allocation leaves nothing of it");
@@ -105,10 +70,10 @@ is( $node->psql('postgres', undef, on_error_stop => 1,
 my $documents = $node->safe_psql('postgres', "SELECT count(*) FROM invoice_header WHERE period_start = '2025-06-01'");
 cmp_ok($documents, '>', 3, 'there are documents');
 
-my $issue = session('issue', "BEGIN; SELECT count(*) FROM finops.issue_invoices('2025-06-01'); SELECT pg_sleep(600)");
+my $issue = start_session($node, 'issue', "BEGIN; SELECT count(*) FROM finops.issue_invoices('2025-06-01'); SELECT pg_sleep(600)");
 ok( $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
 	'all documents are issued but not committed');
-crash($issue);
+crash($node, $issue);
 is( $node->safe_psql('postgres', "SELECT count(*) FROM invoice_header WHERE invoice_number IS NOT NULL"),
 	'0', 'a crash before the commit gives no number');
 
@@ -116,10 +81,10 @@ is( $node->safe_psql('postgres', "SELECT count(*) FROM invoice_header WHERE invo
 my $one_by_one = join "\n", map { "SELECT count(*) FROM finops.issue_invoices('2025-06-01', '$_');" }
   split /\n/, $node->safe_psql('postgres',
 	"SELECT tenant_id FROM invoice_header WHERE period_start = '2025-06-01' ORDER BY 1");
-my $series = session('series', "$one_by_one\nSELECT pg_sleep(600);");
+my $series = start_session($node, 'series', "$one_by_one\nSELECT pg_sleep(600);");
 ok( $node->poll_query_until('postgres', "SELECT count(*) >= 2 FROM invoice_header WHERE invoice_number IS NOT NULL"),
 	'documents are issued one by one');
-crash($series);
+crash($node, $series);
 $node->safe_psql('postgres', "SELECT count(*) FROM finops.issue_invoices('2025-06-01')");
 is( $node->safe_psql('postgres', qq{
 		SELECT count(*) = $documents AND min(number_seq) = 1 AND max(number_seq) = $documents

@@ -54,7 +54,7 @@ my $web = "http://127.0.0.1:$port";
 # Settings are given per session, as a superuser may.
 my %base = (
 	'finops.allowed_hosts' => $web,
-	'finops.allowed_networks' => '127.0.0.1/32',
+	'finops.allowed_networks' => '127.0.0.1/32, ::1',
 	'finops.max_retries' => 3,
 	'finops.stall_timeout' => 1,
 	'finops.s3_endpoint' => $web,

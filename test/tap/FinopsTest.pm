@@ -1,16 +1,17 @@
-# What the Perl tests share: a node with finops preloaded, and a picture of
-# everything that a database holds.
+# What the Perl tests share: a node with finops preloaded, a crash, and a
+# picture of everything that a database holds.
 package FinopsTest;
 
 use strict;
 use warnings FATAL => 'all';
 
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use Exporter 'import';
-our @EXPORT = qw(finops_node has_cron tables picture pictures_equal source_file);
+our @EXPORT = qw(finops_node has_cron start_session crash tables picture pictures_equal source_file);
 
 # Whether the server's packages brought pg_cron.
 sub has_cron
@@ -35,6 +36,42 @@ sub finops_node
 	  if $preload =~ /pg_cron/;
 	$node->start;
 	return $node;
+}
+
+# Runs a script in a session of its own that ends with the server.
+sub start_session
+{
+	my ($node, $name, $sql) = @_;
+	my $base = $node->basedir . "/$name";
+
+	append_to_file("$base.sql", $sql);
+	my $handle = IPC::Run::start(
+		[ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
+		'>', "$base.out", '2>', "$base.err");
+	return { handle => $handle, out => "$base.out" };
+}
+
+# Kills the postmaster and then every process of it, as a loss of power does:
+# a back end that is at work does not notice that its postmaster is gone.
+# The sessions end with it; the server starts again.
+sub crash
+{
+	my ($node, @sessions) = @_;
+	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+	my @children = split /\n/, $node->safe_psql('postgres',
+		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
+
+	$node->kill9;
+	kill 'KILL', @children;
+	my $tries = 0;
+	while (grep { kill 0, $_ } $postmaster, @children)
+	{
+		die "processes outlive SIGKILL" if $tries++ > 600;
+		select undef, undef, undef, 0.1;
+	}
+	$_->{handle}->finish foreach @sessions;
+	$node->start;
+	return;
 }
 
 # A file of the checkout, by the path that the server's user can read.

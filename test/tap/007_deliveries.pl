@@ -43,38 +43,6 @@ sub deliver
 	return;
 }
 
-sub session
-{
-	my ($name, $sql) = @_;
-	my $base = $node->basedir . "/$name";
-
-	append_to_file("$base.sql", $sql);
-	my $handle = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
-		'>', "$base.out", '2>', "$base.err");
-	return { handle => $handle, out => "$base.out" };
-}
-
-sub crash
-{
-	my ($session) = @_;
-	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my @children = split /\n/, $node->safe_psql('postgres',
-		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-
-	$node->kill9;
-	kill 'KILL', @children;
-	my $tries = 0;
-	while (grep { kill 0, $_ } $postmaster, @children)
-	{
-		die "processes outlive SIGKILL" if $tries++ > 600;
-		select undef, undef, undef, 0.1;
-	}
-	$session->{handle}->finish;
-	$node->start;
-	return;
-}
-
 # Every row of every table; sequences may skip.
 sub rows
 {
@@ -118,10 +86,10 @@ $node->safe_psql('postgres', qq{
 	COPY (SELECT ${\($june)} FROM c ORDER BY n) TO '$root/june.csv' WITH (FORMAT csv, HEADER)});
 my $before = rows();
 my $restate = "SELECT status FROM finops.load_bill('$root/june.csv', source_id => 'generated/7')";
-my $load = session('restate', "BEGIN; $restate; SELECT pg_sleep(600);");
+my $load = start_session($node, 'restate', "BEGIN; $restate; SELECT pg_sleep(600);");
 ok( $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
 	'the corrections are posted but not committed');
-crash($load);
+crash($node, $load);
 pictures_equal(rows(), $before, 'a crash leaves no correction');
 is($node->safe_psql('postgres', $restate), 'corrected', 'the restated month is posted');
 is( $node->safe_psql('postgres', "SELECT count(*) > 10 AND bool_and(bill_billing_period_start_date = '2025-07-01') FROM fact_cost_raw WHERE origin_period = '2025-06-01'"),
@@ -148,10 +116,10 @@ is( $node->safe_psql('postgres', sprintf $facts_by_key, "bill_billing_period_sta
 	control(glob "$root/20250501-20250601/a1/*.csv"), 'holds both of them');
 $before = rows();
 deliver('20250501-20250601', 'a2', '2025-05-01', $header, @large);
-$load = session('commit', "BEGIN; SELECT count(*) FROM finops.load_bill('$root/'); SELECT pg_sleep(600);");
+$load = start_session($node, 'commit', "BEGIN; SELECT count(*) FROM finops.load_bill('$root/'); SELECT pg_sleep(600);");
 ok( $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
 	'the second assembly is loaded but not committed');
-crash($load);
+crash($node, $load);
 pictures_equal(rows(), $before, 'a crash leaves the first');
 
 # a file that has not arrived

@@ -27,40 +27,6 @@ my @steps = (
 	[ issue => 'finops.number_series' ],
 	[ lock => 'finops.period_seal' ]);
 
-# Runs a script in a session of its own that ends with the server.
-sub session
-{
-	my ($name, $sql) = @_;
-	my $base = $node->basedir . "/$name";
-
-	append_to_file("$base.sql", $sql);
-	my $handle = IPC::Run::start(
-		[ 'psql', '-X', '-q', '-At', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
-		'>', "$base.out", '2>', "$base.err");
-	return { handle => $handle, out => "$base.out" };
-}
-
-# The postmaster first, then all that it leaves behind.
-sub crash
-{
-	my (@sessions) = @_;
-	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my @children = split /\n/, $node->safe_psql('postgres',
-		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-
-	$node->kill9;
-	kill 'KILL', @children;
-	my $tries = 0;
-	while (grep { kill 0, $_ } $postmaster, @children)
-	{
-		die "processes outlive SIGKILL" if $tries++ > 600;
-		select undef, undef, undef, 0.1;
-	}
-	$_->{handle}->finish foreach @sessions;
-	$node->start;
-	return;
-}
-
 # What must hold at any time: entries add up or there are none of this run,
 # no number without its document issued, no lock without its seal.
 my $whole = q{
@@ -76,11 +42,11 @@ foreach my $step (@steps)
 {
 	my ($name, $table) = @$step;
 	my $waits = "FROM pg_locks WHERE relation = '$table'::regclass AND";
-	my $hold = session("hold_$name", "BEGIN; LOCK TABLE $table IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);");
+	my $hold = start_session($node, "hold_$name", "BEGIN; LOCK TABLE $table IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);");
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 $waits granted AND mode = 'AccessExclusiveLock'");
-	my $close = session("close_$name", "CALL finops.close_month('2025-06-01');");
+	my $close = start_session($node, "close_$name", "CALL finops.close_month('2025-06-01');");
 	ok($node->poll_query_until('postgres', "SELECT count(*) > 0 $waits NOT granted"), "$name: the close stands at $table");
-	crash($close, $hold);
+	crash($node, $close, $hold);
 	unlike(slurp_file($close->{out}), qr/closed 2025-06/, "$name: the close did not finish");
 	is($node->safe_psql('postgres', $whole), 't', "$name: nothing is half-written");
 }
