@@ -3045,6 +3045,19 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.period_rate
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.allocation_input
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.allocation_input
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.allocation_input
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_input
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_daily
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.usage_snapshot_daily
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('usage_date');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.invoice_header
@@ -3138,6 +3151,12 @@ FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
 REVOKE ALL ON finops.accrual_entry FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.accrual_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.accrual_entry_entry_id_seq', '');
+CREATE FUNCTION finops.explain_invoice_line(invoice_id text, line_no integer)
+RETURNS TABLE ("position" bigint, step text, name text, detail text, amount numeric, currency text, reference jsonb)
+LANGUAGE c VOLATILE ROWS 20
+AS 'MODULE_PATHNAME', 'finops_explain_invoice_line';
+COMMENT ON FUNCTION finops.explain_invoice_line(text, integer) IS 'a line of a document back to the bill: the line, the allocation entries whose amounts add up to its cost, their rules, the deliveries and, where they are few, the bill lines';
+REVOKE ALL ON FUNCTION finops.explain_invoice_line(text, integer) FROM PUBLIC;
 
 -- what the provider's own invoices say
 

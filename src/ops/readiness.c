@@ -129,7 +129,11 @@ static const char *const readiness_sql =
 "   (SELECT format('SELECT finops.set_fx_rate(%L, %L, rate)', min(currency), $1::text) FROM rate_gap)),"
 "  (11, 'drivers', CASE WHEN EXISTS (SELECT FROM late_driver) THEN 'blocked' ELSE 'ok' END,"
 "   coalesce('late: ' || " SOME_OF("format('%s (%s of %s slices)', x.driver, x.slices_present, x.slices_expected)", "late_driver") ","
-"    'no driver is late'), format('SELECT * FROM finops.late_drivers(%L)', $1::text))"
+"    'no driver is late'), format('SELECT * FROM finops.late_drivers(%L)', $1::text)),"
+"  (12, 'corrections', CASE WHEN EXISTS (SELECT FROM off_control) THEN 'blocked' ELSE 'ok' END,"
+"   coalesce('locked lines and corrections are not what was delivered last: ' || " SOME_OF("format('%s of %s is off by %s', x.origin_period, x.source, x.difference)", "off_control") ","
+"    'locked months and corrections are what was delivered'),"
+"   (SELECT format('SELECT * FROM finops.verify_period(%L)', min(origin_period) || '-01') FROM off_control))"
 ") AS x(no, item, state, detail, next_call)"
 " LEFT JOIN finops.readiness_waiver w ON w.period_start = $1 AND w.item = x.item ORDER BY x.no";
 
@@ -147,6 +151,9 @@ OpsRunReadiness(DateADT period)
 	DateADT		end = FinopsPeriodEnd(period);
 
 	FINOPS_STAGE("source_day", days_sql, ARG_DATE(period), ARG_DATE(end));
+	FINOPS_STAGE("off_control",
+				 psprintf("SELECT c.source, c.origin_period, c.stands - c.said AS difference FROM (%s) AS c(source, origin_period, said, stands, x, y)",
+						  psprintf(RECON_CONTROL_SQL, RECON_STANDS_IN_ROLLUP)), ARG_DATUM(DATEOID, (Datum) 0, true));
 	FINOPS_STAGE("absent_source", absent_sql, ARG_DATE(period));
 	FINOPS_STAGE("gap", gap_sql, ARG_DATE(period), ARG_DATE(end));
 	FINOPS_STAGE("usage_gap", usage_sql, ARG_DATE(period), ARG_DATE(end));

@@ -50,6 +50,7 @@ typedef struct SealedObject
 
 static const SealedObject sealed_objects[] = {
 	{"accrual_entry", "finops.accrual_entry", "t.period_start = $1", "{}"},
+	{"allocation_input", "finops.allocation_input", "t.period_start = $1", "{}"},
 	{"fact_cost_allocated", "@s@.fact_cost_allocated", "t.period_start = $1", "{}"},
 	{"fact_cost_raw", "@s@.fact_cost_raw", "t.bill_billing_period_start_date = $1", "{}"},
 	{"invoice_detail", "@s@.invoice_detail",
@@ -550,9 +551,26 @@ verify_triggers(DateADT period, StringInfo values)
 	}
 	n = FINOPS_RUN0("SELECT DISTINCT t.tgrelid::regclass::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
 					" WHERE p.pronamespace = 'finops'::regnamespace AND t.tgenabled NOT IN ('O', 'A')"
-					" AND p.proname IN ('refuse_locked_rows', 'guard_period_lock', 'guard_columns') ORDER BY 1");
+					" AND p.proname IN ('refuse_locked_rows', 'refuse_locked_insert', 'guard_period_lock', 'guard_columns') ORDER BY 1");
 	for (uint64 i = 0; i < n; i++)
 		add_problem(values, FinopsText(i, 1), "the triggers of the lock are disabled");
+}
+
+/*
+ * What the month has now, in itself and as corrections in later ones, is what
+ * its sources delivered last.
+ */
+static void
+verify_control_totals(DateADT period, StringInfo values)
+{
+	uint64		n = FINOPS_RUN(psprintf(RECON_CONTROL_SQL, RECON_STANDS_IN_FACTS), ARG_DATE(period));
+
+	for (uint64 i = 0; i < n; i++)
+		add_problem(values, "delivery",
+					psprintf("source %s delivered %s billed, %s effective;"
+							 " locked lines and corrections are %s and %s",
+							 FinopsText(i, 1), FinopsText(i, 3), FinopsText(i, 5),
+							 FinopsText(i, 4), FinopsText(i, 6)));
 }
 
 /*
@@ -590,6 +608,7 @@ finops_verify_period(PG_FUNCTION_ARGS)
 	for (int i = 0; i < (int) lengthof(sealed_objects); i++)
 		verify_object(period, locked_at, &sealed_objects[i], &values);
 	verify_triggers(period, &values);
+	verify_control_totals(period, &values);
 	FinopsRun(values.len > 0 ?
 			  psprintf("SELECT v.object::text, v.problem::text FROM (VALUES %s) AS v(object, problem)", values.data) :
 			  "SELECT ''::text, ''::text WHERE false", 0, NULL);

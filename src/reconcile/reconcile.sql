@@ -495,6 +495,19 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.period_rate
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.allocation_input
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.allocation_input
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.allocation_input
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_input
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_daily
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.usage_snapshot_daily
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('usage_date');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.invoice_header
