@@ -48,6 +48,9 @@ include $(PGXS)
 
 all: $(DATA)
 
+# loops over vectors of unknown length are vectorized from here on only
+src/core/linalg.o: CFLAGS += -O3
+
 # Objects of one server version are not linked for another.
 BUILT_FOR := build/pg_config
 $(shell mkdir -p build; $(PG_CONFIG) --version --pkglibdir | cmp -s - $(BUILT_FOR) || $(PG_CONFIG) --version --pkglibdir > $(BUILT_FOR))

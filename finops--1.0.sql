@@ -2048,6 +2048,12 @@ RETURNS numeric[]
 AS 'MODULE_PATHNAME', 'finops_solve_pools'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000;
 COMMENT ON FUNCTION finops.solve_pools(numeric[], float8[], float8[], text) IS 'cost of pools that feed each other, placed on targets: costs of n pools, pool_shares n x n (row: giver), target_shares n x m, all ratios 0..1 of the giver''s output; what the shares of a pool leave is the operator''s and the last element of the result. method: reciprocal, direct or step_down (in the order of the pools). The result adds up to the costs exactly';
+
+CREATE FUNCTION finops.trace_pools(costs numeric[], pool_shares float8[], target_shares float8[])
+RETURNS TABLE (pool integer, amounts numeric[])
+AS 'MODULE_PATHNAME', 'finops_trace_pools'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000 ROWS 100;
+COMMENT ON FUNCTION finops.trace_pools(numeric[], float8[], float8[]) IS 'where the own cost of each pool ends up when pools feed each other: one row per pool with the amounts of the m targets and, last, of the operator, which add up to the pool''s cost exactly; arguments as those of finops.solve_pools, reciprocal method';
 -- room invoice: plans, usage, documents, payments
 
 -- plans and what they allow

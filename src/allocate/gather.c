@@ -57,12 +57,15 @@ AllocateStageRules(DateADT period)
  * Sums over many tenants are hashed: the planner, which cannot know how many
  * rows a stage yields, would rather sort them by their names, which takes
  * several times as long; the hash table is bounded by work_mem as well.
- * enable_sort returns to the caller's value when the session ends.
+ * Every scan has all workers: one worker to a scan would leave that of the
+ * tenants to run alone.  Both settings return to the caller's values when the
+ * session ends.
  */
 void
 AllocateHashSums(bool hash)
 {
 	FINOPS_RUN0(hash ? "SET LOCAL enable_sort = off" : "SET LOCAL enable_sort = on");
+	FINOPS_RUN0(hash ? "SET LOCAL enable_parallel_append = off" : "SET LOCAL enable_parallel_append = on");
 }
 
 /* The built-in rule of a line f, by the policies $2 to $4. */

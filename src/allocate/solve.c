@@ -8,6 +8,10 @@
  * step-down closes one pool after the other and gives its cost to the targets
  * and the pools still open.
  *
+ * finops.trace_pools says the same pool by pool: what of each pool's own cost
+ * reaches each target.  With N = (I - W')^-1 and B the targets' shares that
+ * is B'N, computed some origins at a time by matrix products.
+ *
  *-------------------------------------------------------------------------
  */
 #include "allocate/engine.h"
@@ -19,6 +23,7 @@
 #include "utils/fmgrprotos.h"
 
 PG_FUNCTION_INFO_V1(finops_solve_pools);
+PG_FUNCTION_INFO_V1(finops_trace_pools);
 
 #define SOLVE_SCALE		6		/* least scale of the amounts */
 
@@ -111,6 +116,21 @@ refuse_closed(const System *s)
 					 errhint("Let one pool of the circle give a part to a target or to the operator.")));
 }
 
+/* I - W' and, in lu, its factors; both have room for n x n. */
+static void
+factor_system(const System *s, double *a, double *lu)
+{
+	for (int p = 0; p < s->n; p++)
+		for (int q = 0; q < s->n; q++)
+			a[(size_t) q * s->n + p] = (p == q) - s->pool[(size_t) p * s->n + q];
+	if (lu != a)
+		memcpy(lu, a, sizeof(double) * (Size) s->n * s->n);
+	if (!LinalgFactorDominant(lu, s->n, check_interrupts))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the system of pools has no solution")));
+}
+
 static void
 solve_reciprocal(const System *s, FinopsReal *gross)
 {
@@ -118,14 +138,7 @@ solve_reciprocal(const System *s, FinopsReal *gross)
 	double	   *a = palloc_extended(size, MCXT_ALLOC_HUGE);
 	double	   *lu = palloc_extended(size, MCXT_ALLOC_HUGE);
 
-	for (int p = 0; p < s->n; p++)
-		for (int q = 0; q < s->n; q++)
-			a[(size_t) q * s->n + p] = (p == q) - s->pool[(size_t) p * s->n + q];
-	memcpy(lu, a, size);
-	if (!LinalgFactorDominant(lu, s->n, check_interrupts))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the system of pools has no solution")));
+	factor_system(s, a, lu);
 	(void) LinalgSolveRefined(a, lu, s->n, s->cost, gross, 1e-3L, palloc_array(double, s->n));
 	pfree(a);
 	pfree(lu);
@@ -261,6 +274,23 @@ read_costs(ArrayType *array, System *s, int *scale)
 	return total;
 }
 
+/* Costs and shares, checked. */
+static int64
+read_system(FunctionCallInfo fcinfo, System *s, int *scale)
+{
+	int64		total = read_costs(PG_GETARG_ARRAYTYPE_P(0), s, scale);
+	int			columns;
+
+	s->pool = share_array(fcinfo, 1, "pool_shares", s->n, &columns);
+	if (columns != s->n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pool_shares must have a column for each of %d pools", s->n)));
+	s->target = share_array(fcinfo, 2, "target_shares", s->n, &s->m);
+	check_rows(s);
+	return total;
+}
+
 /*
  * finops.solve_pools(costs numeric[], pool_shares float8[], target_shares
  * float8[], method text) -> numeric[]
@@ -278,7 +308,6 @@ finops_solve_pools(PG_FUNCTION_ARGS)
 	int64	   *units;
 	Datum	   *result;
 	char	   *method;
-	int			columns;
 	int			scale;
 	int64		total;
 
@@ -291,14 +320,7 @@ finops_solve_pools(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown method \"%s\"", FinopsQuoteForMessage(method)),
 				 errhint("Use one of 'reciprocal', 'direct', 'step_down'.")));
-	total = read_costs(PG_GETARG_ARRAYTYPE_P(0), &s, &scale);
-	s.pool = share_array(fcinfo, 1, "pool_shares", s.n, &columns);
-	if (columns != s.n)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("pool_shares must have a column for each of %d pools", s.n)));
-	s.target = share_array(fcinfo, 2, "target_shares", s.n, &s.m);
-	check_rows(&s);
+	total = read_system(fcinfo, &s, &scale);
 	placed = palloc0_array(FinopsReal, s.m + 1);
 	solve(&s, method, placed);
 	units = palloc_array(int64, s.m + 1);
@@ -307,4 +329,125 @@ finops_solve_pools(PG_FUNCTION_ARGS)
 	for (int t = 0; t <= s.m; t++)
 		result[t] = MoneyNumeric((uint64) (units[t] < 0 ? -units[t] : units[t]), units[t] < 0, scale);
 	PG_RETURN_ARRAYTYPE_P(construct_array(result, s.m + 1, NUMERICOID, -1, false, TYPALIGN_INT));
+}
+
+/* Pools whose cost is traced at a time. */
+#define TRACE_BLOCK		128
+
+/*
+ * Shares in which the own cost of pools from .. from + count reaches the
+ * targets and, last, the operator: reached has room for count x (m + 1),
+ * gross for n x count, turned for count x n.
+ */
+static void
+trace_block(const System *s, const double *lu, int from, int count,
+			double *gross, double *turned, double *reached)
+{
+	memset(gross, 0, sizeof(double) * (Size) s->n * count);
+	for (int i = 0; i < count; i++)
+		gross[(size_t) (from + i) * count + i] = 1;
+	LinalgSolveFactoredMany(lu, s->n, gross, count, check_interrupts);
+	/* the product is subtracted */
+	for (int p = 0; p < s->n; p++)
+		for (int i = 0; i < count; i++)
+			turned[(size_t) i * s->n + p] = -gross[(size_t) p * count + i];
+	memset(reached, 0, sizeof(double) * (Size) count * (s->m + 1));
+	LinalgMultiplySubtract(reached, s->m + 1, turned, s->n, s->target, s->m,
+						   count, s->n, s->m);
+	for (int i = 0; i < count; i++)
+	{
+		double	   *left = &reached[(size_t) i * (s->m + 1) + s->m];
+
+		for (int p = 0; p < s->n; p++)
+			*left -= turned[(size_t) i * s->n + p] * (double) s->left[p];
+	}
+}
+
+/* Room for the parts of one pool. */
+typedef struct TraceRow
+{
+	FinopsReal *shares;
+	uint64	   *weights;
+	uint64	   *parts;
+	uint64	   *scratch;
+	Datum	   *amounts;
+	MemoryContext context;		/* reset per pool */
+} TraceRow;
+
+/* The amounts of one pool's own cost, by largest remainder. */
+static ArrayType *
+split_traced(const System *s, int pool, int scale, const double *reached, TraceRow *row)
+{
+	bool		negative = s->cost[pool] < 0;
+	int			n = s->m + 1;
+	uint64		total;
+
+	for (int t = 0; t < n; t++)
+		row->shares[t] = reached[t];
+	total = PoolsWeights(row->shares, n, row->weights);
+	MoneyApportion((uint64) fabsl(s->cost[pool]), row->weights, total, n, row->parts,
+				   row->scratch, check_interrupts);
+	for (int t = 0; t < n; t++)
+		row->amounts[t] = MoneyNumeric(row->parts[t], negative && row->parts[t] > 0, scale);
+	return construct_array(row->amounts, n, NUMERICOID, -1, false, TYPALIGN_INT);
+}
+
+/*
+ * finops.trace_pools(costs numeric[], pool_shares float8[], target_shares
+ * float8[]) -> TABLE (pool integer, amounts numeric[])
+ *
+ * What each pool's own cost comes to at the m targets and, last, the
+ * operator, by the reciprocal method; the amounts of a pool add up to its
+ * cost.  No rows for a NULL argument; 22023 as finops.solve_pools.
+ */
+Datum
+finops_trace_pools(PG_FUNCTION_ARGS)
+{
+	System		s = {0};
+	TraceRow	row;
+	ReturnSetInfo *result;
+	double	   *lu;
+	double	   *gross;
+	double	   *turned;
+	double	   *reached;
+	int			scale;
+
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			return (Datum) 0;
+	(void) read_system(fcinfo, &s, &scale);
+	refuse_closed(&s);
+	lu = palloc_extended(sizeof(double) * (Size) s.n * s.n, MCXT_ALLOC_HUGE);
+	factor_system(&s, lu, lu);
+	gross = palloc_array(double, (Size) s.n * TRACE_BLOCK);
+	turned = palloc_array(double, (Size) s.n * TRACE_BLOCK);
+	reached = palloc_extended(sizeof(double) * TRACE_BLOCK * (Size) (s.m + 1), MCXT_ALLOC_HUGE);
+	row.shares = palloc_array(FinopsReal, s.m + 1);
+	row.weights = palloc_array(uint64, s.m + 1);
+	row.parts = palloc_array(uint64, s.m + 1);
+	row.scratch = palloc_array(uint64, 2 * ((Size) s.m + 1));
+	row.amounts = palloc_array(Datum, s.m + 1);
+	row.context = AllocSetContextCreate(CurrentMemoryContext, "finops trace", ALLOCSET_DEFAULT_SIZES);
+	for (int from = 0; from < s.n; from += TRACE_BLOCK)
+	{
+		int			count = Min(TRACE_BLOCK, s.n - from);
+
+		trace_block(&s, lu, from, count, gross, turned, reached);
+		for (int i = 0; i < count; i++)
+		{
+			MemoryContext old = MemoryContextSwitchTo(row.context);
+			bool		nulls[2] = {false, false};
+			Datum		values[2];
+
+			values[0] = Int32GetDatum(from + i + 1);
+			values[1] = PointerGetDatum(split_traced(&s, from + i, scale,
+													 reached + (Size) i * (s.m + 1), &row));
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(row.context);
+		}
+	}
+	return (Datum) 0;
 }

@@ -179,6 +179,56 @@ LinalgSolveFactored(const double *lu, int n, double *b)
 	}
 }
 
+/* row -= factor * other */
+static void
+subtract_row(double *restrict row, double factor, const double *restrict other,
+			 int columns)
+{
+	for (int j = 0; j < columns; j++)
+		row[j] -= factor * other[j];
+}
+
+void
+LinalgSolveFactoredMany(const double *lu, int n, double *b, int columns,
+						FinopsInterrupt interrupt)
+{
+	int			last = (n - 1) / BLOCK * BLOCK;
+
+	for (int from = 0; from < n; from += BLOCK)
+	{
+		int			to = Min(from + BLOCK, n);
+
+		for (int i = from; i < to; i++)
+			for (int k = from; k < i; k++)
+				subtract_row(b + (size_t) i * columns, lu[(size_t) i * n + k],
+							 b + (size_t) k * columns, columns);
+		LinalgMultiplySubtract(b + (size_t) to * columns, columns,
+							   lu + (size_t) to * n + from, n,
+							   b + (size_t) from * columns, columns,
+							   n - to, to - from, columns);
+		if (interrupt != NULL)
+			interrupt();
+	}
+	for (int from = last; from >= 0; from -= BLOCK)
+	{
+		int			to = Min(from + BLOCK, n);
+
+		for (int i = to - 1; i >= from; i--)
+		{
+			double	   *row = b + (size_t) i * columns;
+
+			for (int k = i + 1; k < to; k++)
+				subtract_row(row, lu[(size_t) i * n + k], b + (size_t) k * columns, columns);
+			for (int j = 0; j < columns; j++)
+				row[j] /= lu[(size_t) i * n + i];
+		}
+		LinalgMultiplySubtract(b, columns, lu + from, n, b + (size_t) from * columns,
+							   columns, from, to - from, columns);
+		if (interrupt != NULL)
+			interrupt();
+	}
+}
+
 FinopsReal
 LinalgSolveRefined(const double *a, const double *lu, int n,
 				   const FinopsReal *b, FinopsReal *x,

@@ -29,6 +29,13 @@ extern bool LinalgFactorDominant(double *a, int n, FinopsInterrupt interrupt);
 extern void LinalgSolveFactored(const double *lu, int n, double *b);
 
 /*
+ * The same for many right-hand sides at once: b has n rows of so many
+ * columns (row major), each column a side.
+ */
+extern void LinalgSolveFactoredMany(const double *lu, int n, double *b, int columns,
+									FinopsInterrupt interrupt);
+
+/*
  * Solves A x = b and refines x until the largest residual is at most
  * tolerance; a is the matrix, lu its factors.  Residuals are computed in long
  * double.  Returns the residual reached; scratch has room for n doubles.

@@ -21,3 +21,11 @@ SELECT (SELECT array_agg(round((hashint4(p) & 1048575) * CASE WHEN p % 20 = 0 TH
 SELECT (SELECT sum(x) FROM unnest(pool_shares) x) IS NOT NULL AS read, (SELECT sum(x) FROM unnest(target_shares[1:10]) x) IS NOT NULL FROM bench;
 CREATE TEMP TABLE answer AS SELECT finops.solve_pools(costs, pool_shares, target_shares) AS amounts FROM bench;
 SELECT (SELECT sum(x) FROM unnest(amounts) x) = (SELECT sum(x) FROM unnest(costs) x) AS exact FROM answer, bench;
+\echo the same with full origin evidence: pools x targets entries, written
+CREATE TEMP TABLE evidence (pool integer, amounts numeric[]);
+ALTER TABLE evidence ALTER amounts SET STORAGE EXTERNAL;
+INSERT INTO evidence SELECT t.* FROM bench CROSS JOIN LATERAL finops.trace_pools(costs, pool_shares, target_shares) t;
+SELECT count(*) AS pools, bool_and(costs[pool] = (SELECT sum(x) FROM unnest(e.amounts) x)) AS exact FROM evidence e, bench;
+\timing off
+SELECT max(abs(y.amount - a.amount)) AS furthest_from_the_sums FROM answer CROSS JOIN LATERAL unnest(amounts) WITH ORDINALITY a(amount, t)
+	JOIN (SELECT x.t, sum(x.amount) AS amount FROM evidence e CROSS JOIN LATERAL unnest(e.amounts) WITH ORDINALITY x(amount, t) GROUP BY 1) y USING (t);

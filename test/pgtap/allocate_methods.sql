@@ -36,6 +36,24 @@ SELECT throws_ok($$ SELECT finops.solve_pools('{1}', '{{0}}', '{{NaN}}') $$, '22
 SELECT throws_ok($$ SELECT finops.solve_pools('{NaN}', '{{0}}', '{{1}}') $$, '22023', NULL, 'a cost that is no number');
 SELECT throws_ok($$ SELECT finops.solve_pools('{1}', '{{0}}', '{{1}}', 'guess') $$, '22023', 'unknown method "guess"', 'unknown method');
 
+-- the same, pool by pool: 1 / 0.92 of a pool's own cost goes through it, 0.2 / 0.92 or 0.4 / 0.92 of it through the other
+SELECT is((SELECT string_agg(pool || ' ' || amounts::text, ' ' ORDER BY pool) FROM finops.trace_pools('{1000,500}', '{{0,0.2},{0.4,0}}', '{{0.5,0.3},{0.1,0.5}}')),
+	'1 {565.217391,434.782609,0.000000} 2 {163.043478,336.956522,0.000000}', 'what each pool comes to');
+SELECT is((SELECT string_agg(amounts::text, ' ' ORDER BY pool) FROM finops.trace_pools('{-1000.00,0,10}', '{{0,0.5,0},{0,0,0},{0,0,0}}', '{{0.25},{0.5},{0}}')),
+	'{-500.000000,-500.000000} {0.000000,0.000000} {0.000000,10.000000}', 'a credit, a pool without cost, and one that gives to nobody');
+SELECT results_eq($$ WITH s AS (SELECT array_agg(round((p * 7919 % 1000) - 50.123456, 6) ORDER BY p) AS costs,
+	(SELECT array_agg(x ORDER BY p) FROM (SELECT p, array_agg((p * 31 + q * 17) % 97 / 20000.0::float8 ORDER BY q) AS x FROM generate_series(1, 150) p, generate_series(1, 150) q GROUP BY p) w) AS w,
+	(SELECT array_agg(x ORDER BY p) FROM (SELECT p, array_agg((p * 13 + t * 29) % 89 / 10000.0::float8 ORDER BY t) AS x FROM generate_series(1, 150) p, generate_series(1, 70) t GROUP BY p) b) AS b
+	FROM generate_series(1, 150) p),
+	t AS (SELECT s.costs, t.* FROM s CROSS JOIN LATERAL finops.trace_pools(s.costs, s.w, s.b) t)
+	SELECT (SELECT bool_and((SELECT sum(x) FROM unnest(t.amounts) x) = t.costs[t.pool]) FROM t),
+	(SELECT max(abs(y.amount - a.amount)) < 0.0001 FROM s CROSS JOIN LATERAL unnest(finops.solve_pools(s.costs, s.w, s.b)) WITH ORDINALITY a(amount, n)
+		JOIN (SELECT n, sum(x) AS amount FROM t CROSS JOIN LATERAL unnest(t.amounts) WITH ORDINALITY u(x, n) GROUP BY n) y USING (n)) $$,
+	$$ VALUES (true, true) $$, 'pools of several blocks add up, each by itself and at the targets');
+SELECT is((SELECT count(*) FROM finops.trace_pools(NULL, '{{0}}', '{{1}}')), 0::bigint, 'no rows for a NULL argument');
+SELECT throws_ok($$ SELECT * FROM finops.trace_pools('{1,1}', '{{0,1},{1,0}}', '{{0},{0}}') $$, '22023', 'cost of pool 1 goes round in pools and never reaches a target', 'a circle that nothing leaves');
+SELECT throws_ok($$ SELECT * FROM finops.trace_pools('{1}', '{{0,0}}', '{{1}}') $$, '22023', NULL, 'pool_shares that are not square');
+
 -- the same case as rules, and a circle closed by drivers
 
 INSERT INTO finops.pool (pool_id) VALUES ('s1'), ('s2'), ('net');

@@ -351,6 +351,33 @@ check_systems(void)
 	ok(tally.wrong == 0, "parts are within one unit of the exact solution");
 }
 
+/* Many right-hand sides at once against one after the other. */
+static void
+check_many(const double *lu, int n)
+{
+	const int	columns = 37;
+	double	   *many = malloc(sizeof(double) * n * columns);
+	double	   *given = malloc(sizeof(double) * n * columns);
+	double	   *one = malloc(sizeof(double) * n);
+	double		furthest = 0;
+
+	for (int i = 0; i < n * columns; i++)
+		given[i] = many[i] = (double) below(2000) - 1000;
+	LinalgSolveFactoredMany(lu, n, many, columns, NULL);
+	for (int c = 0; c < columns; c++)
+	{
+		for (int i = 0; i < n; i++)
+			one[i] = given[i * columns + c];
+		LinalgSolveFactored(lu, n, one);
+		for (int i = 0; i < n; i++)
+			furthest = fmax(furthest, fabs(one[i] - many[i * columns + c]));
+	}
+	ok(furthest < 1e-9, "many right-hand sides are solved as one is");
+	free(many);
+	free(given);
+	free(one);
+}
+
 /* A dense system large enough for the blocked factorisation. */
 static void
 check_blocks(void)
@@ -371,7 +398,9 @@ check_blocks(void)
 	}
 	memcpy(lu, a, sizeof(double) * n * n);
 	ok(LinalgFactorDominant(lu, n, NULL), "a dominant matrix is factored");
-	ok(LinalgSolveRefined(a, lu, n, b, x, 1e-9L, scratch) <= 1e-9L, "the residual is below the rounding unit after refinement");
+	ok(LinalgSolveRefined(a, lu, n, b, x, 1e-9L, scratch) <= 1e-9L,
+	   "the residual is below the rounding unit after refinement");
+	check_many(lu, n);
 	memset(a, 0, sizeof(double) * n * n);
 	ok(!LinalgFactorDominant(a, n, NULL), "a singular one is refused");
 	free(a);
