@@ -40,7 +40,7 @@ CREATE UNIQUE INDEX delivery_current_key ON finops.delivery (source, billing_per
 CREATE INDEX delivery_digest_idx ON finops.delivery (digest);
 COMMENT ON TABLE finops.delivery IS 'what was delivered: one row per source, billing period and delivery; at most one delivery of a source and period is current';
 COMMENT ON COLUMN finops.delivery.source IS 'whose bill it is: provider/billing account when the file names exactly one, provider/invoice where a FOCUS bill has no accounts but one invoice, else the address of the file, or the source_id given to load_bill';
-COMMENT ON COLUMN finops.delivery.digest IS 'SHA-256 of the delivered bytes, hex';
+COMMENT ON COLUMN finops.delivery.digest IS 'SHA-256 of the delivered bytes, hex; with names given in columns, of these too';
 COMMENT ON COLUMN finops.delivery.format IS 'cur-legacy, cur, focus, azure, gcp or oci; generated for finops.generate_bill';
 COMMENT ON COLUMN finops.delivery.address IS 'where the bytes came from';
 COMMENT ON COLUMN finops.delivery.line_items IS 'lines loaded';
@@ -279,7 +279,7 @@ CREATE TABLE @extschema@.cur_ingestion_log (
 );
 COMMENT ON TABLE @extschema@.cur_ingestion_log IS 'one line per load and billing period; skipped: the same bytes were loaded before';
 COMMENT ON COLUMN @extschema@.cur_ingestion_log.period_end IS 'last calendar day of the period';
-COMMENT ON COLUMN @extschema@.cur_ingestion_log.source_digest IS 'SHA-256 of the delivered bytes, hex';
+COMMENT ON COLUMN @extschema@.cur_ingestion_log.source_digest IS 'digest of the delivery: SHA-256 of the delivered bytes, hex';
 COMMENT ON COLUMN @extschema@.cur_ingestion_log.detail IS '{"column_names", "unmapped_columns", "unknown_columns", "unknown_line_types", "blank_costs", "commitments", ...}: the columns of the bill, what in it was not understood, and whether its commitments add up';
 
 CREATE TABLE @extschema@.fact_cost_delta (

@@ -105,6 +105,8 @@ BillCheckCommitments(const BillDelivery *d)
 		ereport(WARNING,
 				(errmsg("%lld commitment%s of %s do%s not add up", (long long) differ,
 						differ == 1 ? "" : "s", FinopsPeriodText(d->period), differ == 1 ? "es" : ""),
+				 strcmp(d->format, "focus") == 0 ?
+				 errdetail("The recurring fee is not the cost used and unused; what was paid upfront, a bill in FOCUS does not say.") :
 				 errdetail("The fee is not the cost used and unused."),
 				 errhint("Look at SELECT * FROM finops.commitment_identity('%s-01') WHERE status = 'differs'.",
 						 FinopsPeriodText(d->period))));

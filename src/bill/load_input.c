@@ -139,9 +139,26 @@ digest_text(pg_cryptohash_ctx *hash, char *text)
 }
 
 /*
+ * Names given for the columns are part of what was delivered: the same lines
+ * under other names are another bill.
+ */
+static bool
+digest_columns(const BillLoad *load, pg_cryptohash_ctx *hash)
+{
+	bool		ok = true;
+
+	for (int i = 0; ok && load->columns != NULL && i < load->ncolumns; i++)
+		ok = pg_cryptohash_update(hash, (const uint8 *) load->columns[i].data,
+								  load->columns[i].len) >= 0 &&
+			pg_cryptohash_update(hash, (const uint8 *) "\n", 1) >= 0;
+	return ok;
+}
+
+/*
  * SHA-256 over the delivered bytes; that of several files is the SHA-256 of
- * theirs in hex, one after the other.  After an error the hash state is
- * released by its resource owner.
+ * theirs in hex, one after the other, and then of the names given for their
+ * columns, each with a line feed.  After an error the hash state is released
+ * by its resource owner.
  */
 void
 BillDigestInput(BillLoad *load)
@@ -164,7 +181,7 @@ BillDigestInput(BillLoad *load)
 		if (load->generated == NULL)
 			BillCheckFileKind(file);
 	}
-	if (ok && load->nfiles == 1)
+	if (ok && load->nfiles == 1 && load->columns == NULL)
 		strlcpy(load->digest, load->files[0].digest, sizeof(load->digest));
 	else if (ok)
 	{
@@ -172,7 +189,7 @@ BillDigestInput(BillLoad *load)
 		for (int i = 0; ok && i < load->nfiles; i++)
 			ok = pg_cryptohash_update(hash, (uint8 *) load->files[i].digest,
 									  strlen(load->files[i].digest)) >= 0;
-		ok = ok && digest_text(hash, load->digest);
+		ok = ok && digest_columns(load, hash) && digest_text(hash, load->digest);
 	}
 	if (!ok)
 		elog(ERROR, "could not compute SHA-256 digest");
