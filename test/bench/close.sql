@@ -15,6 +15,9 @@ SELECT clock_timestamp() AS started \gset
 SET client_min_messages = notice;
 CALL finops.close_month(:'period');
 SELECT 'closed in ' || round(extract(epoch FROM clock_timestamp() - :'started')::numeric, 1) || ' s';
+-- each step ends where the next begins; the first is readiness
+SELECT rpad(step, 18) || round(extract(epoch FROM finished_at - lag(finished_at, 1, :'started') OVER (ORDER BY run_id))::numeric, 1) || ' s'
+FROM (SELECT run_id, kind AS step, finished_at FROM finops.run WHERE period_start = :'period' AND started_at >= :'started') r ORDER BY run_id;
 SELECT object || ': ' || row_count FROM finops.period_seal WHERE period_start = :'period' AND row_count > 0 ORDER BY 1;
 \timing on
 \echo verify_period
