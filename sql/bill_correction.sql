@@ -53,6 +53,12 @@ SELECT regexp_replace(source, '#increment/.*', '#increment/'), kind, base_source
 ROLLBACK TO original;
 SELECT * FROM load('ledger.csv', focus('2018-01-01', 'R-111 -300 -400 -200', 'R-222 300 400 200'));
 SELECT * FROM resources ORDER BY 2;
+-- taken for an increment, but it is the whole bill: who says so is believed
+SAVEPOINT ledger;
+SELECT * FROM load('ledger.csv', focus('2018-01-01', 'R-111 -300 -400 -200', 'R-222 300 400 200'), 'replace');
+SELECT * FROM resources ORDER BY 2;
+SELECT * FROM load('ledger.csv', focus('2018-01-01', 'R-111 -300 -400 -200', 'R-222 300 400 200'), 'replace');
+ROLLBACK TO ledger;
 -- another one on top of it: 100 more move
 SELECT * FROM load('ledger2.csv', focus('2018-01-01', 'R-222 -100 -133 -66', 'R-333 100 133 66'));
 SELECT * FROM resources ORDER BY 2;

@@ -170,6 +170,23 @@ SELECT * FROM load('long.csv');
 SELECT * FROM load('latin.csv', source_id => 'latin');
 \set VERBOSITY default
 SELECT column_name, sqlstate, length(raw_text), left(raw_text, 40) FROM finops.bill_reject WHERE billing_period = '2019-11-01' ORDER BY reject_id;
+-- lines of the old bill that change their place while the new one is written go with the others
+SELECT put('moved.csv', lines('2018-06', VARIADIC array_agg('i-' || n || repeat('x', 200) || ' 1'))) <> '' FROM generate_series(1, 60) n;
+SELECT * FROM load('moved.csv');
+CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	UPDATE public.fact_cost_raw SET line_item_resource_id = line_item_resource_id || repeat('y', 400)
+	WHERE bill_billing_period_start_date = '2018-06-01' AND delivery_id < NEW.delivery_id AND length(line_item_resource_id) < 400;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER move AFTER INSERT ON finops.fact_cost_raw_2018_06 FOR EACH ROW EXECUTE FUNCTION move();
+SELECT put('moved.csv', lines('2018-06', VARIADIC array_agg('i-' || n || repeat('x', 200) || ' 2'))) <> '' FROM generate_series(1, 60) n;
+SELECT * FROM load('moved.csv');
+SELECT count(*), sum(billed_cost) AS billed, count(DISTINCT delivery_id) AS deliveries FROM fact_cost_raw WHERE bill_billing_period_start_date = '2018-06-01';
+-- a bill without header line: other columns make another bill of the same bytes
+SELECT put('bare.csv', E'1,2,c,2018-03-01,S\n') <> '';
+SELECT status, trim_scale(billed_cost) AS billed FROM finops.load_bill(:'root' || '/bare.csv', columns => '{EffectiveCost,BilledCost,BillingAccountId,BillingPeriodStart,ServiceName}');
+SELECT status, trim_scale(billed_cost) AS billed FROM finops.load_bill(:'root' || '/bare.csv', columns => '{BilledCost,EffectiveCost,BillingAccountId,BillingPeriodStart,ServiceName}');
+SELECT status, trim_scale(billed_cost) AS billed FROM finops.load_bill(:'root' || '/bare.csv', columns => '{BilledCost,EffectiveCost,BillingAccountId,BillingPeriodStart,ServiceName}');
 -- lines passed over because another month was asked for are not "unchanged" when all are wanted
 SELECT put('months.csv', lines('2018-04', 'i-1 1') || E'Usage,2018-05-01T00:00:00Z,111,AmazonEC2,i-2,2\n') <> '';
 \set VERBOSITY terse

@@ -474,6 +474,9 @@ BillBulkClose(BillBulk *bulk)
 	ExecCloseIndices(bulk->info);
 	for (int i = 0; i < MAX_TUPLES && bulk->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(bulk->slots[i]);
+	/* what triggers have opened */
+	ExecResetTupleTable(bulk->estate->es_tupleTable, false);
+	ExecCloseResultRelations(bulk->estate);
 	FreeExecutorState(bulk->estate);
 	table_close(bulk->rel, NoLock);
 	MemoryContextDelete(bulk->context);

@@ -424,7 +424,8 @@ is_current(BillLoad *load)
 							   " FROM finops.delivery d WHERE d.digest = $1 AND d.kind <> 'offset'"
 							   " AND (coalesce(d.base_source, d.source) = $2 OR $2 IS NULL)"
 							   " GROUP BY coalesce(d.base_source, d.source), 2 ORDER BY 2",
-							   ARG_TEXT(load->digest), ARG_TEXT(load->source_id));
+							   ARG_TEXT(load->digest), ARG_TEXT(load->source_id),
+							   ARG_BOOL(load->mode == BILL_MODE_REPLACE));
 
 	if (n == 0 || n > BILL_MAX_PERIODS)
 		return false;

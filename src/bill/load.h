@@ -206,11 +206,13 @@ extern void BillSettleCredits(const FinopsSession *session, const BillLoad *load
 
 /*
  * These bytes ($1) are what stands last for a source and month: a current
- * delivery d that no later restatement of a locked month has overtaken.
+ * delivery d that no later restatement of a locked month has overtaken.  For
+ * who says that they are the whole bill ($3), an increment is not that.
  */
 #define BILL_STANDS \
 	"d.digest = $1 AND d.status = 'current' AND d.kind <> 'offset'" \
 	" AND (coalesce(d.base_source, d.source) = $2 OR $2 IS NULL)" \
+	" AND (d.kind <> 'increment' OR NOT $3)" \
 	" AND (d.kind = 'increment' OR NOT EXISTS (SELECT FROM finops.delivery c" \
 	" WHERE c.base_source = coalesce(d.base_source, d.source) AND c.kind = 'correction'" \
 	" AND c.status = 'current' AND c.delivery_id > d.delivery_id" \

@@ -139,9 +139,10 @@ static void
 open_target(BillLoad *load, BillTarget *target)
 {
 	target->unchanged = FINOPS_RUN("SELECT d.delivery_id FROM finops.delivery d WHERE " BILL_STANDS
-								   " AND coalesce(d.origin_period, d.billing_period) = $3"
+								   " AND coalesce(d.origin_period, d.billing_period) = $4"
 								   " ORDER BY d.delivery_id DESC LIMIT 1",
 								   ARG_TEXT(load->digest), ARG_TEXT(load->source_id),
+								   ARG_BOOL(load->mode == BILL_MODE_REPLACE),
 								   ARG_DATE(target->period)) > 0;
 	if (target->unchanged)
 	{

@@ -14,7 +14,9 @@
 #include "core/core.h"
 #include "core/source.h"
 
+#include "access/xact.h"
 #include "storage/buffile.h"
+#include "utils/memutils.h"
 
 #define COPY_CHUNK	65536
 
@@ -22,6 +24,8 @@ struct SourceCopy
 {
 	BufFile    *file;
 	int64		size;
+	SubTransactionId made_in;
+	MemoryContextCallback callback;
 };
 
 typedef struct CopySource
@@ -40,7 +44,7 @@ copy_read(ByteSource *source, char *buf, int len)
 	return (int) got;
 }
 
-/* The file goes with its transaction. */
+/* The file goes with the copy. */
 static void
 copy_close(ByteSource *source)
 {
@@ -60,6 +64,19 @@ FinopsOpenCopy(const SourceAddress *address)
 	return &source->base;
 }
 
+/*
+ * The copy goes with its memory.  After an error the server has removed the
+ * file already, that of a subtransaction if no more was rolled back.
+ */
+static void
+forget_copy(void *arg)
+{
+	SourceCopy *copy = arg;
+
+	if (IsTransactionState() && SubTransactionIsActive(copy->made_in))
+		BufFileClose(copy->file);
+}
+
 void
 FinopsCopySource(SourceAddress *address)
 {
@@ -74,6 +91,10 @@ FinopsCopySource(SourceAddress *address)
 	copy = palloc0(sizeof(SourceCopy));
 	buf = palloc(COPY_CHUNK);
 	copy->file = BufFileCreateTemp(false);
+	copy->made_in = GetCurrentSubTransactionId();
+	copy->callback.func = forget_copy;
+	copy->callback.arg = copy;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &copy->callback);
 	while ((got = FinopsSourceRead(source, buf, COPY_CHUNK, address)) > 0)
 	{
 		BufFileWrite(copy->file, buf, got);

@@ -280,6 +280,7 @@ cmp_ok((split /\n/, $out)[-1], '<=', 2, '300 failures leak no descriptor');
 $server->kill_kill;
 undef $server;
 my $server_log = slurp_file($node->logfile);
+unlike($server_log, qr/file leak/, 'every copy of an object is closed');
 unlike($server_log, qr/ERROR.*(wJalrXUtnFEMI|session.token|Authorization|Signature=)/, 'no key in any message of the log');
 
 $node->stop;
