@@ -12,7 +12,9 @@
  * Rows take the short way as long as nothing but the extension's own
  * constraints and indexes watches the table.  An index on a column that
  * rises from row to row is fed directly; a BRIN index on the delivery, which
- * is the same in all rows of a load, is told once per page.  Triggers,
+ * is the same in all rows of a load, is told once per page.  The B-tree
+ * indexes of a table that the transaction has just made are built when the
+ * rows stand in it, which takes a third of the time.  Triggers,
  * generated columns, defaults of columns that somebody added, and further
  * checks and indexes are served as COPY serves them.
  *
@@ -27,14 +29,17 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -43,6 +48,7 @@
 #define MAX_TUPLES	1000
 #define BLOCK_SIZE	(256 * 1024)
 #define MAX_DIRECT	4
+#define SORT_MEMORY	"16MB"	/* of an index that is built at the end */
 
 /* A default that has to be computed for each row. */
 typedef struct BulkDefault
@@ -76,6 +82,7 @@ struct BillBulk
 	bool		statement;		/* any trigger at all */
 	bool		generated;
 	bool		direct;			/* all indexes are of the direct kinds */
+	bool		late;			/* B-tree indexes are built at the end */
 	AttrNumber	constant;		/* column with one value in all rows, or 0 */
 	BlockNumber last_block;		/* of the latest row */
 	int			ndefaults;
@@ -149,6 +156,19 @@ look_at_indexes(BillBulk *bulk)
 	for (int i = 0; i < info->ri_NumIndices; i++)
 		if (!is_direct(info->ri_IndexRelationDescs[i], info->ri_IndexRelationInfo[i]))
 			bulk->direct = false;
+}
+
+/*
+ * A table without rows that nobody else can see, and in which nothing looks
+ * for rows while they arrive.
+ */
+static bool
+is_new_table(BillBulk *bulk)
+{
+	return bulk->direct && !bulk->statement && bulk->ndefaults == 0 &&
+		!bulk->checks && !bulk->generated &&
+		bulk->rel->rd_createSubid != InvalidSubTransactionId &&
+		RelationGetNumberOfBlocks(bulk->rel) == 0;
 }
 
 static void
@@ -226,6 +246,7 @@ BillBulkOpen(Oid table, const BillBulkSpec *spec)
 		bulk->constant = get_attnum(table, spec->constant);
 	bulk->generated = bulk->desc->constr != NULL &&
 		bulk->desc->constr->has_generated_stored;
+	bulk->late = is_new_table(bulk);
 	bulk->state = GetBulkInsertState();
 	bulk->command = GetCurrentCommandId(true);
 	bulk->options = bulk->rel->rd_createSubid != InvalidSubTransactionId ?
@@ -261,6 +282,12 @@ BillBulkStoresAsGiven(const BillBulk *bulk)
  * ---------------------------------------------------------------------
  */
 
+static bool
+is_late(const BillBulk *bulk, Relation index)
+{
+	return bulk->late && index->rd_rel->relam == BTREE_AM_OID;
+}
+
 static void
 insert_direct(BillBulk *bulk)
 {
@@ -275,6 +302,8 @@ insert_direct(BillBulk *bulk)
 			column == bulk->constant;
 		BlockNumber last = bulk->last_block;
 
+		if (is_late(bulk, index))
+			continue;
 		for (int i = 0; i < bulk->n; i++)
 		{
 			HeapTuple	tuple = &bulk->tuples[i];
@@ -457,10 +486,42 @@ BillBulkAddValues(BillBulk *bulk, const Datum *values, const bool *isnull)
 	heap_freetuple(tuple);
 }
 
+static void
+build_index(Oid index)
+{
+	ReindexParams params = {0};
+
+#if PG_VERSION_NUM >= 170000
+	reindex_index(NULL, index, false, RELPERSISTENCE_PERMANENT, &params);
+#else
+	reindex_index(index, false, RELPERSISTENCE_PERMANENT, &params);
+#endif
+}
+
+/*
+ * The rows arrive almost sorted, which needs neither much memory nor other
+ * processes.
+ */
+static void
+build_indexes(const Oid *late, int n)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("maintenance_work_mem", SORT_MEMORY, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("max_parallel_maintenance_workers", "0", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < n; i++)
+		build_index(late[i]);
+	AtEOXact_GUC(true, level);
+}
+
 uint64
 BillBulkClose(BillBulk *bulk)
 {
 	uint64		rows;
+	Oid			late[MAX_DIRECT];
+	int			nlate = 0;
 
 	flush(bulk);
 	rows = bulk->rows;
@@ -471,6 +532,9 @@ BillBulkClose(BillBulk *bulk)
 	}
 	FreeBulkInsertState(bulk->state);
 	table_finish_bulk_insert(bulk->rel, bulk->options);
+	for (int i = 0; i < bulk->info->ri_NumIndices; i++)
+		if (is_late(bulk, bulk->info->ri_IndexRelationDescs[i]))
+			late[nlate++] = RelationGetRelid(bulk->info->ri_IndexRelationDescs[i]);
 	ExecCloseIndices(bulk->info);
 	for (int i = 0; i < MAX_TUPLES && bulk->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(bulk->slots[i]);
@@ -481,5 +545,7 @@ BillBulkClose(BillBulk *bulk)
 	table_close(bulk->rel, NoLock);
 	MemoryContextDelete(bulk->context);
 	CommandCounterIncrement();
+	if (nlate > 0)
+		build_indexes(late, nlate);
 	return rows;
 }

@@ -104,7 +104,13 @@ static int64
 write_rollup(FactRollup *rollup, DateADT period, const char *source)
 {
 	if (FactRollupComplete(rollup))
-		return FactRollupWrite(rollup, period);
+	{
+		int64		rows = FactRollupWrite(rollup, period);
+
+		if (FactRollupComplete(rollup))
+			return rows;
+		clear_rollup(period, source);
+	}
 	return rollup_by_sql(period, source);
 }
 
@@ -278,21 +284,17 @@ warn_of_strangers(const BillDelivery *d, int64 old)
 static void
 supersede(const BillDelivery *d, int64 old)
 {
-	const char *where = "";
-	uint64		gone;
+	/* where they were seen, which spares a look at the new ones */
+	FactBlocks	blocks = {d->first_block, d->last_block};
+	int64		gone = 0;
 
 	log_difference(d, old);
 	warn_of_strangers(d, old);
-	/* where they were seen, which spares a look at the new ones */
 	if (d->restates == old)
-		where = psprintf(" AND ctid >= '(%u,0)' AND ctid <= '(%u,65535)'",
-						 d->first_block, d->last_block);
-	gone = FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1%s",
-							   partition_name(d->period), where), ARG_INT8(old));
+		gone = FactDelete(BillEnsurePartition(d->period), old, blocks);
 	/* somebody may have updated a line, which then stands elsewhere */
-	if (*where != '\0' &&
-		FINOPS_RUN("SELECT FROM finops.delivery WHERE delivery_id = $1 AND line_items = $2",
-				   ARG_INT8(old), ARG_INT8((int64) gone)) == 0)
+	if (FINOPS_RUN("SELECT FROM finops.delivery WHERE delivery_id = $1 AND line_items = $2",
+				   ARG_INT8(old), ARG_INT8(gone)) == 0)
 		FINOPS_RUN(psprintf("DELETE FROM %s WHERE delivery_id = $1", partition_name(d->period)),
 				   ARG_INT8(old));
 	FINOPS_RUN("UPDATE finops.delivery SET status = 'superseded',"

@@ -61,6 +61,7 @@ struct FactDifference
 	Key		   *places;
 	uint32		nplaces;		/* a power of two */
 	uint32		nkeys;
+	Key			waiting;		/* its place is on the way to the cache */
 	BufFile	   *file[FILES];
 	bool		spilled;
 };
@@ -94,11 +95,12 @@ new_places(FactDifference *d, uint32 nplaces)
 }
 
 FactDifference *
-FactDifferenceNew(MemoryContext parent)
+FactDifferenceNew(MemoryContext parent, int64 lines)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "finops difference",
 												  ALLOCSET_DEFAULT_SIZES);
 	FactDifference *d = MemoryContextAllocZero(context, sizeof(FactDifference));
+	uint32		nplaces = FIRST_PLACES;
 
 	d->context = context;
 	d->exact = true;
@@ -115,7 +117,9 @@ FactDifferenceNew(MemoryContext parent)
 		else if (strcmp(d->column[i].name, "effective_cost") == 0)
 			d->effective = i;
 	}
-	new_places(d, FIRST_PLACES);
+	while (nplaces < MAX_PLACES && nplaces / 4 * 3 <= lines)
+		nplaces *= 2;
+	new_places(d, nplaces);
 	return d;
 }
 
@@ -231,6 +235,14 @@ hash_value(const FactDifference *d, int at, const FactValue *value)
 	}
 }
 
+/* The table is larger than the caches: a key is added when the next one comes. */
+static void
+add_waiting(FactDifference *d)
+{
+	if (!is_empty(&d->waiting))
+		add_key(d, &d->waiting, true);
+}
+
 void
 FactDifferenceAdd(FactDifference *d, const FactValue *values, bool is_new)
 {
@@ -270,7 +282,9 @@ FactDifferenceAdd(FactDifference *d, const FactValue *values, bool is_new)
 	key.old_lines = !is_new;
 	key.billed = is_new ? values[d->billed].units : -values[d->billed].units;
 	key.effective = is_new ? values[d->effective].units : -values[d->effective].units;
-	add_key(d, &key, true);
+	__builtin_prefetch(&d->places[(uint32) key.hash[0] & (d->nplaces - 1)], 1);
+	add_waiting(d);
+	d->waiting = key;
 }
 
 /* ---------------------------------------------------------------------
@@ -324,6 +338,8 @@ bool
 FactDifferenceResult(FactDifference *d, FactChange *changes)
 {
 	memset(changes, 0, sizeof(FactChange) * FACT_CHANGES);
+	add_waiting(d);
+	memset(&d->waiting, 0, sizeof(Key));
 	if (d->spilled)
 		spill(d);
 	else

@@ -13,11 +13,15 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 typedef struct FactScanState
@@ -104,4 +108,80 @@ FactScan(Oid partition, int64 delivery_id, FactVisit visit, void *arg)
 	blocks = state->blocks;
 	pfree(state);
 	return blocks;
+}
+
+/* ---------------------------------------------------------------------
+ * Deleting
+ * ---------------------------------------------------------------------
+ */
+
+/* Nothing but the rows themselves is to be looked at. */
+static bool
+is_plain(Relation rel)
+{
+	Oid			table = RelationGetRelid(rel);
+
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->trigdesc == NULL && rel->rd_rules == NULL &&
+		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED &&
+		pg_class_aclcheck(table, GetUserId(), ACL_DELETE) == ACLCHECK_OK;
+}
+
+/* Up to a row that somebody else has changed since the snapshot was taken. */
+static int64
+delete_rows(Relation rel, int64 delivery_id, TableScanDesc scan, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	AttrNumber	delivery = get_attnum(RelationGetRelid(rel), "delivery_id");
+	CommandId	command = GetCurrentCommandId(true);
+	int64		gone = 0;
+	uint64		n = 0;
+
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		TM_FailureData failure;
+		bool		isnull;
+
+		if (++n % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (DatumGetInt64(slot_getattr(slot, delivery, &isnull)) != delivery_id || isnull)
+			continue;
+		if (table_tuple_delete(rel, &slot->tts_tid, command, snapshot,
+							   InvalidSnapshot, true, &failure, false) != TM_Ok)
+			break;
+		gone++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return gone;
+}
+
+/*
+ * What DELETE would do where neither triggers nor policies nor rules have a
+ * say.  Rows that somebody changed meanwhile are left to DELETE, which looks
+ * at their new versions.
+ */
+int64
+FactDelete(Oid partition, int64 delivery_id, FactBlocks blocks)
+{
+	Relation	rel = table_open(partition, RowExclusiveLock);
+	int64		gone = 0;
+
+	if (is_plain(rel) && blocks.first <= blocks.last)
+	{
+		Snapshot	snapshot = push_snapshot();
+		ItemPointerData from;
+		ItemPointerData to;
+		TableScanDesc scan;
+
+		CheckCmdReplicaIdentity(rel, CMD_DELETE);
+		ItemPointerSet(&from, blocks.first, 0);
+		ItemPointerSet(&to, blocks.last, PG_UINT16_MAX);
+		scan = table_beginscan_tidrange(rel, snapshot, &from, &to);
+		gone = delete_rows(rel, delivery_id, scan, snapshot);
+		table_endscan(scan);
+		PopActiveSnapshot();
+		CommandCounterIncrement();
+	}
+	table_close(rel, NoLock);
+	return gone;
 }

@@ -79,6 +79,12 @@ typedef struct FactBlocks
 extern FactBlocks FactScan(Oid partition, int64 delivery_id, FactVisit visit,
 						   void *arg);
 
+/*
+ * Delete the facts of a delivery in these blocks, or none or some of them:
+ * the rest is left to DELETE.  The number of those deleted.
+ */
+extern int64 FactDelete(Oid partition, int64 delivery_id, FactBlocks blocks);
+
 /* units * 10^-FIXED_SCALE with so many digits after the point */
 extern Datum FactNumeric(int128 units, int scale);
 
@@ -92,11 +98,14 @@ extern FactRollup *FactRollupNew(MemoryContext context);
 extern void FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
 						  const FactValue *values);
 
-/* It could not be kept in memory or exactly: sum the facts by SQL. */
+/* It could not be kept exactly: sum the facts by SQL. */
 extern void FactRollupGiveUp(FactRollup *rollup);
 extern bool FactRollupComplete(const FactRollup *rollup);
 
-/* Add its rows to finops.cost_daily; their number. */
+/*
+ * Add its rows to finops.cost_daily; their number.  Look afterwards whether
+ * it is complete still: files of groups are added up only here.
+ */
 extern int64 FactRollupWrite(FactRollup *rollup, DateADT period);
 
 /* ---------------------------------------------------------------------
@@ -124,7 +133,8 @@ typedef enum FactChangeKind
 /* A column whose change changes the line; not its name or what derives from others. */
 extern bool FactIsContent(const char *column);
 
-extern FactDifference *FactDifferenceNew(MemoryContext context);
+/* lines: about as many as one side has */
+extern FactDifference *FactDifferenceNew(MemoryContext context, int64 lines);
 extern void FactDifferenceAdd(FactDifference *d, const FactValue *values,
 							  bool is_new);
 

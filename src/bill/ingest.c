@@ -496,13 +496,14 @@ place_all(const FinopsSession *session, BillLoad *load)
 	int			n = 0;
 
 	BillCheckAnnounced(load);
+	/* building an index reports numbers of its own */
+	pgstat_progress_end_command();
 	for (int i = 0; i < load->ntargets; i++)
 		if (!load->targets[i].unchanged)
 		{
 			FactWriterClose(load->targets[i].writer);
 			ids[n++] = load->targets[i].delivery_id;
 		}
-	pgstat_progress_end_command();
 	BillKeepRejects(load);
 	for (int i = 0; i < load->ntargets; i++)
 		place_target(session, load, &load->targets[i]);

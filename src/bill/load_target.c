@@ -121,7 +121,9 @@ follow_lines(BillLoad *load, BillTarget *target)
 	target->restates = BillCurrentDelivery(target->source, target->period);
 	if (target->restates != 0)
 	{
-		target->difference = FactDifferenceNew(load->attempt);
+		FINOPS_RUN("SELECT line_items FROM finops.delivery WHERE delivery_id = $1",
+				   ARG_INT8(target->restates));
+		target->difference = FactDifferenceNew(load->attempt, FinopsInt64(0, 1));
 		target->blocks = FactScan(target->partition, target->restates, visit_previous,
 								  target->difference);
 	}

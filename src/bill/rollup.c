@@ -5,9 +5,10 @@
  *
  * A second look at the month, by SQL, would cost about as much as storing
  * it.  Sums are fixed point in 128 bits with the scale that sum() over the
- * numeric column would show; a line that does not fit, and more groups than
- * the memory set aside for them, make the caller sum the facts by SQL
- * instead, so the result is the same in every case.
+ * numeric column would show; a line that does not fit makes the caller sum the
+ * facts by SQL instead, so the result is the same in every case.  Groups that
+ * do not fit into memory go to temporary files by part of their hash, and the
+ * files are added up one after the other.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,8 @@
 #include "bill/hash.h"
 #include "catalog/namespace.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/buffile.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -23,6 +26,7 @@
 
 #define MAX_MEMORY		(16 * 1024 * 1024)
 #define FIRST_PLACES	4096
+#define FILES			64
 #define KEY_TEXTS		8
 #define SUMS			3
 
@@ -55,12 +59,15 @@ typedef struct SumGroup
 struct FactRollup
 {
 	MemoryContext context;
+	MemoryContext groups;
 	bool		complete;
 	SumGroup	  **places;
 	uint32		nplaces;		/* a power of two */
 	uint32		ngroups;
 	Size		memory;
 	SumGroup	   *last;			/* of the latest line */
+	BufFile	   *file[FILES];
+	bool		spilled;
 	StringInfoData key;
 
 	/* where the record has them */
@@ -84,6 +91,8 @@ FactRollupNew(MemoryContext parent)
 	FactRollup *rollup = palloc0(sizeof(FactRollup));
 
 	rollup->context = context;
+	rollup->groups = AllocSetContextCreate(context, "finops roll-up groups",
+										   ALLOCSET_DEFAULT_SIZES);
 	rollup->complete = true;
 	rollup->nplaces = FIRST_PLACES;
 	rollup->places = palloc0(sizeof(SumGroup *) * rollup->nplaces);
@@ -179,22 +188,66 @@ is_key(const SumGroup *group, const StringInfoData *key)
 	return group->key_len == key->len && memcmp(group->key, key->data, key->len) == 0;
 }
 
-/* NULL when there is no memory for another group. */
+/* No group is in memory. */
+static void
+forget_groups(FactRollup *rollup)
+{
+	MemoryContextReset(rollup->groups);
+	memset(rollup->places, 0, sizeof(SumGroup *) * rollup->nplaces);
+	rollup->ngroups = 0;
+	rollup->memory = 0;
+	rollup->last = NULL;
+}
+
+static Size
+size_of(int key_len)
+{
+	return offsetof(SumGroup, key) + (Size) key_len;
+}
+
+/* Everything in memory goes to the files. */
+static void
+spill(FactRollup *rollup)
+{
+	MemoryContext old = MemoryContextSwitchTo(rollup->context);
+
+	CHECK_FOR_INTERRUPTS();
+	rollup->spilled = true;
+	for (uint32 i = 0; i < rollup->nplaces; i++)
+	{
+		SumGroup   *group = rollup->places[i];
+		BufFile   **file;
+
+		if (group == NULL)
+			continue;
+		file = &rollup->file[(group->hash >> 32) % FILES];
+		if (*file == NULL)
+			*file = BufFileCreateTemp(false);
+		BufFileWrite(*file, group, size_of(group->key_len));
+	}
+	forget_groups(rollup);
+	MemoryContextSwitchTo(old);
+}
+
+/* The group of the key in rollup->key. */
 static SumGroup *
-group_of(FactRollup *rollup)
+group_of(FactRollup *rollup, bool may_spill)
 {
 	uint64		hash = BillHashBytes(rollup->key.data, rollup->key.len, BILL_HASH_SEED);
 	uint32		at = (uint32) hash & (rollup->nplaces - 1);
-	Size		size = offsetof(SumGroup, key) + rollup->key.len;
-	SumGroup	   *group;
+	Size		size = size_of(rollup->key.len);
+	SumGroup   *group;
 
 	for (; (group = rollup->places[at]) != NULL; at = (at + 1) & (rollup->nplaces - 1))
 		if (group->hash == hash && is_key(group, &rollup->key))
 			return group;
+	if (may_spill && rollup->memory + size > MAX_MEMORY)
+	{
+		spill(rollup);
+		at = (uint32) hash & (rollup->nplaces - 1);
+	}
 	rollup->memory += size + 4 * sizeof(SumGroup *);
-	if (rollup->memory > MAX_MEMORY)
-		return NULL;
-	group = MemoryContextAllocZero(rollup->context, size);
+	group = MemoryContextAllocZero(rollup->groups, size);
 	group->hash = hash;
 	group->key_len = rollup->key.len;
 	memcpy(group->key, rollup->key.data, rollup->key.len);
@@ -214,12 +267,7 @@ FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
 		return;
 	make_key(rollup, period, source, values);
 	if (group == NULL || !is_key(group, &rollup->key))
-		rollup->last = group = group_of(rollup);
-	if (group == NULL)
-	{
-		FactRollupGiveUp(rollup);
-		return;
-	}
+		rollup->last = group = group_of(rollup, true);
 	group->lines++;
 	for (int i = 0; i < SUMS; i++)
 	{
@@ -312,6 +360,67 @@ fill_row(const SumGroup *group, const RollupColumns *columns, DateADT period,
 	isnull[columns->lines] = false;
 }
 
+/* The groups of a file, added up, come into memory. */
+static void
+read_groups(FactRollup *rollup, BufFile *file)
+{
+	SumGroup	part;
+	Size		head = offsetof(SumGroup, key);
+
+	forget_groups(rollup);
+	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)
+		elog(ERROR, "could not rewind temporary file");
+	while (BufFileRead(file, &part, head) == head)
+	{
+		SumGroup   *group;
+
+		resetStringInfo(&rollup->key);
+		enlargeStringInfo(&rollup->key, part.key_len);
+		if (BufFileRead(file, rollup->key.data, (Size) part.key_len) != (Size) part.key_len)
+			elog(ERROR, "could not read temporary file");
+		rollup->key.len = part.key_len;
+		group = group_of(rollup, false);
+		group->lines += part.lines;
+		for (int i = 0; i < SUMS; i++)
+		{
+			if (__builtin_add_overflow(group->sum[i].units, part.sum[i].units,
+									   &group->sum[i].units))
+				FactRollupGiveUp(rollup);
+			group->sum[i].scale = Max(group->sum[i].scale, part.sum[i].scale);
+			group->sum[i].any |= part.sum[i].any;
+		}
+	}
+	BufFileClose(file);
+}
+
+typedef struct RollupOut
+{
+	BillBulk   *bulk;
+	RollupColumns columns;
+	DateADT		period;
+	MemoryContext row;
+	Datum	   *values;
+	bool	   *isnull;
+} RollupOut;
+
+static void
+write_groups(const FactRollup *rollup, RollupOut *out)
+{
+	CHECK_FOR_INTERRUPTS();
+	for (uint32 i = 0; i < rollup->nplaces; i++)
+	{
+		MemoryContext old;
+
+		if (rollup->places[i] == NULL)
+			continue;
+		old = MemoryContextSwitchTo(out->row);
+		fill_row(rollup->places[i], &out->columns, out->period, out->values, out->isnull);
+		BillBulkAddValues(out->bulk, out->values, out->isnull);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(out->row);
+	}
+}
+
 int64
 FactRollupWrite(FactRollup *rollup, DateADT period)
 {
@@ -322,28 +431,28 @@ FactRollupWrite(FactRollup *rollup, DateADT period)
 	};
 	Oid			table = get_relname_relid("cost_daily", get_namespace_oid("finops", false));
 	BillBulkSpec spec = {names, NULL, NULL, false};
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "finops roll-up row",
-											  ALLOCSET_DEFAULT_SIZES);
-	BillBulk   *bulk = BillBulkOpen(table, &spec);
-	int			natts = BillBulkDescriptor(bulk)->natts;
-	Datum	   *values = palloc0(sizeof(Datum) * natts);
-	bool	   *isnull = palloc(sizeof(bool) * natts);
-	RollupColumns columns;
+	RollupOut	out = {.period = period};
+	int			natts;
 
-	memset(isnull, true, sizeof(bool) * natts);
-	find_columns(table, &columns);
-	for (uint32 i = 0; i < rollup->nplaces; i++)
-	{
-		MemoryContext old;
-
-		if (rollup->places[i] == NULL)
-			continue;
-		old = MemoryContextSwitchTo(row);
-		fill_row(rollup->places[i], &columns, period, values, isnull);
-		BillBulkAddValues(bulk, values, isnull);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(row);
-	}
-	MemoryContextDelete(row);
-	return (int64) BillBulkClose(bulk);
+	out.row = AllocSetContextCreate(CurrentMemoryContext, "finops roll-up row",
+									ALLOCSET_DEFAULT_SIZES);
+	out.bulk = BillBulkOpen(table, &spec);
+	natts = BillBulkDescriptor(out.bulk)->natts;
+	out.values = palloc0(sizeof(Datum) * natts);
+	out.isnull = palloc(sizeof(bool) * natts);
+	memset(out.isnull, true, sizeof(bool) * natts);
+	find_columns(table, &out.columns);
+	if (rollup->spilled)
+		spill(rollup);
+	else
+		write_groups(rollup, &out);
+	for (int i = 0; i < FILES; i++)
+		if (rollup->file[i] != NULL)
+		{
+			read_groups(rollup, rollup->file[i]);
+			rollup->file[i] = NULL;
+			write_groups(rollup, &out);
+		}
+	MemoryContextDelete(out.row);
+	return (int64) BillBulkClose(out.bulk);
 }
