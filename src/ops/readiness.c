@@ -154,7 +154,8 @@ OpsRunReadiness(DateADT period)
 	FINOPS_STAGE("off_control",
 				 psprintf("SELECT c.source, c.origin_period, c.stands - c.said AS difference"
 						  " FROM (%s) AS c(source, origin_period, said, stands, x, y)",
-						  psprintf(RECON_CONTROL_SQL, RECON_STANDS_IN_ROLLUP)), ARG_DATUM(DATEOID, (Datum) 0, true));
+						  psprintf(RECON_CONTROL_SQL, RECON_STANDS_IN_ROLLUP)),
+				 ARG_DATUM(DATEOID, (Datum) 0, true));
 	FINOPS_STAGE("absent_source", absent_sql, ARG_DATE(period));
 	FINOPS_STAGE("gap", gap_sql, ARG_DATE(period), ARG_DATE(end));
 	FINOPS_STAGE("usage_gap", usage_sql, ARG_DATE(period), ARG_DATE(end));

@@ -3,7 +3,8 @@
 # compares, in each run, on the same server:
 #   COPY      the unpacked file into an unlogged table of text columns, which
 #             is the least that a loader in SQL can cost
-#   pipeline  that COPY and INSERT ... SELECT of typed facts and their roll-up
+#   pipeline  that COPY and INSERT ... SELECT of the same facts, in the columns
+#             that load_bill fills for a cost and usage report, and their roll-up
 #   load      finops.load_bill of the file as delivered into facts, roll-up, log
 #   replace   finops.load_bill of the same month, restated by one more line
 # load.sh rate [LINES [RUNS]]: lines a second of generated bills of a hundred
@@ -86,7 +87,13 @@ INSERT INTO typed SELECT nextval('typed_id'), line_item_id, period::date, period
  usage_type, operation, resource, description, legal_entity, unit, currency, reservation, nullif(amount, '')::numeric,
  nullif(rate, '')::numeric, nullif(blended, '')::numeric, nullif(list_cost, '')::numeric, nullif(unblended, '')::numeric,
  CASE line_type WHEN 'DiscountedUsage' THEN coalesce(nullif(ri_effective, '')::numeric, 0) ELSE nullif(unblended, '')::numeric END,
- tags FROM source;
+ tags, 'AWS', coalesce(nullif(code, ''), service_code),
+ CASE line_type WHEN 'RIFee' THEN 'Purchase' WHEN 'Fee' THEN 'Purchase' WHEN 'Tax' THEN 'Tax' WHEN 'Credit' THEN 'Credit' ELSE 'Usage' END,
+ CASE line_type WHEN 'RIFee' THEN 'Recurring' WHEN 'Fee' THEN 'One-Time' ELSE 'Usage-Based' END,
+ nullif(reservation, ''), CASE WHEN reservation <> '' THEN CASE line_type WHEN 'DiscountedUsage' THEN 'Used' END END,
+ CASE WHEN reservation <> '' THEN 'Usage' END, nullif(unblended, '')::numeric, nullif(list_rate, '')::numeric, nullif(sku, ''),
+ nullif(btrim(tags ->> 'resource_tags_user_environment'), ''), nullif(btrim(tags ->> 'resource_tags_user_cost_center'), ''),
+ 'AWS/' || payer, 1, now() FROM source;
 INSERT INTO typed_daily SELECT period, line_start::date, account, code, region, line_type, sum(unblended), sum(effective), count(*)
  FROM typed GROUP BY 1, 2, 3, 4, 5, 6;
 SQL
@@ -100,14 +107,18 @@ make_pipeline() {
    bill_type text, entity text, payer text, account text, line_start timestamp, line_end timestamp, line_type text, code text,
    service_code text, region text, instance_type text, zone text, usage_type text, operation text, resource text,
    description text, legal_entity text, unit text, currency text, reservation text, amount numeric, rate numeric,
-   blended numeric, list_cost numeric, unblended numeric, effective numeric, tags jsonb)" \
+   blended numeric, list_cost numeric, unblended numeric, effective numeric, tags jsonb, provider text, service text, category text, frequency text, commitment text, commitment_status text,
+   commitment_category text, billed numeric, list_unit_price numeric, sku text, environment text, cost_center text, origin text,
+   delivery_id bigint, ingested_at timestamptz)" \
+    -c "CREATE INDEX ON typed USING brin (delivery_id)" \
     -c "CREATE TABLE typed_daily (period date, day date, account text, code text, region text, line_type text, unblended numeric, effective numeric, n bigint)" \
     -c "CREATE VIEW source AS SELECT identity_line_item_id AS line_item_id, bill_billing_period_start_date AS period,
    bill_billing_period_end_date AS period_end, identity_time_interval AS span, bill_bill_type AS bill_type,
    bill_billing_entity AS entity, product_servicecode AS service_code, product_instance_type AS instance_type,
    line_item_availability_zone AS zone, line_item_legal_entity AS legal_entity, pricing_unit AS unit,
    line_item_currency_code AS currency, reservation_reservation_a_r_n AS reservation, line_item_unblended_rate AS rate,
-   line_item_blended_cost AS blended, pricing_public_on_demand_cost AS list_cost, bill_invoice_id AS bill_id, bill_payer_account_id AS payer, line_item_usage_account_id AS account,
+   line_item_blended_cost AS blended, pricing_public_on_demand_cost AS list_cost,
+   pricing_public_on_demand_rate AS list_rate, product_sku AS sku, bill_invoice_id AS bill_id, bill_payer_account_id AS payer, line_item_usage_account_id AS account,
    line_item_usage_start_date AS line_start, line_item_usage_end_date AS line_end, line_item_line_item_type AS line_type,
    line_item_product_code AS code, product_region AS region, line_item_usage_type AS usage_type, line_item_operation AS operation,
    line_item_resource_id AS resource, line_item_line_item_description AS description, line_item_usage_amount AS amount,
