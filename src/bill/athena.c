@@ -94,20 +94,14 @@ check_scan_limit(AthenaRun *run)
 static char *
 new_token(void)
 {
-	static const char hex[] = "0123456789abcdef";
-	uint8		bytes[20];
+	char		bytes[20];
 	char	   *token = palloc(2 * sizeof(bytes) + 1);
 
 	if (!pg_strong_random(bytes, sizeof(bytes)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random numbers")));
-	for (size_t i = 0; i < sizeof(bytes); i++)
-	{
-		token[2 * i] = hex[bytes[i] >> 4];
-		token[2 * i + 1] = hex[bytes[i] & 15];
-	}
-	token[2 * sizeof(bytes)] = '\0';
+	token[hex_encode(bytes, sizeof(bytes), token)] = '\0';
 	return token;
 }
 

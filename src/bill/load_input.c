@@ -124,17 +124,11 @@ digest_file(BillLoad *load, pg_cryptohash_ctx *ctx, char *buf)
 static bool
 digest_text(pg_cryptohash_ctx *hash, char *text)
 {
-	static const char hex[] = "0123456789abcdef";
 	uint8		sum[PG_SHA256_DIGEST_LENGTH];
 
 	if (pg_cryptohash_final(hash, sum, sizeof(sum)) < 0)
 		return false;
-	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
-	{
-		text[2 * i] = hex[sum[i] >> 4];
-		text[2 * i + 1] = hex[sum[i] & 15];
-	}
-	text[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
+	text[hex_encode((const char *) sum, sizeof(sum), text)] = '\0';
 	return true;
 }
 

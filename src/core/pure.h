@@ -37,6 +37,19 @@ typedef unsigned __int128 uint128 __attribute__((aligned(8)));
 /* long double that may stand where the server's allocator puts it */
 typedef long double FinopsReal __attribute__((aligned(8)));
 
+/* Value of a hexadecimal digit, -1 for anything else. */
+static inline int
+FinopsHexDigit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 /* Called now and then by long computations; the server's checks for cancel. */
 typedef void (*FinopsInterrupt) (void);
 

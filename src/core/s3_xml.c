@@ -102,18 +102,6 @@ put_utf8(unsigned long c, char *out)
 	return 4;
 }
 
-static int
-digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 99;
-}
-
 /* "#10;" or "#xA;" after the ampersand; bytes written, 0 for a bad one. */
 static int
 character_reference(Scanner *s, char *out)
@@ -128,11 +116,15 @@ character_reference(Scanner *s, char *out)
 		base = 16;
 		s->at++;
 	}
-	for (; s->at < s->end && digit_value(*s->at) < base; s->at++)
+	for (; s->at < s->end; s->at++)
 	{
+		int			digit = FinopsHexDigit(*s->at);
+
+		if (digit < 0 || digit >= base)
+			break;
 		if (++digits > 8)
 			return 0;
-		c = c * base + digit_value(*s->at);
+		c = c * base + digit;
 	}
 	if (digits == 0 || s->at >= s->end || *s->at != ';')
 		return 0;
@@ -352,10 +344,10 @@ S3UrlDecode(char *text, size_t len)
 
 	for (size_t i = 0; i < len; i++)
 	{
-		if (text[i] == '%' && len - i > 2 && digit_value(text[i + 1]) < 16 &&
-			digit_value(text[i + 2]) < 16)
+		if (text[i] == '%' && len - i > 2 && FinopsHexDigit(text[i + 1]) >= 0 &&
+			FinopsHexDigit(text[i + 2]) >= 0)
 		{
-			text[n++] = (char) (digit_value(text[i + 1]) * 16 + digit_value(text[i + 2]));
+			text[n++] = (char) (FinopsHexDigit(text[i + 1]) * 16 + FinopsHexDigit(text[i + 2]));
 			i += 2;
 		}
 		else

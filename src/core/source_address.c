@@ -12,18 +12,6 @@
 
 #include "storage/fd.h"
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The path of a file:// address: %XX becomes its byte. */
 static char *
 decode_path(const char *path)
@@ -33,10 +21,10 @@ decode_path(const char *path)
 
 	while (*path != '\0')
 	{
-		if (path[0] == '%' && hex_digit(path[1]) >= 0 && hex_digit(path[2]) >= 0 &&
+		if (path[0] == '%' && FinopsHexDigit(path[1]) >= 0 && FinopsHexDigit(path[2]) >= 0 &&
 			(path[1] != '0' || path[2] != '0'))
 		{
-			*to++ = (char) (hex_digit(path[1]) * 16 + hex_digit(path[2]));
+			*to++ = (char) (FinopsHexDigit(path[1]) * 16 + FinopsHexDigit(path[2]));
 			path += 3;
 		}
 		else

@@ -61,7 +61,7 @@ typedef struct WebTask
 {
 	NetTask		task;
 	Url			url;
-	char		text[URL_TEXT_MAX]; /* what is asked for now */
+	char		text[URL_TEXT_MAX]; /* the address of the current request */
 	char		host[URL_HOST_MAX + 16];
 } WebTask;
 

@@ -223,11 +223,11 @@ hex_value(const char *s)
 
 	for (int i = 0; i < 4; i++)
 	{
-		char		c = s[i];
+		int			digit = FinopsHexDigit(s[i]);
 
-		if (!isxdigit((unsigned char) c))
+		if (digit < 0)
 			return -1;
-		value = value * 16 + (isdigit((unsigned char) c) ? c - '0' : (c | 0x20) - 'a' + 10);
+		value = value * 16 + digit;
 	}
 	return value;
 }

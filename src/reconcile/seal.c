@@ -408,7 +408,6 @@ finops_seal_final(PG_FUNCTION_ARGS)
 		pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
 		elog(ERROR, "could not compute SHA-256");
 	pg_cryptohash_free(hash);
-	for (int i = 0; i < SEAL_DIGEST; i++)
-		sprintf(hex + 2 * i, "%02x", digest[i]);
+	hex[hex_encode((const char *) digest, sizeof(digest), hex)] = '\0';
 	PG_RETURN_TEXT_P(cstring_to_text(hex));
 }
