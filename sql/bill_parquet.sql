@@ -50,7 +50,8 @@ CREATE EXTENSION IF NOT EXISTS postgres_fdw;
 CREATE FOREIGN DATA WRAPPER parquet_fdw HANDLER postgres_fdw_handler VALIDATOR postgres_fdw_validator;
 SELECT format('CREATE SERVER parquet FOREIGN DATA WRAPPER parquet_fdw OPTIONS (dbname %L, port %L, host %L)', current_database(), current_setting('port'), split_part(current_setting('unix_socket_directories'), ',', 1)) AS server \gset
 :server;
-CREATE USER MAPPING FOR PUBLIC SERVER parquet;
+SELECT format('CREATE USER MAPPING FOR PUBLIC SERVER parquet OPTIONS (user %L)', current_user) AS mapping \gset
+:mapping;
 CREATE SCHEMA "/tmp";
 CREATE TABLE "/tmp".:"file" AS SELECT * FROM bill;
 SELECT status, rows_loaded, trim_scale(billed_cost) AS billed FROM finops.load_bill(:'path');
