@@ -2054,9 +2054,9 @@ RETURNS TABLE (pool integer, amounts numeric[])
 AS 'MODULE_PATHNAME', 'finops_trace_pools'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000 ROWS 100;
 COMMENT ON FUNCTION finops.trace_pools(numeric[], float8[], float8[]) IS 'where the own cost of each pool ends up when pools feed each other: one row per pool with the amounts of the m targets and, last, of the operator, which add up to the pool''s cost exactly; arguments as those of finops.solve_pools, reciprocal method';
--- room invoice: plans, usage, documents, payments
+-- room invoice: what its topics refer to: plans and metrics, the issuer, exchange rates, documents
 
--- plans and what they allow
+-- plans and metrics
 
 CREATE TABLE @extschema@.plan_master (
 	plan_code text NOT NULL,
@@ -2104,77 +2104,6 @@ CREATE TABLE @extschema@.metric_catalog (
 );
 COMMENT ON TABLE @extschema@.metric_catalog IS 'usage metrics: unit and how daily values become a monthly one';
 COMMENT ON COLUMN @extschema@.metric_catalog.aggregation IS 'sum_daily and sum_monthly add up, peak_monthly, max_monthly and max_daily take the highest, avg the mean';
-
-CREATE TABLE @extschema@.plan_metric_map (
-	plan_code text NOT NULL,
-	metric_code text NOT NULL,
-	cap_value numeric NOT NULL,
-	threshold_80 numeric,
-	threshold_95 numeric,
-	threshold_100 numeric,
-	unit text NOT NULL,
-	action_on_100 text,
-	overage_unit_price numeric,
-	notes text,
-	effective_from date NOT NULL,
-	effective_to date,
-	CONSTRAINT plan_metric_map_pkey PRIMARY KEY (plan_code, metric_code, effective_from),
-	CONSTRAINT plan_metric_map_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
-	CONSTRAINT plan_metric_map_metric_fkey FOREIGN KEY (metric_code) REFERENCES @extschema@.metric_catalog (metric_code),
-	CONSTRAINT plan_metric_map_cap_check CHECK (cap_value OPERATOR(pg_catalog.>=) 0 AND cap_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
-	CONSTRAINT plan_metric_map_price_check CHECK (overage_unit_price OPERATOR(pg_catalog.>=) 0 AND overage_unit_price OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
-	CONSTRAINT plan_metric_map_effective_check CHECK (effective_to OPERATOR(pg_catalog.>=) effective_from)
-);
-COMMENT ON TABLE @extschema@.plan_metric_map IS 'cap of a metric under a plan, forward effective; the row with the latest effective_from on or before a day holds';
-COMMENT ON COLUMN @extschema@.plan_metric_map.threshold_80 IS 'value at which EVENT_QUOTA_80 is due where it is not 80 % of the cap; so threshold_95 and threshold_100';
-
-CREATE TABLE @extschema@.tenant_plan_binding (
-	binding_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
-	tenant_id text NOT NULL,
-	plan_code text NOT NULL,
-	period_start date NOT NULL,
-	period_end date,
-	status text NOT NULL DEFAULT 'active',
-	seats integer,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	CONSTRAINT tenant_plan_binding_pkey PRIMARY KEY (binding_id),
-	CONSTRAINT tenant_plan_binding_start_key UNIQUE (tenant_id, period_start),
-	CONSTRAINT tenant_plan_binding_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
-	CONSTRAINT tenant_plan_binding_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
-	CONSTRAINT tenant_plan_binding_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'scheduled', 'expired'])),
-	CONSTRAINT tenant_plan_binding_period_check CHECK (pg_catalog.isfinite(period_start) AND (period_end IS NULL OR (pg_catalog.isfinite(period_end) AND period_end OPERATOR(pg_catalog.>=) period_start))),
-	CONSTRAINT tenant_plan_binding_seats_check CHECK (seats OPERATOR(pg_catalog.>=) 0)
-);
-COMMENT ON TABLE @extschema@.tenant_plan_binding IS 'which plan a tenant has on which days; the days of two bindings of a tenant never overlap (finops.bind_plan)';
-COMMENT ON COLUMN @extschema@.tenant_plan_binding.period_end IS 'last day of the plan; NULL: open-ended';
-
-CREATE INDEX tenant_plan_binding_plan_idx ON @extschema@.tenant_plan_binding (plan_code);
-
-CREATE TABLE @extschema@.usage_snapshot_daily (
-	tenant_id text NOT NULL,
-	metric_code text NOT NULL,
-	usage_date date NOT NULL,
-	metric_value numeric NOT NULL,
-	cap_value numeric,
-	utilization numeric,
-	quota_event text,
-	frozen boolean NOT NULL DEFAULT false,
-	last_updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	CONSTRAINT usage_snapshot_daily_pkey PRIMARY KEY (tenant_id, metric_code, usage_date),
-	CONSTRAINT usage_snapshot_daily_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
-	CONSTRAINT usage_snapshot_daily_value_check CHECK (metric_value OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND metric_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
-	CONSTRAINT usage_snapshot_daily_cap_check CHECK (cap_value OPERATOR(pg_catalog.>=) 0 AND cap_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
-	CONSTRAINT usage_snapshot_daily_event_check CHECK (quota_event OPERATOR(pg_catalog.=) ANY (ARRAY['EVENT_QUOTA_80', 'EVENT_QUOTA_95', 'EVENT_QUOTA_100']))
-);
-COMMENT ON TABLE @extschema@.usage_snapshot_daily IS 'usage of a tenant by metric and day, against the cap of its plan';
-COMMENT ON COLUMN @extschema@.usage_snapshot_daily.utilization IS 'metric_value / cap_value, a ratio: 1 is at the cap';
-
-CREATE INDEX usage_snapshot_daily_date_idx ON @extschema@.usage_snapshot_daily (usage_date);
-
-CREATE VIEW @extschema@.tenant_usage_snapshot_daily AS
-SELECT u.tenant_id, u.metric_code, u.usage_date, u.metric_value, u.cap_value, u.utilization, u.quota_event, u.frozen, u.last_updated_at
-FROM @extschema@.usage_snapshot_daily u;
-COMMENT ON VIEW @extschema@.tenant_usage_snapshot_daily IS 'usage_snapshot_daily under the name that tenant reports use';
 
 -- who issues, in which currencies, with which numbers
 
@@ -2374,32 +2303,6 @@ COMMENT ON COLUMN @extschema@.invoice_detail.tax_rate IS 'ratio: 0.19 is 19 perc
 COMMENT ON COLUMN @extschema@.invoice_detail.cost IS 'allocated cost that the line passes on, at cost: before markup and tax, unrounded, in cost_currency';
 COMMENT ON COLUMN @extschema@.invoice_detail.cost_usd IS 'cost in the reporting currency, unrounded; what reconciliation counts as invoiced';
 
--- payments
-
-CREATE TABLE @extschema@.payment_txn (
-	payment_id text NOT NULL,
-	invoice_id text,
-	method text NOT NULL,
-	currency text NOT NULL,
-	amount numeric NOT NULL,
-	amount_usd numeric NOT NULL,
-	provider_ref text,
-	status text NOT NULL DEFAULT 'confirmed',
-	paid_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	CONSTRAINT payment_txn_pkey PRIMARY KEY (payment_id),
-	CONSTRAINT payment_txn_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
-	CONSTRAINT payment_txn_id_check CHECK (pg_catalog.btrim(payment_id) OPERATOR(pg_catalog.<>) ''),
-	CONSTRAINT payment_txn_method_check CHECK (method OPERATOR(pg_catalog.=) ANY (ARRAY['card', 'wallet', 'bank_transfer', 'credit'])),
-	CONSTRAINT payment_txn_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'confirmed', 'failed', 'refunded'])),
-	CONSTRAINT payment_txn_amount_check CHECK (amount OPERATOR(pg_catalog.>) 0 AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
-	CONSTRAINT payment_txn_usd_check CHECK (amount_usd OPERATOR(pg_catalog.>) 0 AND amount_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
-);
-COMMENT ON TABLE @extschema@.payment_txn IS 'payments received, each for one invoice or unapplied (finops.record_payment)';
-COMMENT ON COLUMN @extschema@.payment_txn.amount_usd IS 'amount in the reporting currency at the rate of the invoice, unrounded';
-
-CREATE INDEX payment_txn_invoice_idx ON @extschema@.payment_txn (invoice_id);
-
 -- set-up
 
 CREATE FUNCTION finops.set_issuer(legal_name text DEFAULT NULL, address text DEFAULT NULL, vat_id text DEFAULT NULL, currency text DEFAULT NULL,
@@ -2425,22 +2328,35 @@ AS 'MODULE_PATHNAME', 'finops_register_tenant';
 COMMENT ON FUNCTION finops.register_tenant(text, text, jsonb, jsonb, text, text, integer) IS 'makes a tenant known or completes it; an unregistered one becomes active; what is NULL keeps its value, billing_mode of a new tenant is invoice';
 REVOKE ALL ON FUNCTION finops.register_tenant(text, text, jsonb, jsonb, text, text, integer) FROM PUBLIC;
 
-CREATE FUNCTION finops.set_plan(plan_code text, base_price numeric, markup_pct numeric DEFAULT 0, currency text DEFAULT NULL,
-	plan_family text DEFAULT NULL, version text DEFAULT NULL, base_seats integer DEFAULT NULL)
-RETURNS SETOF @extschema@.plan_master
-LANGUAGE c VOLATILE ROWS 1
-AS 'MODULE_PATHNAME', 'finops_set_plan';
-COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) IS 'creates or changes a plan: price of a full month and percent on allocated cost; refused once the plan is on an issued invoice';
-REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) FROM PUBLIC;
+-- what is issued stays
 
-CREATE FUNCTION finops.bind_plan(tenant_id text, plan_code text, from_date date, to_date date DEFAULT NULL)
-RETURNS SETOF @extschema@.tenant_plan_binding
-LANGUAGE c VOLATILE ROWS 1
-AS 'MODULE_PATHNAME', 'finops_bind_plan';
-COMMENT ON FUNCTION finops.bind_plan(text, text, date, date) IS 'gives a tenant a plan from one day to another, both included; the same tenant, plan and from_date again sets the end';
-REVOKE ALL ON FUNCTION finops.bind_plan(text, text, date, date) FROM PUBLIC;
+CREATE FUNCTION finops.guard_truncate()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_truncate';
+COMMENT ON FUNCTION finops.guard_truncate() IS 'trigger: documents and payments cannot be truncated';
+REVOKE ALL ON FUNCTION finops.guard_truncate() FROM PUBLIC;
 
--- documents: compute, issue, verify
+REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, finops.issuer, finops.number_series, finops.fx_rate,
+	finops.period_rate, @extschema@.invoice_header, @extschema@.invoice_detail FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_master', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.metric_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.issuer', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.number_series', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.fx_rate', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.period_rate', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_header', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_detail', '');
+-- topic credit: what takes an issued invoice back
+
+CREATE FUNCTION finops.credit_invoice(invoice_id text, reason text, lines jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.invoice_header
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_credit_invoice';
+COMMENT ON FUNCTION finops.credit_invoice(text, text, jsonb) IS 'issues a credit note for all that is left of an invoice, or for lines [{"line_no": 1}, {"line_no": 2, "amount": 12.50}] with net amounts';
+REVOKE ALL ON FUNCTION finops.credit_invoice(text, text, jsonb) FROM PUBLIC;
+-- topic document: compute, issue, verify and guard documents
 
 CREATE FUNCTION finops.prepare_invoices(period date, tenant_id text DEFAULT NULL)
 RETURNS SETOF @extschema@.invoice_header
@@ -2463,14 +2379,59 @@ AS 'MODULE_PATHNAME', 'finops_verify_invoices';
 COMMENT ON FUNCTION finops.verify_invoices() IS 'recomputes every issued document, its link in the hash chain and the numbers of its series; empty when all is as it was issued';
 REVOKE ALL ON FUNCTION finops.verify_invoices() FROM PUBLIC;
 
--- settlement
+-- what is issued stays
 
-CREATE FUNCTION finops.credit_invoice(invoice_id text, reason text, lines jsonb DEFAULT NULL)
-RETURNS SETOF @extschema@.invoice_header
-LANGUAGE c VOLATILE ROWS 1
-AS 'MODULE_PATHNAME', 'finops_credit_invoice';
-COMMENT ON FUNCTION finops.credit_invoice(text, text, jsonb) IS 'issues a credit note for all that is left of an invoice, or for lines [{"line_no": 1}, {"line_no": 2, "amount": 12.50}] with net amounts';
-REVOKE ALL ON FUNCTION finops.credit_invoice(text, text, jsonb) FROM PUBLIC;
+CREATE FUNCTION finops.guard_invoice_header()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_invoice_header';
+COMMENT ON FUNCTION finops.guard_invoice_header() IS 'trigger: open documents may change, issued ones only become paid';
+REVOKE ALL ON FUNCTION finops.guard_invoice_header() FROM PUBLIC;
+
+CREATE FUNCTION finops.guard_invoice_detail()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_guard_invoice_detail';
+COMMENT ON FUNCTION finops.guard_invoice_detail() IS 'trigger: lines change only while their document is open';
+REVOKE ALL ON FUNCTION finops.guard_invoice_detail() FROM PUBLIC;
+
+CREATE TRIGGER invoice_header_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_header
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_header();
+COMMENT ON TRIGGER invoice_header_guard ON @extschema@.invoice_header IS 'issued documents never change';
+CREATE TRIGGER invoice_header_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_header
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS 'documents are not truncated';
+CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
+CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';
+-- topic payment: payments and receivables
+
+CREATE TABLE @extschema@.payment_txn (
+	payment_id text NOT NULL,
+	invoice_id text,
+	method text NOT NULL,
+	currency text NOT NULL,
+	amount numeric NOT NULL,
+	amount_usd numeric NOT NULL,
+	provider_ref text,
+	status text NOT NULL DEFAULT 'confirmed',
+	paid_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT payment_txn_pkey PRIMARY KEY (payment_id),
+	CONSTRAINT payment_txn_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
+	CONSTRAINT payment_txn_id_check CHECK (pg_catalog.btrim(payment_id) OPERATOR(pg_catalog.<>) ''),
+	CONSTRAINT payment_txn_method_check CHECK (method OPERATOR(pg_catalog.=) ANY (ARRAY['card', 'wallet', 'bank_transfer', 'credit'])),
+	CONSTRAINT payment_txn_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'confirmed', 'failed', 'refunded'])),
+	CONSTRAINT payment_txn_amount_check CHECK (amount OPERATOR(pg_catalog.>) 0 AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT payment_txn_usd_check CHECK (amount_usd OPERATOR(pg_catalog.>) 0 AND amount_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
+);
+COMMENT ON TABLE @extschema@.payment_txn IS 'payments received, each for one invoice or unapplied (finops.record_payment)';
+COMMENT ON COLUMN @extschema@.payment_txn.amount_usd IS 'amount in the reporting currency at the rate of the invoice, unrounded';
+
+CREATE INDEX payment_txn_invoice_idx ON @extschema@.payment_txn (invoice_id);
 
 CREATE FUNCTION finops.record_payment(payment_id text, amount numeric, currency text, method text, provider_ref text,
 	invoice_id text DEFAULT NULL, paid_at timestamptz DEFAULT pg_catalog.now())
@@ -2488,21 +2449,7 @@ AS 'MODULE_PATHNAME', 'finops_receivables_ageing';
 COMMENT ON FUNCTION finops.receivables_ageing(date) IS 'what tenants owed at the end of a day, by days past due, in each currency; payments without invoice in a row without tenant';
 REVOKE ALL ON FUNCTION finops.receivables_ageing(date) FROM PUBLIC;
 
--- what is issued stays
-
-CREATE FUNCTION finops.guard_invoice_header()
-RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'finops_guard_invoice_header';
-COMMENT ON FUNCTION finops.guard_invoice_header() IS 'trigger: open documents may change, issued ones only become paid';
-REVOKE ALL ON FUNCTION finops.guard_invoice_header() FROM PUBLIC;
-
-CREATE FUNCTION finops.guard_invoice_detail()
-RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'finops_guard_invoice_detail';
-COMMENT ON FUNCTION finops.guard_invoice_detail() IS 'trigger: lines change only while their document is open';
-REVOKE ALL ON FUNCTION finops.guard_invoice_detail() FROM PUBLIC;
+-- what is received stays
 
 CREATE FUNCTION finops.guard_payment()
 RETURNS trigger
@@ -2511,25 +2458,6 @@ AS 'MODULE_PATHNAME', 'finops_guard_payment';
 COMMENT ON FUNCTION finops.guard_payment() IS 'trigger: of a payment only the status moves on';
 REVOKE ALL ON FUNCTION finops.guard_payment() FROM PUBLIC;
 
-CREATE FUNCTION finops.guard_truncate()
-RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'finops_guard_truncate';
-COMMENT ON FUNCTION finops.guard_truncate() IS 'trigger: documents and payments cannot be truncated';
-REVOKE ALL ON FUNCTION finops.guard_truncate() FROM PUBLIC;
-
-CREATE TRIGGER invoice_header_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_header
-	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_header();
-COMMENT ON TRIGGER invoice_header_guard ON @extschema@.invoice_header IS 'issued documents never change';
-CREATE TRIGGER invoice_header_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_header
-	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
-COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS 'documents are not truncated';
-CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
-	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
-COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
-CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
-	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
-COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';
 CREATE TRIGGER payment_txn_guard BEFORE UPDATE OR DELETE ON @extschema@.payment_txn
 	FOR EACH ROW EXECUTE FUNCTION finops.guard_payment();
 COMMENT ON TRIGGER payment_txn_guard ON @extschema@.payment_txn IS 'of a payment only the status moves on';
@@ -2537,23 +2465,106 @@ CREATE TRIGGER payment_txn_no_truncate BEFORE TRUNCATE ON @extschema@.payment_tx
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER payment_txn_no_truncate ON @extschema@.payment_txn IS 'payments are not truncated';
 
-REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, @extschema@.plan_metric_map, @extschema@.tenant_plan_binding,
-	@extschema@.usage_snapshot_daily, @extschema@.tenant_usage_snapshot_daily, finops.issuer, finops.number_series, finops.fx_rate, finops.period_rate,
-	@extschema@.invoice_header, @extschema@.invoice_detail, @extschema@.payment_txn FROM PUBLIC;
+REVOKE ALL ON @extschema@.payment_txn FROM PUBLIC;
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_master', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.metric_catalog', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.payment_txn', '');
+-- topic plan: caps of plans, and which tenant has which plan on which days
+
+CREATE TABLE @extschema@.plan_metric_map (
+	plan_code text NOT NULL,
+	metric_code text NOT NULL,
+	cap_value numeric NOT NULL,
+	threshold_80 numeric,
+	threshold_95 numeric,
+	threshold_100 numeric,
+	unit text NOT NULL,
+	action_on_100 text,
+	overage_unit_price numeric,
+	notes text,
+	effective_from date NOT NULL,
+	effective_to date,
+	CONSTRAINT plan_metric_map_pkey PRIMARY KEY (plan_code, metric_code, effective_from),
+	CONSTRAINT plan_metric_map_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
+	CONSTRAINT plan_metric_map_metric_fkey FOREIGN KEY (metric_code) REFERENCES @extschema@.metric_catalog (metric_code),
+	CONSTRAINT plan_metric_map_cap_check CHECK (cap_value OPERATOR(pg_catalog.>=) 0 AND cap_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT plan_metric_map_price_check CHECK (overage_unit_price OPERATOR(pg_catalog.>=) 0 AND overage_unit_price OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT plan_metric_map_effective_check CHECK (effective_to OPERATOR(pg_catalog.>=) effective_from)
+);
+COMMENT ON TABLE @extschema@.plan_metric_map IS 'cap of a metric under a plan, forward effective; the row with the latest effective_from on or before a day holds';
+COMMENT ON COLUMN @extschema@.plan_metric_map.threshold_80 IS 'value at which EVENT_QUOTA_80 is due where it is not 80 % of the cap; so threshold_95 and threshold_100';
+
+CREATE TABLE @extschema@.tenant_plan_binding (
+	binding_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	tenant_id text NOT NULL,
+	plan_code text NOT NULL,
+	period_start date NOT NULL,
+	period_end date,
+	status text NOT NULL DEFAULT 'active',
+	seats integer,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT tenant_plan_binding_pkey PRIMARY KEY (binding_id),
+	CONSTRAINT tenant_plan_binding_start_key UNIQUE (tenant_id, period_start),
+	CONSTRAINT tenant_plan_binding_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT tenant_plan_binding_plan_fkey FOREIGN KEY (plan_code) REFERENCES @extschema@.plan_master (plan_code),
+	CONSTRAINT tenant_plan_binding_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'scheduled', 'expired'])),
+	CONSTRAINT tenant_plan_binding_period_check CHECK (pg_catalog.isfinite(period_start) AND (period_end IS NULL OR (pg_catalog.isfinite(period_end) AND period_end OPERATOR(pg_catalog.>=) period_start))),
+	CONSTRAINT tenant_plan_binding_seats_check CHECK (seats OPERATOR(pg_catalog.>=) 0)
+);
+COMMENT ON TABLE @extschema@.tenant_plan_binding IS 'which plan a tenant has on which days; the days of two bindings of a tenant never overlap (finops.bind_plan)';
+COMMENT ON COLUMN @extschema@.tenant_plan_binding.period_end IS 'last day of the plan; NULL: open-ended';
+
+CREATE INDEX tenant_plan_binding_plan_idx ON @extschema@.tenant_plan_binding (plan_code);
+
+CREATE FUNCTION finops.set_plan(plan_code text, base_price numeric, markup_pct numeric DEFAULT 0, currency text DEFAULT NULL,
+	plan_family text DEFAULT NULL, version text DEFAULT NULL, base_seats integer DEFAULT NULL)
+RETURNS SETOF @extschema@.plan_master
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_plan';
+COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) IS 'creates or changes a plan: price of a full month and percent on allocated cost; refused once the plan is on an issued invoice';
+REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) FROM PUBLIC;
+
+CREATE FUNCTION finops.bind_plan(tenant_id text, plan_code text, from_date date, to_date date DEFAULT NULL)
+RETURNS SETOF @extschema@.tenant_plan_binding
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_bind_plan';
+COMMENT ON FUNCTION finops.bind_plan(text, text, date, date) IS 'gives a tenant a plan from one day to another, both included; the same tenant, plan and from_date again sets the end';
+REVOKE ALL ON FUNCTION finops.bind_plan(text, text, date, date) FROM PUBLIC;
+
+REVOKE ALL ON @extschema@.plan_metric_map, @extschema@.tenant_plan_binding FROM PUBLIC;
+
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_metric_map', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.tenant_plan_binding', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.usage_snapshot_daily', '');
-SELECT pg_catalog.pg_extension_config_dump('finops.issuer', '');
-SELECT pg_catalog.pg_extension_config_dump('finops.number_series', '');
-SELECT pg_catalog.pg_extension_config_dump('finops.fx_rate', '');
-SELECT pg_catalog.pg_extension_config_dump('finops.period_rate', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_header', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_detail', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.payment_txn', '');
+-- topic usage: daily usage against the caps of plans
 
+CREATE TABLE @extschema@.usage_snapshot_daily (
+	tenant_id text NOT NULL,
+	metric_code text NOT NULL,
+	usage_date date NOT NULL,
+	metric_value numeric NOT NULL,
+	cap_value numeric,
+	utilization numeric,
+	quota_event text,
+	frozen boolean NOT NULL DEFAULT false,
+	last_updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT usage_snapshot_daily_pkey PRIMARY KEY (tenant_id, metric_code, usage_date),
+	CONSTRAINT usage_snapshot_daily_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT usage_snapshot_daily_value_check CHECK (metric_value OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND metric_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT usage_snapshot_daily_cap_check CHECK (cap_value OPERATOR(pg_catalog.>=) 0 AND cap_value OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
+	CONSTRAINT usage_snapshot_daily_event_check CHECK (quota_event OPERATOR(pg_catalog.=) ANY (ARRAY['EVENT_QUOTA_80', 'EVENT_QUOTA_95', 'EVENT_QUOTA_100']))
+);
+COMMENT ON TABLE @extschema@.usage_snapshot_daily IS 'usage of a tenant by metric and day, against the cap of its plan';
+COMMENT ON COLUMN @extschema@.usage_snapshot_daily.utilization IS 'metric_value / cap_value, a ratio: 1 is at the cap';
+
+CREATE INDEX usage_snapshot_daily_date_idx ON @extschema@.usage_snapshot_daily (usage_date);
+
+CREATE VIEW @extschema@.tenant_usage_snapshot_daily AS
+SELECT u.tenant_id, u.metric_code, u.usage_date, u.metric_value, u.cap_value, u.utilization, u.quota_event, u.frozen, u.last_updated_at
+FROM @extschema@.usage_snapshot_daily u;
+COMMENT ON VIEW @extschema@.tenant_usage_snapshot_daily IS 'usage_snapshot_daily under the name that tenant reports use';
+
+REVOKE ALL ON @extschema@.usage_snapshot_daily, @extschema@.tenant_usage_snapshot_daily FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.usage_snapshot_daily', '');
 -- room reconcile: the control of a billing period, its exceptions, the lock
 
 -- policy
