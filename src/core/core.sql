@@ -81,7 +81,7 @@ CREATE TABLE @extschema@.tenant_master (
 );
 COMMENT ON TABLE @extschema@.tenant_master IS 'tenants to which cost is allocated; unregistered ones were seen in a bill only and get no invoice';
 COMMENT ON COLUMN @extschema@.tenant_master.billing_mode IS 'invoice: gets documents; chargeback: booked internally; showback: shown only';
-COMMENT ON COLUMN @extschema@.tenant_master.tax_profile IS '{"rate_pct", "exempt", "tax_id", "jurisdiction", "inclusive"}';
+COMMENT ON COLUMN @extschema@.tenant_master.tax_profile IS '{"rate_pct", "jurisdiction", "category" (EN 16931: S, Z, E, AE, K, G, O), "exempt", "reason", "reason_code", "tax_id", "inclusive"} (finops.tax_of)';
 
 CREATE TABLE finops.tenant_key (
 	tag_key text NOT NULL,

@@ -104,6 +104,23 @@ extern char *InvoiceNumberDocuments(const FinopsSession *session,
 									const char *recon_id);
 
 /* ---------------------------------------------------------------------
+ * Tax, tax_rates.c; the mathematics is in invoice/tax.h
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * Stage inv_tax (profile jsonb, tax_code, category, rate, parts, inclusive,
+ * reason_code, reason, missing): how each tax profile is taxed on a day, the
+ * profile being coalesce(tax_profile, '{}') - 'tax_id' of the tenants.
+ */
+extern void InvoiceStageTax(DateADT day, const char *tenant);
+
+/* SQL expression: the kind of supply of a line "l". */
+#define INVOICE_TAX_CODE_SQL \
+	"coalesce((SELECT c.tax_code FROM finops.tax_code c WHERE c.line_type = l.line_type" \
+	" AND c.service IN ('', coalesce(l.service, '')) ORDER BY c.service DESC LIMIT 1), 'standard')"
+
+/* ---------------------------------------------------------------------
  * Settlement, payment.c
  * ---------------------------------------------------------------------
  */

@@ -280,7 +280,7 @@ check_tax_profile(FinopsArg profile)
 		return;
 	FINOPS_RUN("SELECT CASE"
 			   " WHEN jsonb_typeof(p) <> 'object' THEN 'It must be a JSON object.'"
-			   " WHEN p - '{rate_pct,exempt,tax_id,jurisdiction,inclusive}'::text[] <> '{}'"
+			   " WHEN p - '{rate_pct,exempt,tax_id,jurisdiction,inclusive,category,reason,reason_code}'::text[] <> '{}'"
 			   "  THEN 'It has an unknown key.'"
 			   " WHEN p ? 'rate_pct' AND (jsonb_typeof(p -> 'rate_pct') <> 'number'"
 			   "  OR CASE WHEN jsonb_typeof(p -> 'rate_pct') = 'number'"
@@ -294,6 +294,11 @@ check_tax_profile(FinopsArg profile)
 			   "  THEN 'tax_id must be text.'"
 			   " WHEN p ? 'jurisdiction' AND jsonb_typeof(p -> 'jurisdiction') NOT IN ('string', 'null')"
 			   "  THEN 'jurisdiction must be text.'"
+			   " WHEN p ? 'category' AND coalesce(p ->> 'category', '') NOT IN ('S', 'Z', 'E', 'AE', 'K', 'G', 'O')"
+			   "  THEN 'category must be one of S, Z, E, AE, K, G, O.'"
+			   " WHEN coalesce(jsonb_typeof(p -> 'reason'), 'null') NOT IN ('string', 'null')"
+			   "  OR coalesce(jsonb_typeof(p -> 'reason_code'), 'null') NOT IN ('string', 'null')"
+			   "  THEN 'reason and reason_code must be text.'"
 			   " END FROM (SELECT $1 AS p) x", profile);
 	problem = FinopsText(0, 1);
 	if (problem != NULL)
