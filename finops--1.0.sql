@@ -2117,12 +2117,53 @@ CREATE TABLE finops.issuer (
 	credit_number_format text NOT NULL DEFAULT 'CN-{YYYY}-{SEQ:6}',
 	payment_terms_days integer NOT NULL DEFAULT 30,
 	bank jsonb,
+	payment_terms_from text NOT NULL DEFAULT 'issue',
+	language text NOT NULL DEFAULT 'en',
+	time_zone text NOT NULL DEFAULT 'UTC',
+	tax_rounding text NOT NULL DEFAULT 'category',
+	zero_invoices text NOT NULL DEFAULT 'skip',
+	credit_balances text NOT NULL DEFAULT 'hold',
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT issuer_pkey PRIMARY KEY (issuer_id),
-	CONSTRAINT issuer_terms_check CHECK (payment_terms_days OPERATOR(pg_catalog.>=) 0 AND payment_terms_days OPERATOR(pg_catalog.<=) 3650)
+	CONSTRAINT issuer_terms_check CHECK (payment_terms_days OPERATOR(pg_catalog.>=) 0 AND payment_terms_days OPERATOR(pg_catalog.<=) 3650),
+	CONSTRAINT issuer_rounding_check CHECK (tax_rounding OPERATOR(pg_catalog.=) ANY (ARRAY['line', 'category'])),
+	CONSTRAINT issuer_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
+	CONSTRAINT issuer_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
+	CONSTRAINT issuer_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
+	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'carry', 'credit_note']))
 );
 COMMENT ON TABLE finops.issuer IS 'who issues invoices: legal name, address, VAT id, bank, number format and payment terms (finops.set_issuer)';
+COMMENT ON COLUMN finops.issuer.payment_terms_from IS 'issue: due payment_terms_days after issue; month_end: after the end of the month of issue';
+COMMENT ON COLUMN finops.issuer.language IS 'of the texts of documents (finops.invoice_phrase), where the tenant has none of its own';
+COMMENT ON COLUMN finops.issuer.time_zone IS 'in which days of issue, due days and ageing are counted';
+COMMENT ON COLUMN finops.issuer.tax_rounding IS 'line: the tax is rounded for each line and added up; category: once for each tax category and rate on the sum of its lines';
+COMMENT ON COLUMN finops.issuer.zero_invoices IS 'skip: a document of 0 stays open; issue: it is issued';
+COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; carry: it is set off against the next invoice; credit_note: it is issued as a credit note';
 COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
+
+CREATE TABLE finops.tenant_billing (
+	tenant_id text NOT NULL,
+	issuer_id text,
+	language text,
+	time_zone text,
+	po_number text,
+	payment_terms_days integer,
+	payment_terms_from text,
+	zero_invoices text,
+	credit_balances text,
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT tenant_billing_pkey PRIMARY KEY (tenant_id),
+	CONSTRAINT tenant_billing_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT tenant_billing_issuer_fkey FOREIGN KEY (issuer_id) REFERENCES finops.issuer (issuer_id),
+	CONSTRAINT tenant_billing_terms_check CHECK (payment_terms_days OPERATOR(pg_catalog.>=) 0 AND payment_terms_days OPERATOR(pg_catalog.<=) 3650),
+	CONSTRAINT tenant_billing_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
+	CONSTRAINT tenant_billing_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
+	CONSTRAINT tenant_billing_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
+	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'carry', 'credit_note']))
+);
+COMMENT ON TABLE finops.tenant_billing IS 'how a tenant is billed where it differs from its issuer (finops.set_billing); NULL: as the issuer has it';
+COMMENT ON COLUMN finops.tenant_billing.issuer_id IS 'who invoices the tenant; NULL: the issuer default';
+COMMENT ON COLUMN finops.tenant_billing.po_number IS 'purchase order of the tenant, printed on its documents';
 
 CREATE TABLE finops.number_series (
 	series text NOT NULL,
@@ -2195,6 +2236,14 @@ CREATE TABLE @extschema@.invoice_header (
 	fx_rate numeric NOT NULL DEFAULT 1,
 	tax_rate numeric NOT NULL DEFAULT 0,
 	tax_inclusive boolean NOT NULL DEFAULT false,
+	tax_treatment text NOT NULL DEFAULT 'standard',
+	tax_rounding text NOT NULL DEFAULT 'category',
+	issuer_id text NOT NULL DEFAULT 'default',
+	language text NOT NULL DEFAULT 'en',
+	po_number text,
+	terms text,
+	payment_terms_days integer,
+	payment_terms_from text,
 	original_invoice_id text,
 	recon_id text,
 	issuer jsonb,
@@ -2205,6 +2254,7 @@ CREATE TABLE @extschema@.invoice_header (
 	paid_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	input_digest text,
+	digest text,
 	number_series text,
 	number_seq bigint,
 	prev_hash text,
@@ -2235,6 +2285,7 @@ CREATE TABLE @extschema@.invoice_header (
 			THEN invoice_number IS NOT NULL AND number_series IS NOT NULL AND number_seq IS NOT NULL AND issued_at IS NOT NULL
 				AND due_at IS NOT NULL AND prev_hash IS NOT NULL AND hash IS NOT NULL AND issuer IS NOT NULL AND recipient IS NOT NULL
 			ELSE invoice_number IS NULL AND number_series IS NULL AND number_seq IS NULL AND issued_at IS NULL AND hash IS NULL END),
+	CONSTRAINT invoice_header_rounding_check CHECK (tax_rounding OPERATOR(pg_catalog.=) ANY (ARRAY['line', 'category'])),
 	CONSTRAINT invoice_header_paid_check CHECK ((status OPERATOR(pg_catalog.=) 'paid') OPERATOR(pg_catalog.=) (paid_at IS NOT NULL))
 );
 COMMENT ON TABLE @extschema@.invoice_header IS 'invoices and credit notes; open ones are recomputed by finops.prepare_invoices, issued ones never change';
@@ -2245,6 +2296,10 @@ COMMENT ON COLUMN @extschema@.invoice_header.subtotal_usd IS 'subtotal in the re
 COMMENT ON COLUMN @extschema@.invoice_header.fx_rate IS 'units of the reporting currency for one unit of the document''s currency, fixed with the document';
 COMMENT ON COLUMN @extschema@.invoice_header.tax_rate IS 'ratio: 0.19 is 19 percent';
 COMMENT ON COLUMN @extschema@.invoice_header.tax_inclusive IS 'prices included the tax: total = sum of gross_amount of the lines, and the net lines are derived from it';
+COMMENT ON COLUMN @extschema@.invoice_header.tax_treatment IS 'how the tax was found: standard, exempt, reverse_charge, ...';
+COMMENT ON COLUMN @extschema@.invoice_header.tax_rounding IS 'line or category, as finops.issuer had it';
+COMMENT ON COLUMN @extschema@.invoice_header.terms IS 'payment terms as they are printed, in the document''s language';
+COMMENT ON COLUMN @extschema@.invoice_header.digest IS 'SHA-256, hex, over header, lines and taxes of an issued document; hash links it to the document before it';
 COMMENT ON COLUMN @extschema@.invoice_header.original_invoice_id IS 'the invoice that a credit note credits; no foreign key, since pg_dump warns of one from a table to itself (finops.verify_invoices checks it)';
 COMMENT ON COLUMN @extschema@.invoice_header.issuer IS 'the issuer''s data as they stood at issue';
 COMMENT ON COLUMN @extschema@.invoice_header.recipient IS 'the tenant''s name, billing contact and tax profile as they stood at issue';
@@ -2276,10 +2331,15 @@ CREATE TABLE @extschema@.invoice_detail (
 	cost_usd numeric,
 	reference_ids jsonb,
 	notes text,
+	service_period_start date,
+	service_period_end date,
+	tax_category text NOT NULL DEFAULT 'S',
 	CONSTRAINT invoice_detail_pkey PRIMARY KEY (invoice_id, line_no),
 	CONSTRAINT invoice_detail_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id) ON DELETE CASCADE,
 	CONSTRAINT invoice_detail_line_no_check CHECK (line_no OPERATOR(pg_catalog.>) 0),
-	CONSTRAINT invoice_detail_type_check CHECK (line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup', 'overage', 'allocation', 'adjustment', 'credit', 'rounding'])),
+	CONSTRAINT invoice_detail_type_check CHECK (line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup', 'overage', 'usage', 'commitment', 'allocation', 'adjustment', 'credit', 'rounding'])),
+	CONSTRAINT invoice_detail_category_check CHECK (tax_category OPERATOR(pg_catalog.=) ANY (ARRAY['S', 'Z', 'E', 'AE', 'K', 'G', 'O'])),
+	CONSTRAINT invoice_detail_service_period_check CHECK (service_period_end OPERATOR(pg_catalog.>=) service_period_start),
 	CONSTRAINT invoice_detail_finite_check CHECK (
 		amount OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
 		AND amount_usd OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND amount_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
@@ -2302,6 +2362,30 @@ COMMENT ON COLUMN @extschema@.invoice_detail.gross_amount IS 'amount including t
 COMMENT ON COLUMN @extschema@.invoice_detail.tax_rate IS 'ratio: 0.19 is 19 percent';
 COMMENT ON COLUMN @extschema@.invoice_detail.cost IS 'allocated cost that the line passes on, at cost: before markup and tax, unrounded, in cost_currency';
 COMMENT ON COLUMN @extschema@.invoice_detail.cost_usd IS 'cost in the reporting currency, unrounded; what reconciliation counts as invoiced';
+
+COMMENT ON COLUMN @extschema@.invoice_detail.service_period_start IS 'first day of what the line is for; NULL: the billing period';
+COMMENT ON COLUMN @extschema@.invoice_detail.service_period_end IS 'last day of what the line is for';
+COMMENT ON COLUMN @extschema@.invoice_detail.tax_category IS 'VAT category of EN 16931: S standard, Z zero rated, E exempt, AE reverse charge, K intra-community, G export, O outside the scope';
+
+CREATE TABLE finops.invoice_tax (
+	invoice_id text NOT NULL,
+	tax_category text NOT NULL,
+	tax_rate numeric NOT NULL,
+	taxable_amount numeric NOT NULL,
+	tax_amount numeric NOT NULL,
+	reason text,
+	CONSTRAINT invoice_tax_pkey PRIMARY KEY (invoice_id, tax_category, tax_rate),
+	CONSTRAINT invoice_tax_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id) ON DELETE CASCADE,
+	CONSTRAINT invoice_tax_category_check CHECK (tax_category OPERATOR(pg_catalog.=) ANY (ARRAY['S', 'Z', 'E', 'AE', 'K', 'G', 'O'])),
+	CONSTRAINT invoice_tax_finite_check CHECK (
+		tax_rate OPERATOR(pg_catalog.>=) 0 AND tax_rate OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND taxable_amount OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND taxable_amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND tax_amount OPERATOR(pg_catalog.>) '-Infinity'::pg_catalog.numeric AND tax_amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
+);
+COMMENT ON TABLE finops.invoice_tax IS 'tax of a document by VAT category and rate; the rows of a document add up to its subtotal and tax';
+COMMENT ON COLUMN finops.invoice_tax.tax_rate IS 'ratio: 0.19 is 19 percent';
+COMMENT ON COLUMN finops.invoice_tax.taxable_amount IS 'sum of the net lines of the category and rate';
+COMMENT ON COLUMN finops.invoice_tax.reason IS 'why no tax is due, such as reverse charge';
 
 -- set-up
 
@@ -2338,16 +2422,18 @@ COMMENT ON FUNCTION finops.guard_truncate() IS 'trigger: documents and payments 
 REVOKE ALL ON FUNCTION finops.guard_truncate() FROM PUBLIC;
 
 REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, finops.issuer, finops.number_series, finops.fx_rate,
-	finops.period_rate, @extschema@.invoice_header, @extschema@.invoice_detail FROM PUBLIC;
+	finops.period_rate, finops.tenant_billing, @extschema@.invoice_header, @extschema@.invoice_detail, finops.invoice_tax FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_master', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.metric_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.issuer', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.tenant_billing', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.number_series', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.fx_rate', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.period_rate', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_header', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_detail', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.invoice_tax', '');
 -- topic credit: what takes an issued invoice back
 
 CREATE FUNCTION finops.credit_invoice(invoice_id text, reason text, lines jsonb DEFAULT NULL)
@@ -2404,9 +2490,43 @@ COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS '
 CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
 	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
 COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
+CREATE TRIGGER invoice_tax_guard BEFORE UPDATE OR DELETE ON finops.invoice_tax
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_tax_guard ON finops.invoice_tax IS 'the tax of issued documents never changes';
+CREATE TRIGGER invoice_tax_no_truncate BEFORE TRUNCATE ON finops.invoice_tax
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_tax_no_truncate ON finops.invoice_tax IS 'the tax of documents is not truncated';
 CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';
+
+-- texts of documents
+
+CREATE TABLE finops.invoice_phrase (
+	language text NOT NULL,
+	phrase text NOT NULL,
+	text text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	CONSTRAINT invoice_phrase_pkey PRIMARY KEY (language, phrase, shipped),
+	CONSTRAINT invoice_phrase_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
+	CONSTRAINT invoice_phrase_text_check CHECK (pg_catalog.btrim(text) OPERATOR(pg_catalog.<>) '')
+);
+COMMENT ON TABLE finops.invoice_phrase IS 'texts of documents by language; English is shipped, rows with shipped = false add languages or override shipped texts';
+COMMENT ON COLUMN finops.invoice_phrase.text IS '{name} stands for a value';
+
+INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
+	('en', 'allocation', '{service}, {month}', true),
+	('en', 'subscription', 'Plan {plan}, {month}', true),
+	('en', 'subscription_part', 'Plan {plan}, {from} to {to} ({days} of {of} days)', true),
+	('en', 'terms_issue', 'Payable within {days} days', true),
+	('en', 'terms_issue_0', 'Payable at once', true),
+	('en', 'terms_month_end', 'Payable {days} days after the end of the month', true),
+	('en', 'terms_month_end_0', 'Payable by the end of the month', true),
+	('en', 'carried', 'Credit brought forward from {from}', true);
+
+REVOKE ALL ON finops.invoice_phrase FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.invoice_phrase', 'WHERE NOT shipped');
 -- topic payment: payments and receivables
 
 CREATE TABLE @extschema@.payment_txn (

@@ -46,6 +46,40 @@ COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS '
 CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
 	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
 COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
+CREATE TRIGGER invoice_tax_guard BEFORE UPDATE OR DELETE ON finops.invoice_tax
+	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_tax_guard ON finops.invoice_tax IS 'the tax of issued documents never changes';
+CREATE TRIGGER invoice_tax_no_truncate BEFORE TRUNCATE ON finops.invoice_tax
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_tax_no_truncate ON finops.invoice_tax IS 'the tax of documents is not truncated';
 CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';
+
+-- texts of documents
+
+CREATE TABLE finops.invoice_phrase (
+	language text NOT NULL,
+	phrase text NOT NULL,
+	text text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	CONSTRAINT invoice_phrase_pkey PRIMARY KEY (language, phrase, shipped),
+	CONSTRAINT invoice_phrase_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
+	CONSTRAINT invoice_phrase_text_check CHECK (pg_catalog.btrim(text) OPERATOR(pg_catalog.<>) '')
+);
+COMMENT ON TABLE finops.invoice_phrase IS 'texts of documents by language; English is shipped, rows with shipped = false add languages or override shipped texts';
+COMMENT ON COLUMN finops.invoice_phrase.text IS '{name} stands for a value';
+
+INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
+	('en', 'allocation', '{service}, {month}', true),
+	('en', 'subscription', 'Plan {plan}, {month}', true),
+	('en', 'subscription_part', 'Plan {plan}, {from} to {to} ({days} of {of} days)', true),
+	('en', 'terms_issue', 'Payable within {days} days', true),
+	('en', 'terms_issue_0', 'Payable at once', true),
+	('en', 'terms_month_end', 'Payable {days} days after the end of the month', true),
+	('en', 'terms_month_end_0', 'Payable by the end of the month', true),
+	('en', 'carried', 'Credit brought forward from {from}', true);
+
+REVOKE ALL ON finops.invoice_phrase FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.invoice_phrase', 'WHERE NOT shipped');
