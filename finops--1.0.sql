@@ -3946,6 +3946,404 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.tbl_ml_consolidated_feat
 SELECT pg_catalog.pg_extension_config_dump('finops.feature_drift', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.prediction_log', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.prediction_log_prediction_id_seq', '');
+-- room forecast: scores of forecasts with scales, quantiles and intervals
+
+CREATE FUNCTION finops.mase_scale(series float8[], season_length integer DEFAULT 1)
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_mase_scale'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.mase_scale(float8[], integer) IS 'mean absolute error of seasonal naive within a training series; NULL when it is 0';
+
+CREATE FUNCTION finops.rmsse_scale(series float8[], season_length integer DEFAULT 1)
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_rmsse_scale'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.rmsse_scale(float8[], integer) IS 'root mean squared error of seasonal naive within a training series; NULL when it is 0';
+
+CREATE FUNCTION finops.score_combine(float8[], float8[])
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_combine'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_combine(float8[], float8[]) IS 'adds two states of a score';
+REVOKE ALL ON FUNCTION finops.score_combine(float8[], float8[]) FROM PUBLIC;
+
+CREATE FUNCTION finops.score_mean(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_score_mean'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_mean(float8[]) IS 'final step: the mean score';
+REVOKE ALL ON FUNCTION finops.score_mean(float8[]) FROM PUBLIC;
+
+CREATE FUNCTION finops.score_root(float8[])
+RETURNS float8
+AS 'MODULE_PATHNAME', 'finops_score_root'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_root(float8[]) IS 'final step: the root of the mean score';
+REVOKE ALL ON FUNCTION finops.score_root(float8[]) FROM PUBLIC;
+
+CREATE FUNCTION finops.score_mase(float8[], float8, float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_mase'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_mase(float8[], float8, float8, float8) IS 'transition of finops.mase';
+REVOKE ALL ON FUNCTION finops.score_mase(float8[], float8, float8, float8) FROM PUBLIC;
+
+CREATE AGGREGATE finops.mase(actual float8, predicted float8, scale float8) (
+	SFUNC = finops.score_mase,
+	STYPE = float8[],
+	FINALFUNC = finops.score_mean,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.mase(float8, float8, float8) IS 'mean absolute error in units of scale (finops.mase_scale of the training series); rows with a NULL or scale 0 are skipped';
+
+CREATE FUNCTION finops.score_rmsse(float8[], float8, float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_rmsse'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_rmsse(float8[], float8, float8, float8) IS 'transition of finops.rmsse';
+REVOKE ALL ON FUNCTION finops.score_rmsse(float8[], float8, float8, float8) FROM PUBLIC;
+
+CREATE AGGREGATE finops.rmsse(actual float8, predicted float8, scale float8) (
+	SFUNC = finops.score_rmsse,
+	STYPE = float8[],
+	FINALFUNC = finops.score_root,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.rmsse(float8, float8, float8) IS 'root mean squared error in units of scale (finops.rmsse_scale of the training series)';
+
+CREATE FUNCTION finops.score_pinball(float8[], float8, float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_pinball'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_pinball(float8[], float8, float8, float8) IS 'transition of finops.pinball';
+REVOKE ALL ON FUNCTION finops.score_pinball(float8[], float8, float8, float8) FROM PUBLIC;
+
+CREATE AGGREGATE finops.pinball(actual float8, predicted float8, quantile float8) (
+	SFUNC = finops.score_pinball,
+	STYPE = float8[],
+	FINALFUNC = finops.score_mean,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.pinball(float8, float8, float8) IS 'mean pinball loss of a predicted quantile (0..1)';
+
+CREATE FUNCTION finops.score_crps_normal(float8[], float8, float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_crps_normal'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_crps_normal(float8[], float8, float8, float8) IS 'transition of finops.crps';
+REVOKE ALL ON FUNCTION finops.score_crps_normal(float8[], float8, float8, float8) FROM PUBLIC;
+
+CREATE AGGREGATE finops.crps(actual float8, mean float8, stddev float8) (
+	SFUNC = finops.score_crps_normal,
+	STYPE = float8[],
+	FINALFUNC = finops.score_mean,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.crps(float8, float8, float8) IS 'mean continuous ranked probability score of normal forecasts, in the unit of the values';
+
+CREATE FUNCTION finops.score_crps_sample(float8[], float8, float8[])
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_crps_sample'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_crps_sample(float8[], float8, float8[]) IS 'transition of finops.crps';
+REVOKE ALL ON FUNCTION finops.score_crps_sample(float8[], float8, float8[]) FROM PUBLIC;
+
+CREATE AGGREGATE finops.crps(actual float8, sample float8[]) (
+	SFUNC = finops.score_crps_sample,
+	STYPE = float8[],
+	FINALFUNC = finops.score_mean,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.crps(float8, float8[]) IS 'mean continuous ranked probability score of forecasts given as simulated values';
+
+CREATE FUNCTION finops.score_msis(float8[], float8, float8, float8, float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_msis'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_msis(float8[], float8, float8, float8, float8, float8) IS 'transition of finops.msis';
+REVOKE ALL ON FUNCTION finops.score_msis(float8[], float8, float8, float8, float8, float8) FROM PUBLIC;
+
+CREATE AGGREGATE finops.msis(actual float8, lower float8, upper float8, scale float8, level float8) (
+	SFUNC = finops.score_msis,
+	STYPE = float8[],
+	FINALFUNC = finops.score_mean,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.msis(float8, float8, float8, float8, float8) IS 'mean scaled interval score of intervals of a level (percent); scale as for mase';
+
+CREATE FUNCTION finops.score_coverage(float8[], float8, float8, float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME', 'finops_score_coverage'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.score_coverage(float8[], float8, float8, float8) IS 'transition of finops.coverage';
+REVOKE ALL ON FUNCTION finops.score_coverage(float8[], float8, float8, float8) FROM PUBLIC;
+
+CREATE AGGREGATE finops.coverage(actual float8, lower float8, upper float8) (
+	SFUNC = finops.score_coverage,
+	STYPE = float8[],
+	FINALFUNC = finops.score_mean,
+	COMBINEFUNC = finops.score_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.coverage(float8, float8, float8) IS 'share (0..1) of actual values within their interval, bounds included';
+-- room forecast: regular series from rows
+
+CREATE TYPE finops.regular_series AS (
+	series float8[],
+	start_at timestamp,
+	bucket interval,
+	season_length integer,
+	row_count bigint,
+	gaps integer,
+	gap_at integer[],
+	duplicates bigint,
+	ignored bigint,
+	partial boolean,
+	partial_value float8,
+	first_partial boolean,
+	first_partial_value float8,
+	time_zone text
+);
+COMMENT ON TYPE finops.regular_series IS 'a series of equal steps, and what was found in the rows it was made of';
+COMMENT ON COLUMN finops.regular_series.series IS 'sum of the rows of each bucket, oldest first; 0 for a bucket without rows';
+COMMENT ON COLUMN finops.regular_series.start_at IS 'start of the first bucket, in time_zone';
+COMMENT ON COLUMN finops.regular_series.season_length IS 'steps of the season of the calendar: 24 hours, 7 days, 52 weeks, 12 months, 4 quarters; 1 for years';
+COMMENT ON COLUMN finops.regular_series.gaps IS 'buckets without rows';
+COMMENT ON COLUMN finops.regular_series.gap_at IS 'positions of the gaps in series, from 1';
+COMMENT ON COLUMN finops.regular_series.duplicates IS 'rows whose time another row of the series has; they are summed';
+COMMENT ON COLUMN finops.regular_series.ignored IS 'rows without a value or without a finite time';
+COMMENT ON COLUMN finops.regular_series.partial IS 'the last bucket ends early by the habit of the others and is left out of series';
+COMMENT ON COLUMN finops.regular_series.partial_value IS 'what the partial last bucket holds';
+COMMENT ON COLUMN finops.regular_series.first_partial_value IS 'what the partial first bucket holds, left out too';
+COMMENT ON COLUMN finops.regular_series.time_zone IS 'zone in which buckets are cut; NULL when the times have none';
+
+CREATE FUNCTION finops.series_combine(bytea, bytea)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_combine'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_combine(bytea, bytea) IS 'adds two states of series_agg';
+REVOKE ALL ON FUNCTION finops.series_combine(bytea, bytea) FROM PUBLIC;
+
+CREATE FUNCTION finops.series_final(bytea)
+RETURNS finops.regular_series
+AS 'MODULE_PATHNAME', 'finops_series_final'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_final(bytea) IS 'final step of series_agg';
+REVOKE ALL ON FUNCTION finops.series_final(bytea) FROM PUBLIC;
+
+CREATE FUNCTION finops.series_accum(bytea, date, float8, text)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, date, float8, text) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, date, float8, text) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at date, value float8, bucket text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(date, float8, text) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times';
+
+CREATE AGGREGATE finops.series_state(at date, value float8, bucket text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(date, float8, text) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, date, float8, interval)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, date, float8, interval) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, date, float8, interval) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at date, value float8, bucket interval) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(date, float8, interval) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times';
+
+CREATE AGGREGATE finops.series_state(at date, value float8, bucket interval) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(date, float8, interval) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, timestamp, float8, text)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, timestamp, float8, text) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, timestamp, float8, text) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at timestamp, value float8, bucket text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(timestamp, float8, text) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times';
+
+CREATE AGGREGATE finops.series_state(at timestamp, value float8, bucket text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(timestamp, float8, text) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, timestamp, float8, interval)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, timestamp, float8, interval) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, timestamp, float8, interval) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at timestamp, value float8, bucket interval) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(timestamp, float8, interval) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times';
+
+CREATE AGGREGATE finops.series_state(at timestamp, value float8, bucket interval) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(timestamp, float8, interval) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, timestamptz, float8, text)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, timestamptz, float8, text) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, timestamptz, float8, text) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at timestamptz, value float8, bucket text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(timestamptz, float8, text) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times; days and months by UTC';
+
+CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(timestamptz, float8, text) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, timestamptz, float8, text, text)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, timestamptz, float8, text, text) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, timestamptz, float8, text, text) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at timestamptz, value float8, bucket text, time_zone text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(timestamptz, float8, text, text) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times; days and months as clocks show them in time_zone';
+
+CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket text, time_zone text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(timestamptz, float8, text, text) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, timestamptz, float8, interval)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, timestamptz, float8, interval) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, timestamptz, float8, interval) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at timestamptz, value float8, bucket interval) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(timestamptz, float8, interval) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times; days and months by UTC';
+
+CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket interval) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(timestamptz, float8, interval) IS 'the state of series_agg, which finops.forecast_table reads';
+
+CREATE FUNCTION finops.series_accum(bytea, timestamptz, float8, interval, text)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_accum'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_accum(bytea, timestamptz, float8, interval, text) IS 'transition of series_agg';
+REVOKE ALL ON FUNCTION finops.series_accum(bytea, timestamptz, float8, interval, text) FROM PUBLIC;
+
+CREATE AGGREGATE finops.series_agg(at timestamptz, value float8, bucket interval, time_zone text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	FINALFUNC = finops.series_final,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_agg(timestamptz, float8, interval, text) IS 'regular series of the values by bucket, in any order of rows; bucket NULL: recognised from the times; days and months as clocks show them in time_zone';
+
+CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket interval, time_zone text) (
+	SFUNC = finops.series_accum,
+	STYPE = bytea,
+	SSPACE = 4096,
+	COMBINEFUNC = finops.series_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.series_state(timestamptz, float8, interval, text) IS 'the state of series_agg, which finops.forecast_table reads';
 -- room insight: recommendations
 
 CREATE TABLE finops.recommendation (
