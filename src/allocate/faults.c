@@ -11,7 +11,7 @@ PG_FUNCTION_INFO_V1(finops_validate_rules);
 
 /* Targets with their weights: rule, where they stand, target, weight. */
 #define WEIGHTS(rules) \
-	"(SELECT r.rule_id, r.rule_version, r.effective_from, w.place, e.key, e.value FROM " rules " r" \
+	"(SELECT r.rule_id, r.rule_version, r.formula, w.place, e.key, e.value FROM " rules " r" \
 	" CROSS JOIN LATERAL (VALUES ('weights', CASE WHEN r.formula IN ('fixed_pct', 'fixed_fee', 'direct') THEN r.weights_json END)," \
 	"  ('amounts', r.legs -> 'amount'), ('percents', r.legs -> 'percent')) w(place, list)" \
 	" CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(w.list) WHEN 'object' THEN w.list ELSE '{}' END) e" \
@@ -25,27 +25,27 @@ PG_FUNCTION_INFO_V1(finops_validate_rules);
  * sentence.  Severity error is what allocate refuses.
  */
 #define WEIGHT_FAULTS(rules) \
-	"SELECT 'error' AS severity, w.rule_id, 'weight' AS check_name," \
+	"WITH weight AS MATERIALIZED " WEIGHTS(rules) " SELECT 'error' AS severity, w.rule_id, 'weight' AS check_name," \
 	" format('The weight of \"%s\" is %s, not a number of at least zero.', left(w.key, 64), left(w.value::text, 64)) AS detail" \
-	" FROM " WEIGHTS(rules) " w WHERE CASE jsonb_typeof(w.value) WHEN 'number' THEN (w.value)::numeric < 0 ELSE true END" \
+	" FROM weight w WHERE CASE jsonb_typeof(w.value) WHEN 'number' THEN (w.value)::numeric < 0 ELSE true END" \
 	" UNION ALL SELECT 'error', w.rule_id, 'over_allocated', format('Its percents add up to %s.', sum((w.value)::numeric))" \
-	"  FROM " WEIGHTS(rules) " w JOIN @s@.allocation_rules r USING (rule_id, rule_version)" \
-	"  WHERE jsonb_typeof(w.value) = 'number' AND (w.place = 'percents' OR w.place = 'weights' AND r.formula = 'fixed_pct')" \
+	"  FROM weight w" \
+	"  WHERE jsonb_typeof(w.value) = 'number' AND (w.place = 'percents' OR w.place = 'weights' AND w.formula = 'fixed_pct')" \
 	"  GROUP BY w.rule_id, w.rule_version, w.place HAVING sum((w.value)::numeric) > 100" \
 	" UNION ALL SELECT 'error', w.rule_id, 'unknown_tenant'," \
 	"  format('Its weights name \"%s\", which is not in tenant_master.', left(w.key, 64))" \
-	"  FROM " WEIGHTS(rules) " w WHERE w.key NOT IN ('operator', 'unallocated') AND w.key NOT LIKE 'pool:%'" \
+	"  FROM weight w WHERE w.key NOT IN ('operator', 'unallocated') AND w.key NOT LIKE 'pool:%'" \
 	"  AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE t.tenant_id = w.key)" \
 	" UNION ALL SELECT 'error', r.rule_id, 'unknown_tenant'," \
 	"  format('Its caps name \"%s\", which is not in tenant_master.', left(c.key, 64))" \
 	"  FROM " rules " r CROSS JOIN LATERAL jsonb_each(r.caps) c WHERE c.key <> '*'" \
 	"  AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE t.tenant_id = c.key)" \
 	" UNION ALL SELECT 'error', w.rule_id, 'unknown_pool', format('Its weights name pool \"%s\", which is not in finops.pool.', left(substr(w.key, 6), 64))" \
-	"  FROM " WEIGHTS(rules) " w WHERE w.key LIKE 'pool:%'" \
+	"  FROM weight w WHERE w.key LIKE 'pool:%'" \
 	"  AND NOT EXISTS (SELECT FROM finops.pool p WHERE 'pool:' || p.pool_id = w.key)" \
 	" UNION ALL SELECT 'error', w.rule_id, 'amount_to_pool', 'Fixed amounts go to tenants, the operator or unallocated.'" \
-	"  FROM " WEIGHTS(rules) " w JOIN @s@.allocation_rules r USING (rule_id, rule_version)" \
-	"  WHERE w.key LIKE 'pool:%' AND (w.place = 'amounts' OR w.place = 'weights' AND r.formula = 'fixed_fee')"
+	"  FROM weight w" \
+	"  WHERE w.key LIKE 'pool:%' AND (w.place = 'amounts' OR w.place = 'weights' AND w.formula = 'fixed_fee')"
 
 #define METHOD_FAULTS(rules) \
 	" UNION ALL SELECT 'error', r.rule_id, 'unknown_driver', format('Driver \"%s\" is not in finops.driver.', left(d.driver, 64))" \
@@ -109,7 +109,7 @@ PG_FUNCTION_INFO_V1(finops_validate_rules);
 /* Faults that rules have together; all are those in force on day $1. */
 #define GRAPH_FAULTS(all) \
 	" UNION ALL SELECT 'error', w.rule_id, 'pool_without_rule', format('No rule in force distributes pool \"%s\".', substr(w.key, 6))" \
-	"  FROM " WEIGHTS(all) " w WHERE w.key LIKE 'pool:%' AND EXISTS (SELECT FROM finops.pool p WHERE 'pool:' || p.pool_id = w.key)" \
+	"  FROM weight w WHERE w.key LIKE 'pool:%' AND EXISTS (SELECT FROM finops.pool p WHERE 'pool:' || p.pool_id = w.key)" \
 	"  AND NOT EXISTS (SELECT FROM " all " q WHERE 'pool:' || q.pool_id = w.key)" \
 	" UNION ALL SELECT 'error', min(q.rule_id), 'two_rules_for_pool', format('Pool \"%s\" is distributed by %s.', q.pool_id, string_agg(q.rule_id, ' and ' ORDER BY q.rule_id))" \
 	"  FROM " all " q WHERE q.pool_id IS NOT NULL GROUP BY q.pool_id HAVING count(*) > 1"

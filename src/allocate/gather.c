@@ -334,18 +334,21 @@ make_vectors(DateADT period)
 {
 	make_driver_sums(period);
 	stage_corrected();
-	FINOPS_STAGE("finops_resolved",
-		psprintf("SELECT v.vec, CASE WHEN v.target = 'operator' THEN 'o' WHEN v.target = 'unallocated' THEN 'u'"
-				 " WHEN v.target LIKE 'pool:%%' THEN coalesce('n:' || p.no, 'u')"
-				 " WHEN v.target LIKE 'rule:%%' THEN coalesce('n:' || q.no, 'u') ELSE 't:' || v.target END AS target, v.weight"
-				 " FROM (%s) v LEFT JOIN finops_rule p ON 'pool:' || p.pool_id = v.target"
-				 " LEFT JOIN finops_rule q ON 'rule:' || q.rule_id = v.target"
-				 " UNION ALL %s", rule_vectors, cost_vectors), ARG_DATE(period), previous_period(period));
+	FINOPS_STAGE0("finops_named",
+		"SELECT 'operator' AS target, 'o' AS resolved UNION ALL SELECT 'unallocated', 'u'"
+		" UNION ALL SELECT 'pool:' || r.pool_id, 'n:' || r.no FROM finops_rule r WHERE r.pool_id IS NOT NULL"
+		" UNION ALL SELECT 'rule:' || r.rule_id, 'n:' || r.no FROM finops_rule r");
+	/* staged, for only of a stage does the planner know how long it is */
+	FINOPS_STAGE("finops_named_weight", rule_vectors, ARG_DATE(period));
+	FINOPS_STAGE("finops_cost_weight", cost_vectors, ARG_DATE(period), previous_period(period));
 	FINOPS_STAGE("finops_vec",
 		"SELECT v.vec, CASE WHEN s.tenant_id IS NULL THEN v.target"
 		"  ELSE coalesce('t:' || s.successor_id, 'o') END AS target, sum(v.weight) AS weight"
-		" FROM finops_resolved v LEFT JOIN finops.tenant_successor s"
-		"  ON 't:' || s.tenant_id = v.target AND s.effective_from <= $1"
+		" FROM (SELECT w.vec, coalesce(x.resolved, CASE WHEN w.target LIKE 'pool:%' OR w.target LIKE 'rule:%' THEN 'u'"
+		"   ELSE 't:' || w.target END) AS target, w.weight"
+		"   FROM finops_named_weight w LEFT JOIN finops_named x ON x.target = w.target"
+		"  UNION ALL SELECT c.vec, c.target, c.weight FROM finops_cost_weight c) v"
+		" LEFT JOIN finops.tenant_successor s ON 't:' || s.tenant_id = v.target AND s.effective_from <= $1"
 		" GROUP BY 1, 2 HAVING sum(v.weight) > 0", ARG_DATE(period));
 }
 
