@@ -3946,6 +3946,29 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.tbl_ml_consolidated_feat
 SELECT pg_catalog.pg_extension_config_dump('finops.feature_drift', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.prediction_log', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.prediction_log_prediction_id_seq', '');
+-- room forecast: forecasts of every series of a table
+
+CREATE FUNCTION finops.forecast_table(source text, ts text, value text, keys text[] DEFAULT '{}',
+	horizon integer DEFAULT 12, options jsonb DEFAULT NULL)
+RETURNS TABLE (keys_of text[], step integer, at timestamp, mean float8, lower float8[], upper float8[], model text, error text)
+AS 'MODULE_PATHNAME', 'finops_forecast_table'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000;
+COMMENT ON FUNCTION finops.forecast_table(text, text, text, text[], integer, jsonb) IS 'forecasts every series of a relation or query, read with the caller''s rights, in parallel workers; what is wrong with one series stands in its row';
+
+CREATE FUNCTION finops.forecast_table(source regclass, ts text, value text, keys text[] DEFAULT '{}',
+	horizon integer DEFAULT 12, options jsonb DEFAULT NULL)
+RETURNS TABLE (keys_of text[], step integer, at timestamp, mean float8, lower float8[], upper float8[], model text, error text)
+AS 'MODULE_PATHNAME', 'finops_forecast_table'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10000;
+COMMENT ON FUNCTION finops.forecast_table(regclass, text, text, text[], integer, jsonb) IS 'the same for a relation given as regclass';
+
+CREATE VIEW finops.forecast_progress AS
+SELECT p.pid, p.datid, d.datname, p.param2 AS series_total, p.param1 AS series_done
+FROM pg_catalog.pg_stat_get_progress_info('COPY') AS p
+	LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) p.datid
+WHERE p.param5 OPERATOR(pg_catalog.=) 17;
+COMMENT ON VIEW finops.forecast_progress IS 'how far each finops.forecast_table is; roles see their own sessions, members of pg_read_all_stats all';
+REVOKE ALL ON finops.forecast_progress FROM PUBLIC;
 -- room forecast: scores of forecasts with scales, quantiles and intervals
 
 CREATE FUNCTION finops.mase_scale(series float8[], season_length integer DEFAULT 1)
@@ -4130,6 +4153,13 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION finops.series_combine(bytea, bytea) IS 'adds two states of series_agg';
 REVOKE ALL ON FUNCTION finops.series_combine(bytea, bytea) FROM PUBLIC;
 
+CREATE FUNCTION finops.series_trim(bytea)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_trim'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_trim(bytea) IS 'final step of series_state: without room to grow';
+REVOKE ALL ON FUNCTION finops.series_trim(bytea) FROM PUBLIC;
+
 CREATE FUNCTION finops.series_final(bytea)
 RETURNS finops.regular_series
 AS 'MODULE_PATHNAME', 'finops_series_final'
@@ -4158,6 +4188,7 @@ CREATE AGGREGATE finops.series_state(at date, value float8, bucket text) (
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4184,6 +4215,7 @@ CREATE AGGREGATE finops.series_state(at date, value float8, bucket interval) (
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4210,6 +4242,7 @@ CREATE AGGREGATE finops.series_state(at timestamp, value float8, bucket text) (
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4236,6 +4269,7 @@ CREATE AGGREGATE finops.series_state(at timestamp, value float8, bucket interval
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4262,6 +4296,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket text) 
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4288,6 +4323,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket text, 
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4314,6 +4350,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket interv
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -4340,6 +4377,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket interv
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );

@@ -23,6 +23,7 @@
 
 PG_FUNCTION_INFO_V1(finops_series_accum);
 PG_FUNCTION_INFO_V1(finops_series_combine);
+PG_FUNCTION_INFO_V1(finops_series_trim);
 PG_FUNCTION_INFO_V1(finops_series_final);
 
 #define SERIES_MAGIC	0x66735231
@@ -300,6 +301,21 @@ finops_series_combine(PG_FUNCTION_ARGS)
 	state->count += other->count;
 	state->ignored += other->ignored;
 	pfree(other);
+	PG_RETURN_POINTER(state);
+}
+
+/* finops.series_trim(state): sorted, without room to grow */
+Datum
+finops_series_trim(PG_FUNCTION_ARGS)
+{
+	SeriesState *state;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = SeriesStateFrom(PG_GETARG_DATUM(0));
+	state->count = RegularCompact(state->entry, state->count);
+	state->capacity = state->count;
+	SET_VARSIZE(state, state_size(state->capacity));
 	PG_RETURN_POINTER(state);
 }
 

@@ -36,6 +36,13 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION finops.series_combine(bytea, bytea) IS 'adds two states of series_agg';
 REVOKE ALL ON FUNCTION finops.series_combine(bytea, bytea) FROM PUBLIC;
 
+CREATE FUNCTION finops.series_trim(bytea)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_series_trim'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.series_trim(bytea) IS 'final step of series_state: without room to grow';
+REVOKE ALL ON FUNCTION finops.series_trim(bytea) FROM PUBLIC;
+
 CREATE FUNCTION finops.series_final(bytea)
 RETURNS finops.regular_series
 AS 'MODULE_PATHNAME', 'finops_series_final'
@@ -64,6 +71,7 @@ CREATE AGGREGATE finops.series_state(at date, value float8, bucket text) (
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -90,6 +98,7 @@ CREATE AGGREGATE finops.series_state(at date, value float8, bucket interval) (
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -116,6 +125,7 @@ CREATE AGGREGATE finops.series_state(at timestamp, value float8, bucket text) (
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -142,6 +152,7 @@ CREATE AGGREGATE finops.series_state(at timestamp, value float8, bucket interval
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -168,6 +179,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket text) 
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -194,6 +206,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket text, 
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -220,6 +233,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket interv
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
@@ -246,6 +260,7 @@ CREATE AGGREGATE finops.series_state(at timestamptz, value float8, bucket interv
 	SFUNC = finops.series_accum,
 	STYPE = bytea,
 	SSPACE = 4096,
+	FINALFUNC = finops.series_trim,
 	COMBINEFUNC = finops.series_combine,
 	PARALLEL = SAFE
 );
