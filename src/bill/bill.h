@@ -589,11 +589,9 @@ typedef struct BillDelivery
 	/* of a delivery that was read just now */
 	bool		read;			/* its tenants are registered with others later */
 	int64		restates;		/* the delivery that it was compared with, or 0 */
-	uint32		first_block;	/* in which the lines of that one stand */
-	uint32		last_block;
 	ArrayType  *commitments;	/* row_id of the lines with a commitment; NULL: any */
 	struct FactRollup *rollup;	/* of its lines, or NULL */
-	struct FactDifference *difference;	/* NULL when it restates nothing */
+	struct FactMatch *match;	/* with its lines; NULL when it restates nothing */
 
 	/* set by BillPlaceDelivery */
 	int64		run_id;

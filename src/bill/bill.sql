@@ -61,8 +61,12 @@ COMMENT ON COLUMN finops.delivery.delivered_effective_cost IS 'as delivered_bill
 CREATE SEQUENCE finops.fact_cost_raw_row_id_seq INCREMENT BY 1000;
 COMMENT ON SEQUENCE finops.fact_cost_raw_row_id_seq IS 'row numbers of fact_cost_raw; each value is the first of a thousand that a load gives to its lines';
 
+-- what tells two deliveries of the same line apart stands first: the rest of
+-- its row is then compared as it is stored (fact_match.c)
 CREATE TABLE @extschema@.fact_cost_raw (
 	row_id bigint NOT NULL DEFAULT pg_catalog.nextval('finops.fact_cost_raw_row_id_seq'),
+	delivery_id bigint NOT NULL,
+	ingested_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	identity_line_item_id text,
 	identity_time_interval text,
 	bill_billing_period_start_date date NOT NULL,
@@ -115,9 +119,7 @@ CREATE TABLE @extschema@.fact_cost_raw (
 	resource_tags jsonb,
 	tenant_id text,
 	source text NOT NULL,
-	delivery_id bigint NOT NULL,
 	origin_period date,
-	ingested_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	billing_account_name text,
 	billing_account_type text,
 	sub_account_name text,

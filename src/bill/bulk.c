@@ -338,7 +338,11 @@ insert_index_tuples(BillBulk *bulk, TupleTableSlot *slot)
 #endif
 }
 
-/* Indexes and row triggers of rows that stand in the table. */
+/*
+ * Indexes and row triggers of rows that stand in the table.  The memory of all
+ * of them is kept to the end of the batch, for it holds the tuples that
+ * defaults and triggers have made.
+ */
 static void
 insert_general(BillBulk *bulk)
 {
@@ -352,7 +356,6 @@ insert_general(BillBulk *bulk)
 		if (bulk->after_row)
 			ExecARInsertTriggers(bulk->estate, bulk->info, slot, recheck, NULL);
 		list_free(recheck);
-		ResetPerTupleExprContext(bulk->estate);
 	}
 }
 

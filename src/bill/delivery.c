@@ -119,7 +119,7 @@ BillRebuildRollup(DateADT period, const char *source)
 {
 	RollupScan	scan = {FactRollupNew(CurrentMemoryContext), period, source};
 
-	FactScan(BillEnsurePartition(period), 0, visit_for_rollup, &scan);
+	FactScan(BillEnsurePartition(period), visit_for_rollup, &scan);
 	clear_rollup(period, source);
 	return write_rollup(scan.rollup, period, source);
 }
@@ -203,32 +203,32 @@ log_difference_by_sql(const BillDelivery *d, int64 old)
 							 quote_identifier(columns[i].name));
 	FINOPS_RUN(psprintf("WITH line AS ("
 						" SELECT identity_line_item_id AS id, identity_time_interval AS span,"
-						" delivery_id = $1 AS is_new, billed_cost, effective_cost,"
-						" hash_record_extended(ROW(%s), 0) AS content"
-						" FROM %s WHERE delivery_id = $1 OR delivery_id = $2),"
+						" ROW(%s) AS content,"
+						" count(*) FILTER (WHERE delivery_id = $1)"
+						" - count(*) FILTER (WHERE delivery_id = $2) AS more,"
+						" coalesce(sum(billed_cost) FILTER (WHERE delivery_id = $1), 0)"
+						" - coalesce(sum(billed_cost) FILTER (WHERE delivery_id = $2), 0) AS billed,"
+						" coalesce(sum(effective_cost) FILTER (WHERE delivery_id = $1), 0)"
+						" - coalesce(sum(effective_cost) FILTER (WHERE delivery_id = $2), 0) AS effective"
+						" FROM %s WHERE delivery_id = $1 OR delivery_id = $2 GROUP BY 1, 2, 3),"
 						" keyed AS ("
-						" SELECT count(*) FILTER (WHERE is_new) AS n,"
-						" count(*) FILTER (WHERE NOT is_new) AS o,"
-						" coalesce(sum(content) FILTER (WHERE is_new), 0)"
-						" <> coalesce(sum(content) FILTER (WHERE NOT is_new), 0) AS differs,"
-						" coalesce(sum(billed_cost) FILTER (WHERE is_new), 0)"
-						" - coalesce(sum(billed_cost) FILTER (WHERE NOT is_new), 0) AS billed,"
-						" coalesce(sum(effective_cost) FILTER (WHERE is_new), 0)"
-						" - coalesce(sum(effective_cost) FILTER (WHERE NOT is_new), 0) AS effective"
-						" FROM line GROUP BY id, span, CASE WHEN id IS NULL THEN content END)"
+						" SELECT sum(greatest(more, 0)) AS n, sum(greatest(- more, 0)) AS o,"
+						" sum(billed) AS billed, sum(effective) AS effective"
+						" FROM line WHERE more <> 0"
+						" GROUP BY id, span, CASE WHEN id IS NULL THEN content END)"
 						" INSERT INTO @s@.fact_cost_delta (bill_period, source, change_type,"
 						" delivery_id, previous_delivery_id, source_digest, record_count,"
 						" billed_cost_difference, effective_cost_difference, applied_at)"
 						" SELECT to_char($3::timestamp, 'YYYY-MM'), $4, c.change_type, $1, $2, $5,"
 						" coalesce(sum(CASE c.change_type WHEN 'new' THEN greatest(n - o, 0)"
 						" WHEN 'delete' THEN greatest(o - n, 0)"
-						" ELSE CASE WHEN differs THEN least(n, o) ELSE 0 END END), 0),"
+						" ELSE least(n, o) END), 0),"
 						" trim_scale(coalesce(sum(billed) FILTER (WHERE c.change_type = k.owner), 0)),"
 						" trim_scale(coalesce(sum(effective) FILTER (WHERE c.change_type = k.owner), 0)),"
 						" clock_timestamp()"
 						" FROM (VALUES ('new'), ('update'), ('delete')) AS c(change_type)"
 						" LEFT JOIN (SELECT *, CASE WHEN n > o THEN 'new' WHEN o > n THEN 'delete'"
-						" ELSE 'update' END AS owner FROM keyed WHERE differs OR n <> o) AS k ON true"
+						" ELSE 'update' END AS owner FROM keyed) AS k ON true"
 						" GROUP BY c.change_type",
 						content.data, partition_name(d->period)),
 			   ARG_INT8(d->delivery_id), ARG_INT8(old), ARG_DATE(d->period),
@@ -242,7 +242,7 @@ log_difference(const BillDelivery *d, int64 old)
 	static const char *const types[FACT_CHANGES] = {"new", "update", "delete"};
 	FactChange	changes[FACT_CHANGES];
 
-	if (d->difference == NULL || d->restates != old || !FactDifferenceResult(d->difference, changes))
+	if (d->match == NULL || d->restates != old || !FactMatchResult(d->match, changes))
 	{
 		log_difference_by_sql(d, old);
 		return;
@@ -284,14 +284,12 @@ warn_of_strangers(const BillDelivery *d, int64 old)
 static void
 supersede(const BillDelivery *d, int64 old)
 {
-	/* where they were seen, which spares a look at the new ones */
-	FactBlocks	blocks = {d->first_block, d->last_block};
 	int64		gone = 0;
 
 	log_difference(d, old);
 	warn_of_strangers(d, old);
-	if (d->restates == old)
-		gone = FactDelete(BillEnsurePartition(d->period), old, blocks);
+	if (d->match != NULL && d->restates == old)
+		gone = FactMatchDelete(d->match);
 	/* somebody may have updated a line, which then stands elsewhere */
 	if (FINOPS_RUN("SELECT FROM finops.delivery WHERE delivery_id = $1 AND line_items = $2",
 				   ARG_INT8(old), ARG_INT8(gone)) == 0)

@@ -3,17 +3,19 @@
  * difference.c
  *	  What a restated bill changed.
  *
- * A line is known by line item id and interval where it has an id, else by
- * its content; many lines may share one key.  Per key, lines in excess on the
- * new side are new, on the old side gone; those that are on both sides and
- * differ are changed.  The cost difference of a key goes to one of the three,
- * so that they add up to the difference of the deliveries.
+ * Lines of the same content on both sides are unchanged, as often as both
+ * sides have them.  The others are told apart by their key, which is line
+ * item id and interval where there is an id, else the content; many lines may
+ * share one key.  Per key, lines in excess on the new side are new, on the old
+ * side gone, and the rest of both sides is changed.  The cost difference of a
+ * key goes to one of the three, so that they add up to the difference of the
+ * deliveries.
  *
- * The lines of both deliveries are met in any order.  Per key only counts and
- * sums are kept, under a hash of 128 bits; what does not fit into memory goes
- * to temporary files by part of the hash, and the files are added up one
- * after the other.  Costs are fixed point; a line whose cost is not makes the
- * caller compare by SQL.
+ * The lines of both deliveries are met in any order.  Per content only a count
+ * and sums are kept, under a hash of 128 bits (hash.h); what does not fit into
+ * memory goes to temporary files by part of the key, and the files are added
+ * up one after the other.  Costs are fixed point; a line whose cost is not
+ * makes the caller compare by SQL.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,19 +26,27 @@
 #include "storage/buffile.h"
 #include "utils/memutils.h"
 
-#define MAX_PLACES		(256 * 1024)	/* of 64 to 80 bytes */
-#define FIRST_PLACES	(4 * 1024)
+#define MAX_PLACES		(256 * 1024)	/* of 80 bytes */
+#define FIRST_PLACES	1024
 #define FILES			128
 
-typedef struct Key
+/* Lines of one content or, at the end, of one key. */
+typedef struct Entry
 {
-	uint64		hash[2];
-	uint64		content;		/* new minus old, hashes summed up */
-	int32		new_lines;
-	int32		old_lines;
+	BillHash	hash;
+	BillHash	key;
+	int64		new_lines;
+	int64		old_lines;
 	int128		billed;			/* new minus old */
 	int128		effective;
-} Key;
+} Entry;
+
+typedef struct Table
+{
+	Entry	   *places;
+	uint32		nplaces;		/* a power of two */
+	uint32		n;
+} Table;
 
 typedef enum Part
 {
@@ -49,6 +59,7 @@ typedef enum Part
 struct FactDifference
 {
 	MemoryContext context;
+	BillHash	seed;			/* random */
 	bool		exact;
 	int			n;
 	int			id;
@@ -58,10 +69,7 @@ struct FactDifference
 	Part		part[BILL_MAX_COLUMNS];
 	BillOutColumn column[BILL_MAX_COLUMNS];
 
-	Key		   *places;
-	uint32		nplaces;		/* a power of two */
-	uint32		nkeys;
-	Key			waiting;		/* its place is on the way to the cache */
+	Table		contents;
 	BufFile	   *file[FILES];
 	bool		spilled;
 };
@@ -85,25 +93,19 @@ FactIsContent(const char *column)
 	return part_of(column) == PART_CONTENT;
 }
 
-static void
-new_places(FactDifference *d, uint32 nplaces)
-{
-	d->places = MemoryContextAllocExtended(d->context, sizeof(Key) * nplaces,
-										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	d->nplaces = nplaces;
-	d->nkeys = 0;
-}
-
 FactDifference *
-FactDifferenceNew(MemoryContext parent, int64 lines)
+FactDifferenceNew(MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "finops difference",
 												  ALLOCSET_DEFAULT_SIZES);
 	FactDifference *d = MemoryContextAllocZero(context, sizeof(FactDifference));
-	uint32		nplaces = FIRST_PLACES;
 
 	d->context = context;
 	d->exact = true;
+	if (!pg_strong_random(&d->seed, sizeof(d->seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
 	d->n = ProjectedColumns(d->column);
 	for (int i = 0; i < d->n; i++)
 	{
@@ -117,48 +119,87 @@ FactDifferenceNew(MemoryContext parent, int64 lines)
 		else if (strcmp(d->column[i].name, "effective_cost") == 0)
 			d->effective = i;
 	}
-	while (nplaces < MAX_PLACES && nplaces / 4 * 3 <= lines)
-		nplaces *= 2;
-	new_places(d, nplaces);
 	return d;
 }
 
 /* ---------------------------------------------------------------------
- * Keys
+ * Tables
  * ---------------------------------------------------------------------
  */
 
 static bool
-is_empty(const Key *key)
+is_empty(const Entry *entry)
 {
-	return key->new_lines == 0 && key->old_lines == 0;
+	return entry->new_lines == 0 && entry->old_lines == 0;
 }
 
-static Key *
-place_of(FactDifference *d, const Key *key)
+static Entry *
+place_of(const Table *table, const BillHash *hash)
 {
-	uint32		at = (uint32) key->hash[0] & (d->nplaces - 1);
+	uint32		at = (uint32) hash->lane[0] & (table->nplaces - 1);
 
-	while (!is_empty(&d->places[at]) &&
-		   (d->places[at].hash[0] != key->hash[0] || d->places[at].hash[1] != key->hash[1]))
-		at = (at + 1) & (d->nplaces - 1);
-	return &d->places[at];
+	while (!is_empty(&table->places[at]) &&
+		   memcmp(&table->places[at].hash, hash, sizeof(BillHash)) != 0)
+		at = (at + 1) & (table->nplaces - 1);
+	return &table->places[at];
 }
 
 static void
-grow(FactDifference *d)
+grow(FactDifference *d, Table *table)
 {
-	Key		   *old = d->places;
-	uint32		nold = d->nplaces;
+	Table		old = *table;
 
-	new_places(d, nold * 2);
-	for (uint32 i = 0; i < nold; i++)
-		if (!is_empty(&old[i]))
-		{
-			*place_of(d, &old[i]) = old[i];
-			d->nkeys++;
-		}
-	pfree(old);
+	table->nplaces = Max(old.nplaces * 2, FIRST_PLACES);
+	table->places = MemoryContextAllocExtended(d->context, sizeof(Entry) * table->nplaces,
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint32 i = 0; i < old.nplaces; i++)
+		if (!is_empty(&old.places[i]))
+			*place_of(table, &old.places[i].hash) = old.places[i];
+	if (old.places != NULL)
+		pfree(old.places);
+}
+
+static void
+clear(Table *table)
+{
+	if (table->n > 0)
+		memset(table->places, 0, sizeof(Entry) * table->nplaces);
+	table->n = 0;
+}
+
+static bool
+is_full(const Table *table)
+{
+	return table->n >= table->nplaces / 4 * 3;
+}
+
+static void
+add_entry(FactDifference *d, Table *table, const Entry *entry)
+{
+	Entry	   *place;
+
+	if (is_full(table))
+		grow(d, table);
+	place = place_of(table, &entry->hash);
+	if (is_empty(place))
+	{
+		*place = *entry;
+		table->n++;
+		return;
+	}
+	place->new_lines += entry->new_lines;
+	place->old_lines += entry->old_lines;
+	if (__builtin_add_overflow(place->billed, entry->billed, &place->billed) ||
+		__builtin_add_overflow(place->effective, entry->effective, &place->effective))
+		d->exact = false;
+}
+
+static void
+release(Table *table)
+{
+	if (table->places != NULL)
+		pfree(table->places);
+	memset(table, 0, sizeof(Table));
 }
 
 /* Everything in memory goes to the files. */
@@ -169,47 +210,19 @@ spill(FactDifference *d)
 
 	CHECK_FOR_INTERRUPTS();
 	d->spilled = true;
-	for (uint32 i = 0; i < d->nplaces; i++)
+	for (uint32 i = 0; i < d->contents.nplaces; i++)
 	{
-		Key		   *key = &d->places[i];
-		BufFile   **file = &d->file[key->hash[1] % FILES];
+		Entry	   *entry = &d->contents.places[i];
+		BufFile   **file = &d->file[entry->key.lane[1] % FILES];
 
-		if (is_empty(key))
+		if (is_empty(entry))
 			continue;
 		if (*file == NULL)
 			*file = BufFileCreateTemp(false);
-		BufFileWrite(*file, key, sizeof(Key));
-		memset(key, 0, sizeof(Key));
+		BufFileWrite(*file, entry, sizeof(Entry));
 	}
-	d->nkeys = 0;
+	clear(&d->contents);
 	MemoryContextSwitchTo(old);
-}
-
-static void
-add_key(FactDifference *d, const Key *key, bool may_spill)
-{
-	Key		   *place = place_of(d, key);
-
-	if (is_empty(place))
-	{
-		if (d->nkeys >= d->nplaces / 4 * 3)
-		{
-			if (may_spill && d->nplaces >= MAX_PLACES)
-				spill(d);
-			else
-				grow(d);
-			place = place_of(d, key);
-		}
-		*place = *key;
-		d->nkeys++;
-		return;
-	}
-	place->content += key->content;
-	place->new_lines += key->new_lines;
-	place->old_lines += key->old_lines;
-	if (__builtin_add_overflow(place->billed, key->billed, &place->billed) ||
-		__builtin_add_overflow(place->effective, key->effective, &place->effective))
-		d->exact = false;
 }
 
 /* ---------------------------------------------------------------------
@@ -217,74 +230,90 @@ add_key(FactDifference *d, const Key *key, bool may_spill)
  * ---------------------------------------------------------------------
  */
 
-static uint64
-hash_value(const FactDifference *d, int at, const FactValue *value)
+/*
+ * Its column and its length stand before a value, so that values cannot flow
+ * into each other.  Equal numbers have equal hashes, however they are written.
+ */
+static void
+add_value(const FactDifference *d, int at, const FactValue *value, BillHash *hash)
 {
-	uint64		seed = BILL_HASH_SEED + (uint64) at;
+	uint64		column = (uint64) at + 1;
+	uint64		word = 0;
 
 	switch (d->column[at].kind)
 	{
 		case BILL_OUT_TEXT:
 		case BILL_OUT_JSON:
-			return BillHashBytes(value->data, (size_t) value->len, seed);
+			column |= (uint64) value->len << 32;
+			if (value->len <= (int) sizeof(word))
+			{
+				for (int i = 0; i < value->len; i++)
+					word = word << 8 | (unsigned char) value->data[i];
+				BillHashBlock(hash, &d->seed, column, word);
+				break;
+			}
+			memcpy(&word, value->data, sizeof(word));
+			BillHashBlock(hash, &d->seed, column, word);
+			BillHashRest(hash, &d->seed, value->data + sizeof(word),
+						 (size_t) value->len - sizeof(word));
+			break;
 		case BILL_OUT_NUMBER:
-			return BillHashWord(BillHashWord(seed, (uint64) value->units),
-								(uint64) (value->units >> 64));
+			BillHashBlock(hash, &d->seed, column, (uint64) value->units);
+			BillHashBlock(hash, &d->seed, column, (uint64) (value->units >> 64));
+			break;
 		default:
-			return BillHashWord(seed, (uint64) value->word);
+			BillHashBlock(hash, &d->seed, column, (uint64) value->word);
+			break;
 	}
 }
 
-/* The table is larger than the caches: a key is added when the next one comes. */
-static void
-add_waiting(FactDifference *d)
+static bool
+hash_content(const FactDifference *d, const FactValue *values, BillHash *content)
 {
-	if (!is_empty(&d->waiting))
-		add_key(d, &d->waiting, true);
-}
-
-void
-FactDifferenceAdd(FactDifference *d, const FactValue *values, bool is_new)
-{
-	Key			key = {0};
-	uint64		content = 0;
-
-	if (!d->exact)
-		return;
+	*content = BillHashStart(&d->seed, 0);
 	for (int i = 0; i < d->n; i++)
 	{
 		if (values[i].isnull || d->part[i] != PART_CONTENT)
 			continue;
 		if (d->column[i].kind == BILL_OUT_NUMBER && !values[i].exact)
-		{
-			d->exact = false;
-			return;
-		}
-		content += hash_value(d, i, &values[i]);
+			return false;
+		add_value(d, i, &values[i], content);
 	}
-	if (!values[d->id].isnull)
-		for (int k = 0; k < 2; k++)
-		{
-			uint64		seed = k == 0 ? BILL_HASH_SEED : BILL_HASH_SEED_2;
+	return true;
+}
 
-			key.hash[k] = BillHashBytes(values[d->id].data, (size_t) values[d->id].len, seed);
-			if (!values[d->span].isnull)
-				key.hash[k] = BillHashBytes(values[d->span].data,
-											(size_t) values[d->span].len, key.hash[k]);
-		}
+void
+FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more)
+{
+	Entry		entry = {0};
+
+	if (!d->exact)
+		return;
+	if (!hash_content(d, values, &entry.hash))
+	{
+		d->exact = false;
+		return;
+	}
+	if (values[d->id].isnull)
+		entry.key = entry.hash;
 	else
 	{
-		key.hash[0] = BillHashWord(BILL_HASH_SEED, content);
-		key.hash[1] = BillHashWord(BILL_HASH_SEED_2, content);
+		entry.key = BillHashStart(&d->seed, 1);
+		add_value(d, d->id, &values[d->id], &entry.key);
+		if (!values[d->span].isnull)
+			add_value(d, d->span, &values[d->span], &entry.key);
+		BillHashBlock(&entry.hash, &d->seed, entry.key.lane[0], entry.key.lane[1]);
 	}
-	key.content = is_new ? content : -content;
-	key.new_lines = is_new;
-	key.old_lines = !is_new;
-	key.billed = is_new ? values[d->billed].units : -values[d->billed].units;
-	key.effective = is_new ? values[d->effective].units : -values[d->effective].units;
-	__builtin_prefetch(&d->places[(uint32) key.hash[0] & (d->nplaces - 1)], 1);
-	add_waiting(d);
-	d->waiting = key;
+	if (more > 0)
+		entry.new_lines = more;
+	else
+		entry.old_lines = -more;
+	if (__builtin_mul_overflow(values[d->billed].units, (int128) more, &entry.billed) ||
+		__builtin_mul_overflow(values[d->effective].units, (int128) more, &entry.effective))
+		d->exact = false;
+	if (d->contents.nplaces >= MAX_PLACES && is_full(&d->contents))
+		spill(d);
+	add_entry(d, &d->contents, &entry);
 }
 
 /* ---------------------------------------------------------------------
@@ -293,61 +322,75 @@ FactDifferenceAdd(FactDifference *d, const FactValue *values, bool is_new)
  */
 
 static void
-count_key(FactDifference *d, const Key *key, FactChange *changes)
+count_key(FactDifference *d, const Entry *key, FactChange *changes)
 {
-	int			n = key->new_lines;
-	int			o = key->old_lines;
+	int64		n = key->new_lines;
+	int64		o = key->old_lines;
 	FactChange *owner = &changes[n > o ? FACT_NEW : o > n ? FACT_GONE : FACT_CHANGED];
 
-	if (key->content == 0 && n == o)
-		return;
 	changes[FACT_NEW].lines += Max(n - o, 0);
 	changes[FACT_GONE].lines += Max(o - n, 0);
-	if (key->content != 0)
-		changes[FACT_CHANGED].lines += Min(n, o);
+	changes[FACT_CHANGED].lines += Min(n, o);
 	if (__builtin_add_overflow(owner->billed, key->billed, &owner->billed) ||
 		__builtin_add_overflow(owner->effective, key->effective, &owner->effective))
 		d->exact = false;
 }
 
+/* All lines of a key are among the contents at hand, or none. */
 static void
-count_places(FactDifference *d, FactChange *changes)
+count_contents(FactDifference *d, Table *keys, FactChange *changes)
 {
-	for (uint32 i = 0; i < d->nplaces; i++)
-		if (!is_empty(&d->places[i]))
-			count_key(d, &d->places[i], changes);
+	clear(keys);
+	for (uint32 i = 0; i < d->contents.nplaces; i++)
+	{
+		Entry		entry = d->contents.places[i];
+		int64		more = entry.new_lines - entry.old_lines;
+
+		if (more == 0)
+			continue;
+		entry.hash = entry.key;
+		entry.new_lines = Max(more, 0);
+		entry.old_lines = Max(-more, 0);
+		add_entry(d, keys, &entry);
+	}
+	for (uint32 i = 0; i < keys->nplaces; i++)
+		if (!is_empty(&keys->places[i]))
+			count_key(d, &keys->places[i], changes);
 }
 
 static void
-count_file(FactDifference *d, BufFile *file, FactChange *changes)
+count_file(FactDifference *d, BufFile *file, Table *keys, FactChange *changes)
 {
-	Key			key;
+	Entry		entry;
 
 	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)
 		elog(ERROR, "could not rewind temporary file");
-	memset(d->places, 0, sizeof(Key) * d->nplaces);
-	d->nkeys = 0;
-	while (BufFileRead(file, &key, sizeof(key)) == sizeof(key))
-		add_key(d, &key, false);
+	clear(&d->contents);
+	while (BufFileRead(file, &entry, sizeof(entry)) == sizeof(entry))
+		add_entry(d, &d->contents, &entry);
 	BufFileClose(file);
 	CHECK_FOR_INTERRUPTS();
-	count_places(d, changes);
+	count_contents(d, keys, changes);
 }
 
 bool
 FactDifferenceResult(FactDifference *d, FactChange *changes)
 {
+	Table		keys = {0};
+
 	memset(changes, 0, sizeof(FactChange) * FACT_CHANGES);
-	add_waiting(d);
-	memset(&d->waiting, 0, sizeof(Key));
 	if (d->spilled)
+	{
+		/* a file has few of the entries, and its table is as small */
 		spill(d);
+		release(&d->contents);
+	}
 	else
-		count_places(d, changes);
+		count_contents(d, &keys, changes);
 	for (int i = 0; i < FILES; i++)
 	{
 		if (d->file[i] != NULL)
-			count_file(d, d->file[i], changes);
+			count_file(d, d->file[i], &keys, changes);
 		d->file[i] = NULL;
 	}
 	return d->exact;

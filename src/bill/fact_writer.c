@@ -55,6 +55,7 @@ struct FactWriter
 	int			ids_left;		/* of the latest value of the sequence */
 	DateADT		period;
 	FactValue	own[OWN_COUNT];
+	FactTuple	latest;
 };
 
 static Oid
@@ -322,8 +323,16 @@ FactWrite(FactWriter *writer, const FactValue *values)
 		header->t_bits[step->attribute >> 3] |= (bits8) (1 << (step->attribute & 7));
 		to = put_value(writer, step, value, to, start);
 	}
-	BillBulkAdd(writer->bulk, (Size) (to - (char *) header));
+	writer->latest.header = header;
+	writer->latest.len = (Size) (to - (char *) header);
+	BillBulkAdd(writer->bulk, writer->latest.len);
 	return writer->own[OWN_ROW_ID].word;
+}
+
+FactTuple
+FactWriterTuple(const FactWriter *writer)
+{
+	return writer->latest;
 }
 
 uint64

@@ -13,6 +13,7 @@
 
 #include "bill/bulk.h"
 #include "datatype/timestamp.h"
+#include "utils/snapshot.h"
 
 /* ---------------------------------------------------------------------
  * Values, fact_value.c
@@ -57,8 +58,8 @@ extern void FactReadStored(const FactStored *columns, const Datum *datums,
 						   const bool *isnull, FactValue *values);
 
 /*
- * Visit the stored facts of a partition, those of one delivery or, with 0,
- * all; fact_scan.c.  The visitor runs in a memory context that is reset.
+ * Visit the stored facts of a partition; fact_scan.c.  The visitor runs in a
+ * memory context that is reset.
  */
 typedef struct FactLine
 {
@@ -69,21 +70,13 @@ typedef struct FactLine
 
 typedef void (*FactVisit) (void *arg, const FactLine *line);
 
-/* The blocks in which the visited lines stand; first > last: there is none. */
-typedef struct FactBlocks
-{
-	uint32		first;
-	uint32		last;
-} FactBlocks;
-
-extern FactBlocks FactScan(Oid partition, int64 delivery_id, FactVisit visit,
-						   void *arg);
+extern void FactScan(Oid partition, FactVisit visit, void *arg);
 
 /*
- * Delete the facts of a delivery in these blocks, or none or some of them:
- * the rest is left to DELETE.  The number of those deleted.
+ * Push a snapshot that sees what this transaction has done and what others
+ * had done before; pop it afterwards.
  */
-extern int64 FactDelete(Oid partition, int64 delivery_id, FactBlocks blocks);
+extern Snapshot FactPushSnapshot(void);
 
 /* units * 10^-FIXED_SCALE with so many digits after the point */
 extern Datum FactNumeric(int128 units, int scale);
@@ -133,13 +126,42 @@ typedef enum FactChangeKind
 /* A column whose change changes the line; not its name or what derives from others. */
 extern bool FactIsContent(const char *column);
 
-/* lines: about as many as one side has */
-extern FactDifference *FactDifferenceNew(MemoryContext context, int64 lines);
-extern void FactDifferenceAdd(FactDifference *d, const FactValue *values,
-							  bool is_new);
+extern FactDifference *FactDifferenceNew(MemoryContext context);
+
+/* Add lines of the same content, so many of them new or, below zero, old. */
+extern void FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more);
 
 /* False: not exact in fixed point, compare by SQL. */
 extern bool FactDifferenceResult(FactDifference *d, FactChange *changes);
+
+/* ---------------------------------------------------------------------
+ * A delivery and the one that it restates, fact_match.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct FactMatch FactMatch;
+
+typedef struct FactTuple
+{
+	HeapTupleHeader header;
+	Size		len;
+} FactTuple;
+
+/* Within a session; lines: about as many as the old delivery has. */
+extern FactMatch *FactMatchOpen(MemoryContext context, Oid partition,
+								int64 delivery_id, int64 lines);
+
+/* A new line: its tuple, and what it was made of. */
+extern void FactMatchAdd(FactMatch *match, FactTuple tuple, const FactValue *values);
+
+/* After the last line.  False: compare by SQL. */
+extern bool FactMatchResult(FactMatch *match, FactChange *changes);
+
+/*
+ * After the result: delete the lines of the old delivery, or none or some of
+ * them, the rest being left to DELETE.  The number of those deleted.
+ */
+extern int64 FactMatchDelete(FactMatch *match);
+extern void FactMatchClose(FactMatch *match);
 
 /* ---------------------------------------------------------------------
  * Into the partition, fact_writer.c
@@ -150,6 +172,9 @@ typedef struct FactWriter FactWriter;
 extern FactWriter *FactWriterOpen(Oid partition, DateADT period,
 								  const char *source, int64 delivery_id);
 extern int64 FactWrite(FactWriter *writer, const FactValue *values);	/* its row_id */
+
+/* The tuple of the latest line, until the next one is written. */
+extern FactTuple FactWriterTuple(const FactWriter *writer);
 extern bool FactWriterStoresAsGiven(const FactWriter *writer);
 extern uint64 FactWriterClose(FactWriter *writer);
 

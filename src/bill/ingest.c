@@ -358,11 +358,9 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		.started_at = load->started_at,
 		.read = true,
 		.restates = target->restates,
-		.first_block = target->blocks.first,
-		.last_block = target->blocks.last,
 		.commitments = commitment_array(target),
 		.rollup = target->rollup,
-		.difference = target->difference,
+		.match = target->match,
 	};
 
 	if (target->unchanged)
@@ -374,6 +372,8 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 		BillCorrectPeriod(session, load, target, &delivery);
 	else
 		place_in_open_month(session, load, target, &delivery);
+	if (target->match != NULL)
+		FactMatchClose(target->match);
 	BillDescribeDelivery(load, target);
 	if (load->projector.fees && !target->closed)
 		BillCheckCommitments(&delivery);

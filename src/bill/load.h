@@ -23,12 +23,11 @@ typedef struct BillTarget
 	bool		unchanged;		/* these bytes are current already */
 	Oid			partition;		/* of the facts; of a closed month, a temporary table */
 	FactWriter *writer;
-	int64		restates;		/* the delivery that difference compares with, or 0 */
-	FactBlocks	blocks;			/* in which that one stands */
+	int64		restates;		/* the delivery that match compares with, or 0 */
 	FactRollup *rollup;			/* of an open month */
 	int64	   *commitments;	/* row_id of lines with a commitment, while they are few */
 	int			ncommitments;
-	FactDifference *difference;
+	FactMatch  *match;
 	const char *status;
 
 	/* what its lines say about the bill, correction.c */

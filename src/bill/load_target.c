@@ -108,12 +108,6 @@ lock_target(BillLoad *load, BillTarget *target)
 	return lock_period(load, month);
 }
 
-static void
-visit_previous(void *arg, const FactLine *line)
-{
-	FactDifferenceAdd(arg, line->values, false);
-}
-
 /* A bill of an open month: its sums, and what it changes. */
 static void
 follow_lines(BillLoad *load, BillTarget *target)
@@ -123,9 +117,8 @@ follow_lines(BillLoad *load, BillTarget *target)
 	{
 		FINOPS_RUN("SELECT line_items FROM finops.delivery WHERE delivery_id = $1",
 				   ARG_INT8(target->restates));
-		target->difference = FactDifferenceNew(load->attempt, FinopsInt64(0, 1));
-		target->blocks = FactScan(target->partition, target->restates, visit_previous,
-								  target->difference);
+		target->match = FactMatchOpen(load->attempt, target->partition, target->restates,
+									  FinopsInt64(0, 1));
 	}
 	target->rollup = FactRollupNew(load->attempt);
 	target->commitments = palloc(sizeof(int64) * BILL_MAX_COMMITMENTS);
@@ -207,11 +200,12 @@ BillTargetAdd(BillLoad *load, BillTarget *target)
 {
 	int64		row_id;
 
+	row_id = FactWrite(target->writer, load->values);
 	if (target->rollup != NULL)
 		FactRollupAdd(target->rollup, target->period, target->source, load->values);
-	if (target->difference != NULL)
-		FactDifferenceAdd(target->difference, load->values, true);
-	row_id = FactWrite(target->writer, load->values);
+	/* not at once: the processor has yet to put the tuple together */
+	if (target->match != NULL)
+		FactMatchAdd(target->match, FactWriterTuple(target->writer), load->values);
 	if (load->values[load->commitment_id].isnull || target->commitments == NULL)
 		return;
 	if (target->ncommitments < BILL_MAX_COMMITMENTS)

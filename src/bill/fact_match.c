@@ -1,0 +1,510 @@
+/*-------------------------------------------------------------------------
+ *
+ * fact_match.c
+ *	  The lines of a delivery and of the one that it restates.
+ *
+ * Most lines of a restated bill are those of the bill before, and their rows
+ * are the same bytes but for the columns that stand first: row_id,
+ * delivery_id and ingested_at.  So the rows of the old delivery are read once,
+ * without taking their columns apart, and remembered by a hash of 128 bits
+ * under a random key (hash.h); a new line whose row is among them is not
+ * changed, and both are done with.  Only what is left over on either side is
+ * compared by content (difference.c): that knows equal numbers that are
+ * written differently, rows that somebody has updated, and columns that derive
+ * from others.
+ *
+ * A line that the bill says again mostly follows the one that it followed
+ * before: the row behind the last one met is looked at first, and a table of
+ * all rows is only made when that fails.
+ *
+ * Of a large month so many rows are remembered at a time.  The next ones are
+ * read when the new lines have come to the last of them or have been so many
+ * themselves; that serves bills that keep their order, others are compared by
+ * content.
+ *
+ * The places of the old rows are remembered too, so that they can be deleted
+ * without looking for them again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bill/facts.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "bill/hash.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#define MAX_ROWS		(384 * 1024)	/* of 32 bytes */
+#define FIRST_ROWS		1024
+#define FIRST_RUNS		1024
+
+/* What stands first in a row, and differs between deliveries. */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			own_columns[] = {
+	{"row_id", INT8OID}, {"delivery_id", INT8OID}, {"ingested_at", TIMESTAMPTZOID},
+};
+
+#define OWN_BYTES	(lengthof(own_columns) * sizeof(int64))
+
+/* A row of the old delivery. */
+typedef struct Row
+{
+	BillHash	hash;
+	ItemPointerData tid;
+	bool		met;			/* by a new line */
+	uint32		next;			/* one with the same hash, from 1; 0: none */
+} Row;
+
+/* Rows of the old delivery that follow each other on a page. */
+typedef struct Run
+{
+	BlockNumber block;
+	OffsetNumber first;
+	OffsetNumber last;
+} Run;
+
+struct FactMatch
+{
+	MemoryContext context;
+	MemoryContext line;			/* of one row that is taken apart */
+	Relation	rel;
+	Snapshot	snapshot;
+	TableScanDesc scan;			/* NULL: all old rows have been read */
+	TupleTableSlot *slot;
+	int64		delivery_id;
+	AttrNumber	delivery;
+	FactStored	columns;
+	int			last;			/* attribute needed of those */
+	bool		comparable;		/* own columns stand first */
+	FactDifference *difference;
+
+	BillHash	key;			/* random */
+	Row		   *rows;
+	uint32		maxrows;
+	uint32		nrows;
+	uint32		met;			/* of these */
+	uint32		at;				/* behind the last one met */
+	uint32		lines;			/* new lines since these were read */
+	uint32	   *places;			/* first row of each hash, from 1; 0: none */
+	uint32		nplaces;		/* a power of two */
+	bool		has_places;		/* of these rows */
+	bool		gone;			/* a row could not be read again */
+	Run		   *runs;
+	int64		nruns;
+	int64		maxruns;
+	FactValue	values[BILL_MAX_COLUMNS];
+};
+
+/* ---------------------------------------------------------------------
+ * Rows as bytes
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+own_columns_first(TupleDesc desc)
+{
+	for (int i = 0; i < (int) lengthof(own_columns); i++)
+	{
+		Form_pg_attribute att;
+
+		if (i >= desc->natts)
+			return false;
+		att = TupleDescAttr(desc, i);
+		if (att->attisdropped || att->atttypid != own_columns[i].type ||
+			strcmp(NameStr(att->attname), own_columns[i].name) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The row without its own columns.  A row that was written with all of its
+ * attributes has more of a null bitmap than one that ends with its last value:
+ * what says no more than that is left out.
+ */
+static bool
+hash_row(const FactMatch *match, FactTuple tuple, BillHash *hash)
+{
+	HeapTupleHeader header = tuple.header;
+	size_t		nulls = BITMAPLEN(HeapTupleHeaderGetNatts(header));
+	size_t		start = header->t_hoff + OWN_BYTES;
+
+	if (!match->comparable || !(header->t_infomask & HEAP_HASNULL) || tuple.len < start)
+		return false;
+	while (nulls > 0 && header->t_bits[nulls - 1] == 0)
+		nulls--;
+	*hash = BillHashStart(&match->key, 0);
+	BillHashMore(hash, &match->key, (const char *) header->t_bits, nulls);
+	BillHashMore(hash, &match->key, (const char *) header + start, tuple.len - start);
+	return true;
+}
+
+static bool
+same(const BillHash *a, const BillHash *b)
+{
+	return a->lane[0] == b->lane[0] && a->lane[1] == b->lane[1];
+}
+
+/* ---------------------------------------------------------------------
+ * The old delivery
+ * ---------------------------------------------------------------------
+ */
+
+static void
+note_place(FactMatch *match, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	Run		   *run = match->nruns > 0 ? &match->runs[match->nruns - 1] : NULL;
+
+	if (run != NULL && run->block == block && run->last + 1 == offset)
+	{
+		run->last = offset;
+		return;
+	}
+	if (match->nruns == match->maxruns)
+	{
+		match->maxruns *= 2;
+		match->runs = repalloc_huge(match->runs, sizeof(Run) * (Size) match->maxruns);
+	}
+	match->runs[match->nruns++] = (Run) {block, offset, offset};
+}
+
+/* The row in the slot is an old one that no new line has met. */
+static void
+compare_by_content(FactMatch *match)
+{
+	MemoryContext old = MemoryContextSwitchTo(match->line);
+
+	slot_getsomeattrs(match->slot, match->last);
+	FactReadStored(&match->columns, match->slot->tts_values, match->slot->tts_isnull,
+				   match->values);
+	MemoryContextSwitchTo(old);
+	FactDifferenceAdd(match->difference, match->values, -1);
+	MemoryContextReset(match->line);
+}
+
+static void
+end_scan(FactMatch *match)
+{
+	if (match->scan != NULL)
+		table_endscan(match->scan);
+	match->scan = NULL;
+}
+
+/* Room for one more row; false: there is none. */
+static bool
+make_room(FactMatch *match)
+{
+	if (match->nrows < match->maxrows)
+		return true;
+	if (match->maxrows == MAX_ROWS)
+		return false;
+	match->maxrows = Min(match->maxrows * 2, MAX_ROWS);
+	match->rows = repalloc_huge(match->rows, sizeof(Row) * match->maxrows);
+	return true;
+}
+
+/* One row of the partition; false: there are no more. */
+static bool
+read_row(FactMatch *match, bool remember)
+{
+	TupleTableSlot *slot = match->slot;
+	HeapTuple	tuple;
+	Row			row = {.met = false};
+	bool		isnull;
+
+	if (!table_scan_getnextslot(match->scan, ForwardScanDirection, slot))
+	{
+		end_scan(match);
+		return false;
+	}
+	if (DatumGetInt64(slot_getattr(slot, match->delivery, &isnull)) != match->delivery_id || isnull)
+		return true;
+	note_place(match, &slot->tts_tid);
+	tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+	if (!remember || !hash_row(match, (FactTuple) {tuple->t_data, tuple->t_len}, &row.hash))
+	{
+		compare_by_content(match);
+		return true;
+	}
+	row.tid = slot->tts_tid;
+	match->rows[match->nrows++] = row;
+	return true;
+}
+
+/* Rows that no new line has met.  False: one of them is gone. */
+static bool
+give_up_rows(FactMatch *match)
+{
+	for (uint32 i = 0; i < match->nrows && match->met < match->nrows; i++)
+	{
+		Row		   *row = &match->rows[i];
+
+		if (row->met)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (!table_tuple_fetch_row_version(match->rel, &row->tid, match->snapshot, match->slot))
+			return false;
+		compare_by_content(match);
+		ExecClearTuple(match->slot);
+		match->met++;
+	}
+	match->nrows = 0;
+	match->met = 0;
+	match->at = 0;
+	match->lines = 0;
+	match->has_places = false;
+	return true;
+}
+
+/* As many old rows as there is room for. */
+static void
+read_rows(FactMatch *match)
+{
+	MemoryContext old = MemoryContextSwitchTo(match->context);
+
+	for (uint64 i = 1; match->scan != NULL && make_room(match); i++)
+	{
+		if (i % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+		(void) read_row(match, true);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+begin_scan(FactMatch *match)
+{
+	/* its pages are needed again soon, to delete the rows */
+	bool		pass_by = RelationGetNumberOfBlocks(match->rel) > (BlockNumber) NBuffers / 2;
+
+	match->snapshot = RegisterSnapshot(FactPushSnapshot());
+	PopActiveSnapshot();
+	match->scan = table_beginscan_strat(match->rel, match->snapshot, 0, NULL, pass_by, false);
+}
+
+FactMatch *
+FactMatchOpen(MemoryContext parent, Oid partition, int64 delivery_id, int64 lines)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "finops match",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	FactMatch  *match = palloc0(sizeof(FactMatch));
+
+	match->context = context;
+	match->line = AllocSetContextCreate(context, "finops match line", ALLOCSET_DEFAULT_SIZES);
+	match->difference = FactDifferenceNew(context);
+	match->rel = table_open(partition, RowExclusiveLock);
+	match->slot = table_slot_create(match->rel, NULL);
+	match->delivery_id = delivery_id;
+	match->delivery = get_attnum(partition, "delivery_id");
+	FactStoredOf(&match->columns, RelationGetDescr(match->rel));
+	for (int i = 0; i < match->columns.n; i++)
+		match->last = Max(match->last, match->columns.attribute[i]);
+	match->comparable = own_columns_first(RelationGetDescr(match->rel));
+	if (!pg_strong_random(&match->key, sizeof(match->key)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	match->maxruns = FIRST_RUNS;
+	match->runs = palloc(sizeof(Run) * FIRST_RUNS);
+	match->maxrows = (uint32) Min(Max(lines, FIRST_ROWS), MAX_ROWS);
+	match->rows = palloc(sizeof(Row) * match->maxrows);
+	begin_scan(match);
+	read_rows(match);
+	MemoryContextSwitchTo(old);
+	return match;
+}
+
+/* ---------------------------------------------------------------------
+ * The new delivery
+ * ---------------------------------------------------------------------
+ */
+
+/* The place of a hash in the table; what it holds is 0 or the row of a hash. */
+static uint32 *
+place_of(const FactMatch *match, const BillHash *hash)
+{
+	uint32		at = (uint32) hash->lane[0] & (match->nplaces - 1);
+
+	while (match->places[at] != 0 && !same(&match->rows[match->places[at] - 1].hash, hash))
+		at = (at + 1) & (match->nplaces - 1);
+	return &match->places[at];
+}
+
+static void
+make_places(FactMatch *match)
+{
+	uint32		nplaces = FIRST_ROWS;
+
+	while (nplaces / 2 < match->nrows)
+		nplaces *= 2;
+	if (match->places != NULL)
+		pfree(match->places);
+	match->places = MemoryContextAllocExtended(match->context, sizeof(uint32) * nplaces,
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	match->nplaces = nplaces;
+	/* from behind, so that of equal rows the first one is met first */
+	for (uint32 i = match->nrows; i > 0; i--)
+	{
+		Row		   *row = &match->rows[i - 1];
+		uint32	   *place;
+
+		if (row->met)
+			continue;
+		place = place_of(match, &row->hash);
+		row->next = *place;
+		*place = i;
+	}
+	match->has_places = true;
+}
+
+/* An old row that no line has met yet, from 1; 0: there is none. */
+static uint32
+find_row(FactMatch *match, const BillHash *hash)
+{
+	uint32	   *place;
+
+	while (match->at < match->nrows && match->rows[match->at].met)
+		match->at++;
+	if (match->at < match->nrows && same(&match->rows[match->at].hash, hash))
+		return match->at + 1;
+	if (match->met == match->nrows)
+		return 0;
+	if (!match->has_places)
+		make_places(match);
+	place = place_of(match, hash);
+	if (*place == 0)
+		return 0;
+	/* the last one of a hash stays, for others are found behind it */
+	while (match->rows[*place - 1].met && match->rows[*place - 1].next != 0)
+		*place = match->rows[*place - 1].next;
+	return match->rows[*place - 1].met ? 0 : *place;
+}
+
+void
+FactMatchAdd(FactMatch *match, FactTuple tuple, const FactValue *values)
+{
+	BillHash	hash;
+	uint32		row = hash_row(match, tuple, &hash) ? find_row(match, &hash) : 0;
+
+	if (row == 0)
+		FactDifferenceAdd(match->difference, values, 1);
+	else
+	{
+		match->rows[row - 1].met = true;
+		match->met++;
+		match->at = row;
+	}
+	match->lines++;
+	if (match->scan != NULL && (match->at == match->nrows || match->lines >= MAX_ROWS))
+	{
+		match->gone = !give_up_rows(match) || match->gone;
+		read_rows(match);
+	}
+}
+
+/* The old rows that are left, and those that were never read. */
+static bool
+take_the_rest(FactMatch *match)
+{
+	if (match->gone || !give_up_rows(match))
+		return false;
+	for (uint64 i = 1; match->scan != NULL && read_row(match, false); i++)
+		if (i % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+bool
+FactMatchResult(FactMatch *match, FactChange *changes)
+{
+	return take_the_rest(match) && FactDifferenceResult(match->difference, changes);
+}
+
+/* ---------------------------------------------------------------------
+ * Deleting
+ * ---------------------------------------------------------------------
+ */
+
+/* Nothing but the rows themselves is to be looked at. */
+static bool
+is_plain(Relation rel)
+{
+	Oid			table = RelationGetRelid(rel);
+
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->trigdesc == NULL && rel->rd_rules == NULL &&
+		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED &&
+		pg_class_aclcheck(table, GetUserId(), ACL_DELETE) == ACLCHECK_OK;
+}
+
+/* Up to a row that somebody else has changed since the snapshot was taken. */
+static int64
+delete_rows(FactMatch *match)
+{
+	CommandId	command = GetCurrentCommandId(true);
+	int64		gone = 0;
+
+	for (int64 i = 0; i < match->nruns; i++)
+	{
+		const Run  *run = &match->runs[i];
+		ItemPointerData tid;
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 offset = run->first; offset <= run->last; offset++)
+		{
+			TM_FailureData failure;
+
+			ItemPointerSet(&tid, run->block, (OffsetNumber) offset);
+			if (table_tuple_delete(match->rel, &tid, command, match->snapshot,
+								   InvalidSnapshot, true, &failure, false) != TM_Ok)
+				return gone;
+			gone++;
+		}
+	}
+	return gone;
+}
+
+/*
+ * What DELETE would do where neither triggers nor policies nor rules have a
+ * say.  Rows that somebody changed meanwhile are left to DELETE, which looks
+ * at their new versions.
+ */
+int64
+FactMatchDelete(FactMatch *match)
+{
+	int64		gone;
+
+	if (!is_plain(match->rel))
+		return 0;
+	CheckCmdReplicaIdentity(match->rel, CMD_DELETE);
+	gone = delete_rows(match);
+	CommandCounterIncrement();
+	return gone;
+}
+
+void
+FactMatchClose(FactMatch *match)
+{
+	end_scan(match);
+	UnregisterSnapshot(match->snapshot);
+	ExecDropSingleTupleTableSlot(match->slot);
+	table_close(match->rel, NoLock);
+	MemoryContextDelete(match->context);
+}
