@@ -310,7 +310,7 @@ SELECT finops.credit_invoice('x', 'y');
 SELECT count(*) FROM invoice_header;
 RESET ROLE;
 -- with EXECUTE alone it works on tables that the role cannot read
-GRANT EXECUTE ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer) TO regress_finops_nobody;
+GRANT EXECUTE ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text) TO regress_finops_nobody;
 SET LOCAL ROLE regress_finops_nobody;
 SELECT plan_code FROM finops.set_plan('R-X', 1);
 SELECT count(*) FROM plan_master;

@@ -155,6 +155,9 @@ extern char *InvoiceRequiredText(FunctionCallInfo fcinfo, int argno,
 								 const char *name);
 extern FinopsArg InvoiceDatumArg(FunctionCallInfo fcinfo, int argno, Oid type);
 extern int	InvoiceCurrencyDigits(const char *currency);	/* 22023 */
+extern void InvoiceCheckNumber(FunctionCallInfo fcinfo, int argno,
+							   const char *name, const char *low,
+							   const char *high);	/* 22023 */
 extern void InvoiceRequireTenant(const char *tenant);	/* P0002; NULL passes */
 
 #endif							/* FINOPS_STANDALONE */

@@ -12,6 +12,11 @@ CREATE TABLE @extschema@.plan_master (
 	markup_pct numeric NOT NULL DEFAULT 0,
 	base_seats integer NOT NULL DEFAULT 0,
 	max_seats integer,
+	proration text NOT NULL DEFAULT 'day',
+	full_month_caps boolean NOT NULL DEFAULT false,
+	minimum_amount numeric NOT NULL DEFAULT 0,
+	maximum_amount numeric,
+	tax_category text,
 	metadata jsonb,
 	effective_from date,
 	effective_to date,
@@ -24,10 +29,19 @@ CREATE TABLE @extschema@.plan_master (
 	CONSTRAINT plan_master_price_check CHECK (base_price OPERATOR(pg_catalog.>=) 0 AND base_price OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
 	CONSTRAINT plan_master_markup_check CHECK (markup_pct OPERATOR(pg_catalog.>) -100 AND markup_pct OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
 	CONSTRAINT plan_master_seats_check CHECK (base_seats OPERATOR(pg_catalog.>=) 0 AND (max_seats IS NULL OR max_seats OPERATOR(pg_catalog.>=) base_seats)),
+	CONSTRAINT plan_master_proration_check CHECK (proration OPERATOR(pg_catalog.=) ANY (ARRAY['day', 'second', 'none'])),
+	CONSTRAINT plan_master_commitment_check CHECK (minimum_amount OPERATOR(pg_catalog.>=) 0 AND minimum_amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric
+		AND (maximum_amount IS NULL OR (maximum_amount OPERATOR(pg_catalog.>=) minimum_amount AND maximum_amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric))),
 	CONSTRAINT plan_master_effective_check CHECK (effective_to OPERATOR(pg_catalog.>=) effective_from)
 );
 COMMENT ON TABLE @extschema@.plan_master IS 'plans: monthly price and markup on allocated cost; a plan that is on an issued document never changes, a new price is a new plan code';
 COMMENT ON COLUMN @extschema@.plan_master.base_price IS 'price of a full calendar month in the plan''s currency, unrounded';
+COMMENT ON COLUMN @extschema@.plan_master.base_seats IS 'seats that the base price includes';
+COMMENT ON COLUMN @extschema@.plan_master.proration IS 'how the base price of a part of a month is counted: by days of the tenant''s calendar, by seconds, or in full';
+COMMENT ON COLUMN @extschema@.plan_master.full_month_caps IS 'caps are not reduced when the plan holds for a part of a month';
+COMMENT ON COLUMN @extschema@.plan_master.minimum_amount IS 'what subscription, seats and usage of a full month come to at least; the difference is billed as a true-up';
+COMMENT ON COLUMN @extschema@.plan_master.maximum_amount IS 'what subscription, seats and usage of a full month come to at most';
+COMMENT ON COLUMN @extschema@.plan_master.effective_from IS 'first day on which the plan can be bound; effective_to the last one';
 COMMENT ON COLUMN @extschema@.plan_master.markup_pct IS 'percent added to allocated cost that is passed on; 0 passes it on at cost';
 
 CREATE TABLE @extschema@.metric_catalog (

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * setup.c
- *	  Who issues, who is billed, by which plan: the few calls that set up
- *	  invoicing.
+ *	  Who issues and who is billed: the few calls that set up invoicing.
  *
  * Each call says what should be so and may be repeated: a repetition changes
  * nothing and writes no audit event.  An argument left NULL keeps what is
@@ -19,8 +18,6 @@
 PG_FUNCTION_INFO_V1(finops_set_issuer);
 PG_FUNCTION_INFO_V1(finops_set_fx_rate);
 PG_FUNCTION_INFO_V1(finops_register_tenant);
-PG_FUNCTION_INFO_V1(finops_set_plan);
-PG_FUNCTION_INFO_V1(finops_bind_plan);
 
 char *
 InvoiceTextArg(FunctionCallInfo fcinfo, int argno)
@@ -107,9 +104,9 @@ InvoiceRequireTenant(const char *tenant)
 }
 
 /* A finite numeric within [low, high]; NULL passes. */
-static void
-check_number(FunctionCallInfo fcinfo, int argno, const char *name,
-			 const char *low, const char *high)
+void
+InvoiceCheckNumber(FunctionCallInfo fcinfo, int argno, const char *name,
+				   const char *low, const char *high)
 {
 	uint64		n;
 
@@ -255,7 +252,7 @@ finops_set_fx_rate(PG_FUNCTION_ARGS)
 				 errhint("Give the rate of another currency.")));
 	FinopsBegin(&session);
 	(void) InvoiceCurrencyDigits(currency);
-	check_number(fcinfo, 2, "rate", "0.000000000001", "1000000000000");
+	InvoiceCheckNumber(fcinfo, 2, "rate", "0.000000000001", "1000000000000");
 	if (FINOPS_RUN("INSERT INTO finops.fx_rate AS f (currency, valid_from, rate, source)"
 				   " VALUES ($1, $2, $3, $4) ON CONFLICT (currency, valid_from)"
 				   " DO UPDATE SET rate = EXCLUDED.rate, source = EXCLUDED.source, set_at = now()"
@@ -379,178 +376,6 @@ finops_register_tenant(PG_FUNCTION_ARGS)
 		FinopsAudit(&session, "tenant_change", "tenant", tenant, FinopsText(0, 1));
 	FINOPS_RUN("SELECT * FROM @s@.tenant_master WHERE tenant_id = $1",
 			   ARG_TEXT(tenant));
-	FinopsReturnRows(fcinfo);
-	FinopsEnd(&session);
-	return (Datum) 0;
-}
-
-/*
- * A plan that stands on an issued document keeps its price: the document
- * refers to it.
- */
-static void
-refuse_change_of_used_plan(const char *plan, FinopsArg price, FinopsArg markup,
-						   const char *currency)
-{
-	uint64		n = FINOPS_RUN("SELECT h.invoice_number FROM @s@.plan_master p"
-							   " JOIN @s@.invoice_header h ON h.plan_code = p.plan_code"
-							   " WHERE p.plan_code = $1 AND h.status IN ('issued', 'paid')"
-							   " AND (p.base_price <> $2 OR p.markup_pct <> $3"
-							   "  OR p.currency <> coalesce($4, p.currency))"
-							   " ORDER BY h.issued_at, h.invoice_id LIMIT 1",
-							   ARG_TEXT(plan), price, markup, ARG_TEXT(currency));
-
-	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("plan \"%s\" is on issued invoices", FinopsQuoteForMessage(plan)),
-				 errdetail("Invoice %s refers to its price.", FinopsText(0, 1)),
-				 errhint("Create the new price under a new plan code and bind tenants to it with finops.bind_plan().")));
-}
-
-/*
- * finops.set_plan(plan_code text, base_price numeric, markup_pct numeric,
- *	currency text, plan_family text, version text, base_seats int)
- *	-> plan_master
- *
- * Price of a full month in the plan's currency and percent added to
- * allocated cost.  Errors: 22004, 22023 for negative or non-finite prices,
- * 55000 when the plan is on an issued invoice and would change.
- */
-Datum
-finops_set_plan(PG_FUNCTION_ARGS)
-{
-	FinopsSession session;
-	char	   *plan = InvoiceRequiredText(fcinfo, 0, "plan_code");
-	char	   *currency = InvoiceTextArg(fcinfo, 3);
-	FinopsArg	price;
-	FinopsArg	markup;
-
-	FinopsRequireArg(fcinfo, 1, "base_price");
-	FinopsRequireArg(fcinfo, 2, "markup_pct");
-	if (!PG_ARGISNULL(6) && PG_GETARG_INT32(6) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("base_seats must not be negative")));
-	price = InvoiceDatumArg(fcinfo, 1, NUMERICOID);
-	markup = InvoiceDatumArg(fcinfo, 2, NUMERICOID);
-	FinopsBegin(&session);
-	check_number(fcinfo, 1, "base_price", "0", "1000000000000000");
-	check_number(fcinfo, 2, "markup_pct", "-99.999999", "1000000");
-	if (currency != NULL)
-		(void) InvoiceCurrencyDigits(currency);
-	refuse_change_of_used_plan(plan, price, markup, currency);
-	if (FINOPS_RUN("INSERT INTO @s@.plan_master AS p (plan_code, plan_family, version, currency,"
-				   " base_price, markup_pct, base_seats)"
-				   " VALUES ($1, coalesce($5, $1), coalesce($6, 'v1'),"
-				   "  coalesce($4, (SELECT currency FROM finops.issuer WHERE issuer_id = 'default'), $8),"
-				   "  $2, $3, coalesce($7, 0))"
-				   " ON CONFLICT (plan_code) DO UPDATE SET base_price = $2, markup_pct = $3,"
-				   " currency = coalesce($4, p.currency), plan_family = coalesce($5, p.plan_family),"
-				   " version = coalesce($6, p.version), base_seats = coalesce($7, p.base_seats),"
-				   " updated_at = now()"
-				   " WHERE ($2, $3, coalesce($4, p.currency), coalesce($5, p.plan_family),"
-				   "  coalesce($6, p.version), coalesce($7, p.base_seats)) IS DISTINCT FROM"
-				   "  (p.base_price, p.markup_pct, p.currency, p.plan_family, p.version, p.base_seats)"
-				   " RETURNING to_jsonb(p.*)::text",
-				   ARG_TEXT(plan), price, markup, ARG_TEXT(currency),
-				   ARG_TEXT(InvoiceTextArg(fcinfo, 4)),
-				   ARG_TEXT(InvoiceTextArg(fcinfo, 5)),
-				   InvoiceDatumArg(fcinfo, 6, INT4OID),
-				   ARG_TEXT(finops_reporting_currency)) > 0)
-		FinopsAudit(&session, "plan_change", "plan", plan, FinopsText(0, 1));
-	FINOPS_RUN("SELECT * FROM @s@.plan_master WHERE plan_code = $1", ARG_TEXT(plan));
-	FinopsReturnRows(fcinfo);
-	FinopsEnd(&session);
-	return (Datum) 0;
-}
-
-/*
- * Lock the tenant for a change of its bindings.  The row is written, not only
- * locked, so that a REPEATABLE READ transaction that waited gets 40001
- * instead of missing the binding it waited for.
- */
-static void
-lock_tenant(const char *tenant)
-{
-	if (FINOPS_RUN("UPDATE @s@.tenant_master SET updated_at = now()"
-				   " WHERE tenant_id = $1 RETURNING status", ARG_TEXT(tenant)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("unknown tenant \"%s\"", FinopsQuoteForMessage(tenant)),
-				 errhint("Register it with finops.register_tenant().")));
-	if (strcmp(FinopsText(0, 1), "unregistered") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("tenant \"%s\" is not registered", FinopsQuoteForMessage(tenant)),
-				 errdetail("It was seen in a bill only."),
-				 errhint("Register it with finops.register_tenant().")));
-}
-
-static void
-refuse_overlap(const char *tenant, const char *plan, DateADT from, FinopsArg to)
-{
-	if (FINOPS_RUN("SELECT plan_code, period_start::text, coalesce(period_end::text, 'open end')"
-				   " FROM @s@.tenant_plan_binding"
-				   " WHERE tenant_id = $1 AND NOT (plan_code = $2 AND period_start = $3)"
-				   " AND daterange(period_start, period_end, '[]') && daterange($3, $4, '[]')"
-				   " ORDER BY period_start LIMIT 1",
-				   ARG_TEXT(tenant), ARG_TEXT(plan), ARG_DATE(from), to) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EXCLUSION_VIOLATION),
-				 errmsg("plan bindings of tenant \"%s\" would overlap", FinopsQuoteForMessage(tenant)),
-				 errdetail("It has plan \"%s\" from %s to %s.", FinopsQuoteForMessage(FinopsText(0, 1)),
-						   FinopsText(0, 2), FinopsText(0, 3)),
-				 errhint("End that binding first: call finops.bind_plan() with its plan, its from_date and an earlier to_date.")));
-}
-
-/*
- * finops.bind_plan(tenant_id text, plan_code text, from_date date,
- *	to_date date) -> tenant_plan_binding
- *
- * The tenant has the plan from from_date to to_date, both included; NULL is
- * open-ended.  The same tenant, plan and from_date again sets the end.
- * Errors: 22004, 22023 for an end before the start, P0002 for an unknown
- * tenant or plan, 55000 for an unregistered tenant, 23P01 for an overlap.
- */
-Datum
-finops_bind_plan(PG_FUNCTION_ARGS)
-{
-	FinopsSession session;
-	char	   *tenant = InvoiceRequiredText(fcinfo, 0, "tenant_id");
-	char	   *plan = InvoiceRequiredText(fcinfo, 1, "plan_code");
-	DateADT		from;
-	FinopsArg	to;
-
-	FinopsRequireArg(fcinfo, 2, "from_date");
-	from = PG_GETARG_DATEADT(2);
-	to = InvoiceDatumArg(fcinfo, 3, DATEOID);
-	if (DATE_NOT_FINITE(from) || (!to.isnull && DATE_NOT_FINITE(DatumGetDateADT(to.value))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("from_date and to_date must be finite dates"),
-				 errhint("Leave to_date out for an open-ended binding.")));
-	if (!to.isnull && DatumGetDateADT(to.value) < from)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("to_date must not be before from_date")));
-	FinopsBegin(&session);
-	lock_tenant(tenant);
-	if (FINOPS_RUN("SELECT FROM @s@.plan_master WHERE plan_code = $1", ARG_TEXT(plan)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("unknown plan \"%s\"", FinopsQuoteForMessage(plan)),
-				 errhint("Create it with finops.set_plan().")));
-	refuse_overlap(tenant, plan, from, to);
-	if (FINOPS_RUN("INSERT INTO @s@.tenant_plan_binding AS b (tenant_id, plan_code, period_start, period_end)"
-				   " VALUES ($1, $2, $3, $4)"
-				   " ON CONFLICT (tenant_id, period_start) DO UPDATE SET period_end = $4"
-				   " WHERE b.period_end IS DISTINCT FROM $4"
-				   " RETURNING to_jsonb(b.*)::text",
-				   ARG_TEXT(tenant), ARG_TEXT(plan), ARG_DATE(from), to) > 0)
-		FinopsAudit(&session, "plan_binding", "tenant", tenant, FinopsText(0, 1));
-	FINOPS_RUN("SELECT * FROM @s@.tenant_plan_binding WHERE tenant_id = $1 AND period_start = $2",
-			   ARG_TEXT(tenant), ARG_DATE(from));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;
