@@ -6432,6 +6432,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION finops.validate_focus(regclass, text, text) IS 'checks a table or view with FOCUS column names, of texts or types, against the rules of FOCUS 1.2, 1.3 or 1.4, in two passes over it; reads with the rights of its caller';
+-- topic invoice_document: documents as people and machines read them
+
+CREATE FUNCTION finops.invoice_ubl(invoice_id text)
+RETURNS xml
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_invoice_ubl';
+COMMENT ON FUNCTION finops.invoice_ubl(text) IS 'an issued invoice or credit note as UBL 2.1, EN 16931; what is missing is named with the call that sets it';
+REVOKE ALL ON FUNCTION finops.invoice_ubl(text) FROM PUBLIC;
 -- room compat: functions that let SQL of other dialects run; those that
 -- runbooks call stand in the install schema
 

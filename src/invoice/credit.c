@@ -7,16 +7,20 @@
  * invoice's tax rate and exchange rate.  Its line numbers are those of the
  * lines it credits, its amounts are negative.
  *
- * Tax is credited cumulatively: with N the net credited so far and the tax of
- * N being round(N x rate), a credit note carries the difference between the
- * tax of what is credited after and before it.  So any number of credit notes
- * in any order adds up to the tax of the invoice, to the minor unit, once
- * everything is credited.
+ * Tax is credited cumulatively (tax.h): a note carries the tax of all that is
+ * credited after it, less that of what was credited before.  So any number of
+ * credit notes in any order adds up to the tax of the invoice, to the minor
+ * unit, once everything is credited.  Where tax was rounded per category that
+ * is done for each category and rate on the sum of its lines; where prices
+ * include the tax, or it was rounded per line, for each line, so that a line
+ * that is credited in full gives back the gross that was billed.
  *
  *-------------------------------------------------------------------------
  */
 #include "invoice/invoice.h"
+#include "invoice/tax.h"
 
+#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -103,55 +107,201 @@ check_credit(const char *invoice_id, const InvoiceDocument *doc)
 						 FinopsQuoteForMessage(invoice_id))));
 }
 
+/* $1: invoice, $2: unit.  Lines of the note in minor units, before and with it. */
+#define UNITS_SQL \
+	"SELECT l.line_no, l.tax_category, l.tax_rate, l.amount, c.credit," \
+	" (l.amount / $2)::int8 AS net_units, (x.tax / $2)::int8 AS tax_units," \
+	" ((l.amount - l.amount_left) / $2)::int8 AS before_units, (coalesce(c.credit, 0) / $2)::int8 AS credit_units" \
+	" FROM (" LEFT_SQL ") l LEFT JOIN inv_credit c USING (line_no)" \
+	" CROSS JOIN LATERAL (SELECT coalesce(l.gross_amount - l.amount," \
+	"  round(l.amount * l.tax_rate / $2) * $2) AS tax) x"
+
+/* Arrays of the rows of the last result whose taxes are being computed. */
+static FinopsArg
+text_column(int column, uint64 n)
+{
+	Datum	   *values = palloc_array(Datum, Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		values[i] = CStringGetTextDatum(FinopsText(i, column));
+	return ARG_DATUM(TEXTARRAYOID,
+					 PointerGetDatum(construct_array(values, (int) n, TEXTOID, -1, false, TYPALIGN_INT)), false);
+}
+
+static FinopsArg
+units_array(const int64 *units, uint64 n)
+{
+	Datum	   *values = palloc_array(Datum, Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		values[i] = Int64GetDatum(units[i]);
+	return ARG_DATUM(INT8ARRAYOID,
+					 PointerGetDatum(construct_array(values, (int) n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false);
+}
+
+/* Stage inv_credit_line: line_no and the tax, in units, that its credit carries. */
+static void
+stage_line_taxes(const char *invoice_id, FinopsArg unit)
+{
+	uint64		n = FINOPS_RUN("SELECT line_no::text, net_units, tax_units, before_units, credit_units FROM ("
+							   UNITS_SQL ") u WHERE credit IS NOT NULL", ARG_TEXT(invoice_id), unit);
+	int64	   *taxes = palloc_array(int64, Max(n, 1));
+	FinopsArg	line_nos = text_column(1, n);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64		net = FinopsInt64(i, 2);
+		int64		tax = FinopsInt64(i, 3);
+		int64		before = FinopsInt64(i, 4);
+
+		taxes[i] = TaxCreditShare(net, tax, before + FinopsInt64(i, 5),
+								  before == 0 ? 0 : TaxCreditShare(net, tax, before, 0));
+	}
+	FINOPS_STAGE("inv_credit_line",
+				 "SELECT u.line_no::int4 AS line_no, u.tax FROM unnest($1, $2) u(line_no, tax)",
+				 line_nos, units_array(taxes, n));
+}
+
 /*
- * Write the open credit note and return its id.  All credit notes of an
- * invoice together must stay within 0 and its total.
+ * Stage inv_credit_tax: category, rate, net and tax of the note, in units,
+ * rounded per category.  Rates finer than tax.h knows go in proportion.
+ */
+static void
+stage_category_taxes(const char *invoice_id, FinopsArg unit)
+{
+	uint64		n = FINOPS_RUN("SELECT u.tax_category, u.tax_rate::text,"
+							   " CASE WHEN scale(trim_scale(u.tax_rate)) <= 8 THEN (u.tax_rate * 1e8)::int8 ELSE -1 END,"
+							   " sum(u.net_units)::int8, (max(coalesce(t.tax_amount, h.tax)) / $2)::int8,"
+							   " sum(u.before_units)::int8, sum(u.credit_units)::int8"
+							   " FROM (" UNITS_SQL ") u JOIN @s@.invoice_header h ON h.invoice_id = $1"
+							   " LEFT JOIN finops.invoice_tax t ON t.invoice_id = $1 AND t.tax_category = u.tax_category"
+							   "  AND t.tax_rate = u.tax_rate GROUP BY 1, u.tax_rate HAVING count(u.credit) > 0",
+							   ARG_TEXT(invoice_id), unit);
+	int64	   *nets = palloc_array(int64, Max(n, 1));
+	int64	   *taxes = palloc_array(int64, Max(n, 1));
+	FinopsArg	categories = text_column(1, n);
+	FinopsArg	rates = text_column(2, n);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		TaxClass	rate = {"S", 1, {{FinopsInt64(i, 3), false}}};
+		int64		net = FinopsInt64(i, 4);
+		int64		tax = FinopsInt64(i, 5);
+		int64		before = FinopsInt64(i, 6);
+
+		nets[i] = FinopsInt64(i, 7);
+		if (rate.parts[0].rate >= 0)
+			taxes[i] = TaxCredit(&rate, 0, net, tax, before + nets[i],
+								 before == 0 ? 0 : TaxCredit(&rate, 0, net, tax, before, 0));
+		else
+			taxes[i] = TaxCreditShare(net, tax, before + nets[i],
+									  before == 0 ? 0 : TaxCreditShare(net, tax, before, 0));
+	}
+	FINOPS_STAGE("inv_credit_tax",
+				 "SELECT u.tax_category, u.tax_rate::numeric AS tax_rate, u.net, u.tax"
+				 " FROM unnest($1, $2, $3, $4) u(tax_category, tax_rate, net, tax)",
+				 categories, rates, units_array(nets, n), units_array(taxes, n));
+}
+
+static void
+stage_taxes(const char *invoice_id, FinopsArg unit)
+{
+	bool		per_line = FINOPS_RUN("SELECT FROM @s@.invoice_header WHERE invoice_id = $1"
+									  " AND (tax_inclusive OR tax_rounding = 'line')", ARG_TEXT(invoice_id)) > 0;
+
+	if (!per_line)
+	{
+		FINOPS_STAGE0("inv_credit_line", "SELECT NULL::int4 AS line_no, NULL::int8 AS tax WHERE false");
+		stage_category_taxes(invoice_id, unit);
+		return;
+	}
+	stage_line_taxes(invoice_id, unit);
+	FINOPS_STAGE("inv_credit_tax",
+				 "SELECT d.tax_category, d.tax_rate, sum(c.credit / $2)::int8 AS net, sum(l.tax)::int8 AS tax"
+				 " FROM inv_credit_line l JOIN inv_credit c USING (line_no)"
+				 " JOIN @s@.invoice_detail d ON d.invoice_id = $1 AND d.line_no = l.line_no GROUP BY 1, 2",
+				 ARG_TEXT(invoice_id), unit);
+}
+
+/*
+ * Write the header of the open credit note and return its id.  All credit
+ * notes of an invoice together must stay within 0 and its total.
  */
 static char *
-write_credit_note(const char *invoice_id, const InvoiceDocument *doc,
-				  const char *reason)
+write_header(const char *invoice_id, FinopsArg unit, const char *reason)
 {
-	char	   *id;
-
 	if (FINOPS_RUN("INSERT INTO @s@.invoice_header AS n (invoice_id, tenant_id, plan_code, period_start, period_end,"
 				   " kind, revision, currency, subtotal, tax, total, subtotal_usd, tax_usd, total_usd, fx_rate,"
-				   " tax_rate, original_invoice_id, recon_id, recipient, reason)"
+				   " tax_rate, tax_inclusive, tax_treatment, tax_rounding, issuer_id, language, po_number,"
+				   " payment_terms_days, payment_terms_from, original_invoice_id, recon_id, recipient, reason)"
 				   " SELECT regexp_replace(h.invoice_id, '^INV-(.*?)(-R[0-9]+)?$', 'CN-\\1')"
 				   "  || CASE WHEN r.revision > 1 THEN '-R' || r.revision ELSE '' END, h.tenant_id, h.plan_code,"
 				   " h.period_start, h.period_end, 'credit_note', r.revision, h.currency, -a.net, -a.tax, -(a.net + a.tax),"
 				   " -a.net * h.fx_rate, -a.tax * h.fx_rate, -(a.net + a.tax) * h.fx_rate, h.fx_rate,"
-				   " h.tax_rate, h.invoice_id, h.recon_id, h.recipient, $2"
+				   " h.tax_rate, h.tax_inclusive, h.tax_treatment, h.tax_rounding, h.issuer_id, h.language, h.po_number,"
+				   " h.payment_terms_days, h.payment_terms_from, h.invoice_id, h.recon_id, h.recipient, $2"
 				   " FROM @s@.invoice_header h"
 				   " CROSS JOIN LATERAL (SELECT coalesce(max(x.revision), 0) + 1 AS revision FROM @s@.invoice_header x"
 				   "  WHERE x.tenant_id = h.tenant_id AND x.period_start = h.period_start AND x.kind = 'credit_note') r"
-				   " CROSS JOIN LATERAL (SELECT -coalesce(sum(x.subtotal), 0) AS net, -coalesce(sum(x.tax), 0) AS tax"
+				   " CROSS JOIN LATERAL (SELECT -coalesce(sum(x.total), 0) AS total"
 				   "  FROM @s@.invoice_header x WHERE x.original_invoice_id = h.invoice_id AND x.status <> 'void') b"
-				   " CROSS JOIN LATERAL (SELECT round(sum(credit), $3) AS net FROM inv_credit) c"
-				   " CROSS JOIN LATERAL (SELECT c.net, CASE WHEN b.net + c.net = h.subtotal THEN h.tax"
-				   "  ELSE round((b.net + c.net) * h.tax_rate, $3) END - b.tax AS tax) a"
+				   " CROSS JOIN LATERAL (SELECT coalesce(sum(t.net), 0) * $3 AS net, coalesce(sum(t.tax), 0) * $3 AS tax FROM inv_credit_tax t) a"
 				   " WHERE h.invoice_id = $1"
-				   " AND b.net + b.tax + a.net + a.tax BETWEEN 0 AND h.total"
+				   " AND b.total + a.net + a.tax BETWEEN least(0, h.total) AND greatest(0, h.total)"
 				   " ON CONFLICT (tenant_id, period_start, kind, revision) DO NOTHING"
 				   " RETURNING n.invoice_id",
-				   ARG_TEXT(invoice_id), ARG_TEXT(reason), ARG_INT4(doc->digits)) == 0)
+				   ARG_TEXT(invoice_id), ARG_TEXT(reason), unit) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("credit notes of invoice \"%s\" would exceed its total", FinopsQuoteForMessage(invoice_id)),
 				 errdetail("The invoice has negative lines; crediting only the positive ones is more than was billed."),
 				 errhint("Credit the negative lines too, or all: finops.credit_invoice('%s', reason).",
 						 FinopsQuoteForMessage(invoice_id))));
-	id = FinopsText(0, 1);
+	return FinopsText(0, 1);
+}
+
+/* A line that is credited whole repeats its quantity and price. */
+static void
+write_lines(const char *invoice_id, const char *id, const InvoiceDocument *doc,
+			FinopsArg unit)
+{
 	FINOPS_RUN("INSERT INTO @s@.invoice_detail (invoice_id, line_no, tenant_id, period_start, line_type, service,"
-			   " metric_code, description, quantity, unit, unit_price, unit_price_usd, amount, amount_usd, tax_rate,"
-			   " cost, cost_currency, cost_usd, reference_ids)"
+			   " metric_code, description, quantity, unit, unit_price, unit_price_usd, amount, amount_usd, gross_amount,"
+			   " tax_rate, tax_category, service_period_start, service_period_end, cost, cost_currency, cost_usd,"
+			   " reference_ids)"
 			   " SELECT $2, l.line_no, l.tenant_id, l.period_start, 'credit', l.service, l.metric_code, l.description,"
-			   " -1, l.unit, r.credit, r.credit * h.fx_rate, -r.credit, -r.credit * h.fx_rate, l.tax_rate,"
-			   " -c.cost, l.cost_currency, -c.cost_usd,"
+			   " CASE WHEN p.whole THEN -l.quantity ELSE -1 END, l.unit, p.price, p.price * h.fx_rate, -r.credit,"
+			   " -r.credit * h.fx_rate, CASE WHEN h.tax_inclusive THEN -(r.credit + p.tax) END, l.tax_rate, l.tax_category,"
+			   " l.service_period_start, l.service_period_end, -c.cost, l.cost_currency, -c.cost_usd,"
 			   " jsonb_build_object('invoice_id', l.invoice_id, 'line_no', l.line_no, 'line_type', l.line_type)"
 			   " FROM inv_credit c JOIN @s@.invoice_detail l ON l.invoice_id = $1 AND l.line_no = c.line_no"
 			   " JOIN @s@.invoice_header h ON h.invoice_id = l.invoice_id"
-			   " CROSS JOIN LATERAL (SELECT round(c.credit, $3) AS credit) r",
-			   ARG_TEXT(invoice_id), ARG_TEXT(id), ARG_INT4(doc->digits));
+			   " LEFT JOIN inv_credit_line t ON t.line_no = c.line_no"
+			   " CROSS JOIN LATERAL (SELECT round(c.credit, $3) AS credit) r"
+			   " CROSS JOIN LATERAL (SELECT r.credit = l.amount AND l.quantity <> 0 AS whole,"
+			   "  coalesce(t.tax, 0) * $4 AS tax) w"
+			   " CROSS JOIN LATERAL (SELECT w.whole, w.tax, CASE WHEN w.whole THEN l.unit_price"
+			   "  WHEN h.tax_inclusive THEN r.credit + w.tax ELSE r.credit END AS price) p",
+			   ARG_TEXT(invoice_id), ARG_TEXT(id), ARG_INT4(doc->digits), unit);
+	FINOPS_RUN("INSERT INTO finops.invoice_tax (invoice_id, tax_category, tax_rate, taxable_amount, tax_amount, reason)"
+			   " SELECT $2, c.tax_category, c.tax_rate, -c.net * $3, -c.tax * $3, t.reason FROM inv_credit_tax c"
+			   " LEFT JOIN finops.invoice_tax t ON t.invoice_id = $1 AND t.tax_category = c.tax_category AND t.tax_rate = c.tax_rate",
+			   ARG_TEXT(invoice_id), ARG_TEXT(id), unit);
+}
+
+/* Write the open credit note and return its id. */
+static char *
+write_credit_note(const char *invoice_id, const InvoiceDocument *doc,
+				  const char *reason)
+{
+	FinopsArg	unit;
+	char	   *id;
+
+	unit = ARG_DATUM(NUMERICOID, DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", doc->digits)),
+													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), false);
+	stage_taxes(invoice_id, unit);
+	id = write_header(invoice_id, unit, reason);
+	write_lines(invoice_id, id, doc, unit);
 	return id;
 }
 
