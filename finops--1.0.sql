@@ -2271,6 +2271,7 @@ CREATE TABLE @extschema@.invoice_header (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	input_digest text,
 	digest text,
+	issued_by text,
 	number_series text,
 	number_seq bigint,
 	prev_hash text,
@@ -2315,11 +2316,12 @@ COMMENT ON COLUMN @extschema@.invoice_header.tax_inclusive IS 'prices included t
 COMMENT ON COLUMN @extschema@.invoice_header.tax_treatment IS 'how the tax was found: standard, exempt, reverse_charge, ...';
 COMMENT ON COLUMN @extschema@.invoice_header.tax_rounding IS 'line or category, as finops.issuer had it';
 COMMENT ON COLUMN @extschema@.invoice_header.terms IS 'payment terms as they are printed, in the document''s language';
+COMMENT ON COLUMN @extschema@.invoice_header.issued_by IS 'role that issued it';
 COMMENT ON COLUMN @extschema@.invoice_header.digest IS 'SHA-256, hex, over header, lines and taxes of an issued document; hash links it to the document before it';
 COMMENT ON COLUMN @extschema@.invoice_header.original_invoice_id IS 'the invoice that a credit note credits; no foreign key, since pg_dump warns of one from a table to itself (finops.verify_invoices checks it)';
 COMMENT ON COLUMN @extschema@.invoice_header.issuer IS 'the issuer''s data as they stood at issue';
 COMMENT ON COLUMN @extschema@.invoice_header.recipient IS 'the tenant''s name, billing contact and tax profile as they stood at issue';
-COMMENT ON COLUMN @extschema@.invoice_header.input_digest IS 'digest of what the document was computed from; preparation rewrites an open document when it differs';
+COMMENT ON COLUMN @extschema@.invoice_header.input_digest IS 'SHA-256, hex, over what was computed: header, lines and taxes; preparation rewrites an open document when it differs';
 COMMENT ON COLUMN @extschema@.invoice_header.hash IS 'SHA-256, hex, over the document and the hash of the document before it in its series (finops.verify_invoices)';
 
 CREATE INDEX invoice_header_period_idx ON @extschema@.invoice_header (period_start, status);
@@ -2403,6 +2405,27 @@ COMMENT ON COLUMN finops.invoice_tax.tax_rate IS 'ratio: 0.19 is 19 percent';
 COMMENT ON COLUMN finops.invoice_tax.taxable_amount IS 'sum of the net lines of the category and rate';
 COMMENT ON COLUMN finops.invoice_tax.reason IS 'why no tax is due, such as reverse charge';
 
+CREATE TABLE finops.invoice_input (
+	invoice_id text NOT NULL,
+	inputs bytea NOT NULL,
+	CONSTRAINT invoice_input_pkey PRIMARY KEY (invoice_id),
+	CONSTRAINT invoice_input_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id) ON DELETE CASCADE
+);
+COMMENT ON TABLE finops.invoice_input IS 'what a document was computed from beside its lines: exact amounts, exchange rates and taxes, in a compact form (finops.rebuild_invoice)';
+
+CREATE TABLE finops.invoice_failure (
+	period_start date NOT NULL,
+	tenant_id text NOT NULL,
+	step text NOT NULL,
+	reason text NOT NULL,
+	call text,
+	failed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT invoice_failure_pkey PRIMARY KEY (period_start, tenant_id),
+	CONSTRAINT invoice_failure_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES @extschema@.tenant_master (tenant_id),
+	CONSTRAINT invoice_failure_step_check CHECK (step OPERATOR(pg_catalog.=) ANY (ARRAY['prepare', 'issue']))
+);
+COMMENT ON TABLE finops.invoice_failure IS 'tenants that the last run over all tenants could not bill, why, and the call that helps; a run that bills them removes them';
+
 -- set-up
 
 CREATE FUNCTION finops.set_issuer(legal_name text DEFAULT NULL, address text DEFAULT NULL, vat_id text DEFAULT NULL, currency text DEFAULT NULL,
@@ -2438,7 +2461,8 @@ COMMENT ON FUNCTION finops.guard_truncate() IS 'trigger: documents and payments 
 REVOKE ALL ON FUNCTION finops.guard_truncate() FROM PUBLIC;
 
 REVOKE ALL ON @extschema@.plan_master, @extschema@.metric_catalog, finops.issuer, finops.number_series, finops.fx_rate,
-	finops.period_rate, finops.tenant_billing, @extschema@.invoice_header, @extschema@.invoice_detail, finops.invoice_tax FROM PUBLIC;
+	finops.period_rate, finops.tenant_billing, @extschema@.invoice_header, @extschema@.invoice_detail, finops.invoice_tax,
+	finops.invoice_input, finops.invoice_failure FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.plan_master', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.metric_catalog', '');
@@ -2450,6 +2474,8 @@ SELECT pg_catalog.pg_extension_config_dump('finops.period_rate', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_header', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.invoice_detail', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.invoice_tax', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.invoice_input', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.invoice_failure', '');
 -- topic credit: what takes an issued invoice back
 
 CREATE FUNCTION finops.credit_invoice(invoice_id text, reason text, lines jsonb DEFAULT NULL)
@@ -2503,15 +2529,36 @@ COMMENT ON TRIGGER invoice_header_guard ON @extschema@.invoice_header IS 'issued
 CREATE TRIGGER invoice_header_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_header
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS 'documents are not truncated';
-CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
-	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
-COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
-CREATE TRIGGER invoice_tax_guard BEFORE UPDATE OR DELETE ON finops.invoice_tax
-	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
-COMMENT ON TRIGGER invoice_tax_guard ON finops.invoice_tax IS 'the tax of issued documents never changes';
+CREATE TRIGGER invoice_detail_guard_update AFTER UPDATE ON @extschema@.invoice_detail
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_detail_guard_update ON @extschema@.invoice_detail IS 'lines of issued documents never change';
+CREATE TRIGGER invoice_detail_guard_delete AFTER DELETE ON @extschema@.invoice_detail
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_detail_guard_delete ON @extschema@.invoice_detail IS 'lines of issued documents stay';
+CREATE TRIGGER invoice_tax_guard_update AFTER UPDATE ON finops.invoice_tax
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_tax_guard_update ON finops.invoice_tax IS 'taxes of issued documents never change';
+CREATE TRIGGER invoice_tax_guard_delete AFTER DELETE ON finops.invoice_tax
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_tax_guard_delete ON finops.invoice_tax IS 'taxes of issued documents stay';
 CREATE TRIGGER invoice_tax_no_truncate BEFORE TRUNCATE ON finops.invoice_tax
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
-COMMENT ON TRIGGER invoice_tax_no_truncate ON finops.invoice_tax IS 'the tax of documents is not truncated';
+COMMENT ON TRIGGER invoice_tax_no_truncate ON finops.invoice_tax IS 'taxes of documents are not truncated';
+CREATE TRIGGER invoice_input_guard_update AFTER UPDATE ON finops.invoice_input
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_input_guard_update ON finops.invoice_input IS 'inputs of issued documents never change';
+CREATE TRIGGER invoice_input_guard_delete AFTER DELETE ON finops.invoice_input
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_input_guard_delete ON finops.invoice_input IS 'inputs of issued documents stay';
+CREATE TRIGGER invoice_input_no_truncate BEFORE TRUNCATE ON finops.invoice_input
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_input_no_truncate ON finops.invoice_input IS 'inputs of documents are not truncated';
 CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';

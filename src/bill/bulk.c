@@ -31,6 +31,7 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -171,13 +172,42 @@ is_new_table(BillBulk *bulk)
 		RelationGetNumberOfBlocks(bulk->rel) == 0;
 }
 
-static void
-look_at_triggers(BillBulk *bulk)
+/* The triggers that are left to fire, with what tells ExecInsert of them. */
+static TriggerDesc *
+remaining_triggers(const TriggerDesc *all, const char *const *answered)
 {
-	const TriggerDesc *triggers = bulk->info->ri_TrigDesc;
+	TriggerDesc *rest = palloc0_object(TriggerDesc);
 
-	if (triggers == NULL)
+	rest->triggers = palloc_array(Trigger, all->numtriggers);
+	for (int i = 0; i < all->numtriggers; i++)
+	{
+		const Trigger *t = &all->triggers[i];
+
+		if (RI_FKey_trigger_type(t->tgfoid) == RI_TRIGGER_FK || is_known(t->tgname, answered))
+			continue;
+		rest->triggers[rest->numtriggers++] = *t;
+#define FIRES(level, timing) \
+		TRIGGER_TYPE_MATCHES(t->tgtype, level, timing, TRIGGER_TYPE_INSERT)
+		rest->trig_insert_before_row |= FIRES(TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE);
+		rest->trig_insert_after_row |= FIRES(TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER);
+		rest->trig_insert_before_statement |= FIRES(TRIGGER_TYPE_STATEMENT, TRIGGER_TYPE_BEFORE);
+		rest->trig_insert_after_statement |= FIRES(TRIGGER_TYPE_STATEMENT, TRIGGER_TYPE_AFTER);
+#undef FIRES
+		rest->trig_insert_new_table |= TRIGGER_FOR_INSERT(t->tgtype) && t->tgnewtable != NULL;
+	}
+	return rest;
+}
+
+static void
+look_at_triggers(BillBulk *bulk, const char *const *answered)
+{
+	const TriggerDesc *triggers;
+
+	if (bulk->info->ri_TrigDesc == NULL)
 		return;
+	if (answered != NULL)
+		bulk->info->ri_TrigDesc = remaining_triggers(bulk->info->ri_TrigDesc, answered);
+	triggers = bulk->info->ri_TrigDesc;
 	bulk->before_row = triggers->trig_insert_before_row;
 	bulk->after_row = triggers->trig_insert_after_row;
 	bulk->statement = bulk->before_row || bulk->after_row ||
@@ -222,6 +252,12 @@ find_defaults(BillBulk *bulk, const char *const *given)
 BillBulk *
 BillBulkOpen(Oid table, const BillBulkSpec *spec)
 {
+	return BillBulkOpenChecked(table, spec, NULL);
+}
+
+BillBulk *
+BillBulkOpenChecked(Oid table, const BillBulkSpec *spec, const char *const *answered)
+{
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "finops bulk",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -239,7 +275,7 @@ BillBulkOpen(Oid table, const BillBulkSpec *spec)
 		bulk->direct = true;
 	else
 		look_at_indexes(bulk);
-	look_at_triggers(bulk);
+	look_at_triggers(bulk, answered);
 	bulk->checks = has_unknown_checks(bulk->rel, spec->checks);
 	find_defaults(bulk, spec->columns);
 	if (spec->constant != NULL)

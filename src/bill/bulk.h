@@ -28,6 +28,13 @@ typedef struct BillBulkSpec
  * the current memory context.
  */
 extern BillBulk *BillBulkOpen(Oid table, const BillBulkSpec *spec);
+
+/*
+ * The same where the caller answers for foreign keys, of all rows at once,
+ * and for the conditions of some triggers, ended by NULL: none of them fires.
+ */
+extern BillBulk *BillBulkOpenChecked(Oid table, const BillBulkSpec *spec,
+									 const char *const *triggers);
 extern TupleDesc BillBulkDescriptor(const BillBulk *bulk);
 
 /*

@@ -153,6 +153,20 @@ extern uint64 FinopsRun(const char *sql, int nargs, const FinopsArg *args);
 extern char *FinopsExpandSchema(const char *sql);
 
 /*
+ * The same for a statement that is planned once per backend, kept.c; sql must
+ * be a constant.  FinopsKeptPlan: the plan of text, known by sql.
+ */
+#define FINOPS_KEPT_ARGS 32
+extern uint64 FinopsRunKept(const char *sql, int nargs, const FinopsArg *args);
+extern SPIPlanPtr FinopsKeptPlan(const char *sql, const char *text, int nargs,
+								 const Oid *types);
+extern Oid	FinopsSchemaOid(void);	/* install schema, within a session */
+
+#define FINOPS_RUN_KEPT(sql, ...) \
+	FinopsRunKept(sql, lengthof(((FinopsArg[]) {__VA_ARGS__})), \
+				  (FinopsArg[]) {__VA_ARGS__})
+
+/*
  * Run a query in the session and keep its rows, on disk beyond work_mem,
  * under a name that the session's later statements can select from; stage.c.
  * Returns the number of rows.
@@ -207,12 +221,14 @@ typedef enum FinopsLockKind
 {
 	FINOPS_LOCK_JOB,			/* key: hash of the job name */
 	FINOPS_LOCK_PERIOD,			/* key: billing period; all writers of a month */
+	FINOPS_LOCK_TENANT,			/* key: hash of the tenant; documents of one tenant */
 	FINOPS_LOCK_PARTITION,		/* key: 0; partition DDL */
 	FINOPS_LOCK_NUMBERING,		/* key: 0; document numbers */
 	FINOPS_LOCK_API_CLOCK		/* key: 0; turns of API requests, given back at once */
 } FinopsLockKind;
 
 extern void FinopsLock(FinopsLockKind kind, int32 key);
+extern void FinopsLockShared(FinopsLockKind kind, int32 key);
 extern bool FinopsTryLock(FinopsLockKind kind, int32 key);
 
 /*

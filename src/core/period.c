@@ -35,6 +35,15 @@ FinopsLock(FinopsLockKind kind, int32 key)
 	AcceptInvalidationMessages();
 }
 
+void
+FinopsLockShared(FinopsLockKind kind, int32 key)
+{
+	(void) DirectFunctionCall2(pg_advisory_xact_lock_shared_int4,
+							   Int32GetDatum(FINOPS_LOCK_CLASS + (int32) kind),
+							   Int32GetDatum(key));
+	AcceptInvalidationMessages();
+}
+
 bool
 FinopsTryLock(FinopsLockKind kind, int32 key)
 {

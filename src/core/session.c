@@ -139,6 +139,7 @@ static const char *const pinned_settings[][2] = {
 static struct
 {
 	Oid			caller;
+	Oid			schema;
 	LocalTransactionId xid;
 	SubTransactionId subxid;
 	int			depth;
@@ -149,6 +150,14 @@ in_session(void)
 {
 	return running.depth > 0 && running.xid == FINOPS_LOCAL_XID &&
 		InLocalUserIdChange() && SubTransactionIsActive(running.subxid);
+}
+
+Oid
+FinopsSchemaOid(void)
+{
+	if (!in_session())
+		elog(ERROR, "no session");
+	return running.schema;
 }
 
 Oid
@@ -169,6 +178,7 @@ FinopsBegin(FinopsSession *session)
 	else
 	{
 		running.caller = session->caller;
+		running.schema = ext.schema;
 		running.xid = FINOPS_LOCAL_XID;
 		running.subxid = GetCurrentSubTransactionId();
 		running.depth = 1;

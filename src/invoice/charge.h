@@ -126,8 +126,9 @@ typedef struct InvoiceCharges
 	int			room;
 	InvoiceCharge *charge;
 
-	/* header: the plan that stands on the document (the last bound day's) */
+	/* the plan of the last bound day: stands on the document, marks cost up */
 	const char *plan_code;
+	InvoiceDecimal markup_pct;
 
 	/* set by InvoiceRefuse: the tenant gets no document in this run */
 	const char *problem;
@@ -166,13 +167,13 @@ typedef struct InvoiceChargeSource
 /* ---------------------------------------------------------------------
  * Streams: rows of a query in the order of tenants, stream.c
  *
- * The query's first column is the tenant's id and it ends with ORDER BY 1
+ * The query's first column is the tenant's id and it ends with ORDER BY that
  * COLLATE "C" and whatever else the source needs.  $1 is the first day of the
  * period, $2 that of the next one.  "@tenant@" stands for "= $3" in a run for
  * one tenant and for "IS NOT NULL" in a run for all:
  *
  *	SELECT b.tenant_id, ... FROM @s@.tenant_plan_binding b
- *	WHERE b.tenant_id @tenant@ AND ... ORDER BY 1 COLLATE "C", b.period_start
+ *	WHERE b.tenant_id @tenant@ AND ... ORDER BY b.tenant_id COLLATE "C", b.period_start
  *
  * Plans are kept for the life of the backend, by the address of the text.
  * ---------------------------------------------------------------------
@@ -212,5 +213,18 @@ extern bool InvoiceDecodeNumeric(Datum value, InvoiceDecimal *result);
 extern Datum InvoiceNumeric(InvoiceDecimal value);
 extern bool InvoiceMultiply(int128 a, int128 b, int128 *product);
 extern bool InvoicePower10(int digits, int128 *power);
+extern InvoiceDecimal InvoiceTrim(InvoiceDecimal value);	/* no trailing zeros */
+
+/* ---------------------------------------------------------------------
+ * The sources together, for the engine; charge.c
+ * ---------------------------------------------------------------------
+ */
+extern const InvoiceChargeSource InvoicePlanCharges;	/* charge_plan.c */
+extern const InvoiceChargeSource InvoiceCostCharges;	/* charge_cost.c */
+
+extern void InvoiceLoadPhrases(const InvoiceRun *run);
+extern void InvoiceOpenSources(const InvoiceRun *run);
+extern void InvoiceCollectCharges(InvoiceCharges *charges);
+extern void InvoiceCloseSources(void);
 
 #endif							/* FINOPS_INVOICE_CHARGE_H */

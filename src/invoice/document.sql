@@ -43,15 +43,36 @@ COMMENT ON TRIGGER invoice_header_guard ON @extschema@.invoice_header IS 'issued
 CREATE TRIGGER invoice_header_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_header
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER invoice_header_no_truncate ON @extschema@.invoice_header IS 'documents are not truncated';
-CREATE TRIGGER invoice_detail_guard BEFORE UPDATE OR DELETE ON @extschema@.invoice_detail
-	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
-COMMENT ON TRIGGER invoice_detail_guard ON @extschema@.invoice_detail IS 'lines of issued documents never change';
-CREATE TRIGGER invoice_tax_guard BEFORE UPDATE OR DELETE ON finops.invoice_tax
-	FOR EACH ROW EXECUTE FUNCTION finops.guard_invoice_detail();
-COMMENT ON TRIGGER invoice_tax_guard ON finops.invoice_tax IS 'the tax of issued documents never changes';
+CREATE TRIGGER invoice_detail_guard_update AFTER UPDATE ON @extschema@.invoice_detail
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_detail_guard_update ON @extschema@.invoice_detail IS 'lines of issued documents never change';
+CREATE TRIGGER invoice_detail_guard_delete AFTER DELETE ON @extschema@.invoice_detail
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_detail_guard_delete ON @extschema@.invoice_detail IS 'lines of issued documents stay';
+CREATE TRIGGER invoice_tax_guard_update AFTER UPDATE ON finops.invoice_tax
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_tax_guard_update ON finops.invoice_tax IS 'taxes of issued documents never change';
+CREATE TRIGGER invoice_tax_guard_delete AFTER DELETE ON finops.invoice_tax
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_tax_guard_delete ON finops.invoice_tax IS 'taxes of issued documents stay';
 CREATE TRIGGER invoice_tax_no_truncate BEFORE TRUNCATE ON finops.invoice_tax
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
-COMMENT ON TRIGGER invoice_tax_no_truncate ON finops.invoice_tax IS 'the tax of documents is not truncated';
+COMMENT ON TRIGGER invoice_tax_no_truncate ON finops.invoice_tax IS 'taxes of documents are not truncated';
+CREATE TRIGGER invoice_input_guard_update AFTER UPDATE ON finops.invoice_input
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_input_guard_update ON finops.invoice_input IS 'inputs of issued documents never change';
+CREATE TRIGGER invoice_input_guard_delete AFTER DELETE ON finops.invoice_input
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_invoice_detail();
+COMMENT ON TRIGGER invoice_input_guard_delete ON finops.invoice_input IS 'inputs of issued documents stay';
+CREATE TRIGGER invoice_input_no_truncate BEFORE TRUNCATE ON finops.invoice_input
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
+COMMENT ON TRIGGER invoice_input_no_truncate ON finops.invoice_input IS 'inputs of documents are not truncated';
 CREATE TRIGGER invoice_detail_no_truncate BEFORE TRUNCATE ON @extschema@.invoice_detail
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.guard_truncate();
 COMMENT ON TRIGGER invoice_detail_no_truncate ON @extschema@.invoice_detail IS 'lines are not truncated';

@@ -121,36 +121,34 @@ finops_guard_invoice_header(PG_FUNCTION_ARGS)
 }
 
 /*
- * Lines follow their document.  A line without one is on its way out with an
- * open document that was removed.
+ * Lines, taxes and inputs follow their document; once per statement, with
+ * the transition tables old_rows and new_rows.  A row without a document is
+ * on its way out with an open one that was removed.
  */
 Datum
 finops_guard_invoice_detail(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = trigger_data(fcinfo);
-	HeapTuple	rows[2] = {trigger->tg_trigtuple, NULL};
+	FinopsSession session;
+	uint64		n;
 
+	FinopsBegin(&session);
+	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed");
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		rows[1] = trigger->tg_newtuple;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	for (int i = 0; i < 2 && rows[i] != NULL; i++)
-	{
-		char	   *id = column_text(trigger, rows[i], "invoice_id");
-		uint64		n = FINOPS_RUN("SELECT status FROM @s@.invoice_header h"
-								   " WHERE h.invoice_id OPERATOR(pg_catalog.=) $1"
-								   " AND h.status OPERATOR(pg_catalog.<>) 'open'",
-								   ARG_TEXT(id));
-
-		if (n > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("document \"%s\" is %s and never changes", id, FinopsText(0, 1)),
-					 errhint("Correct it with finops.credit_invoice().")));
-	}
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
-	return PointerGetDatum(result_row(trigger));
+		n = FINOPS_RUN0("SELECT h.invoice_id, h.status FROM @s@.invoice_header h"
+						" WHERE h.invoice_id IN (SELECT o.invoice_id FROM old_rows o UNION SELECT n.invoice_id FROM new_rows n)"
+						" AND h.status <> 'open' LIMIT 1");
+	else
+		n = FINOPS_RUN0("SELECT h.invoice_id, h.status FROM @s@.invoice_header h"
+						" WHERE h.invoice_id IN (SELECT o.invoice_id FROM old_rows o) AND h.status <> 'open' LIMIT 1");
+	if (n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("document \"%s\" is %s and never changes", FinopsText(0, 1), FinopsText(0, 2)),
+				 errhint("Correct it with finops.credit_invoice().")));
+	FinopsEnd(&session);
+	return PointerGetDatum(NULL);
 }
 
 /* A payment's status may follow its bank; the rest is as it was received. */

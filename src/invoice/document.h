@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * document.h
+ *	  Documents as the engine computes them, before they are written and
+ *	  after they are read back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FINOPS_INVOICE_DOCUMENT_H
+#define FINOPS_INVOICE_DOCUMENT_H
+
+#include "invoice/charge.h"
+#include "invoice/invoice.h"
+#include "invoice/tax.h"
+
+/* A line as it stands in invoice_detail. */
+typedef struct InvoiceLine
+{
+	int			line_no;
+	const char *line_type;
+	const char *service;		/* or NULL, so too those below that may be */
+	const char *metric_code;
+	const char *description;
+	InvoiceDecimal quantity;
+	const char *unit;
+	InvoiceDecimal unit_price;
+	InvoiceDecimal amount;
+	bool		has_gross;
+	InvoiceDecimal gross;
+	InvoiceDecimal tax_rate;
+	const char *cost_currency;	/* NULL: no cost */
+	InvoiceDecimal cost;
+	InvoiceDecimal cost_usd;
+	const char *refs;			/* text of jsonb, as the server prints it */
+	Datum		refs_datum;
+	const char *notes;
+	DateADT		service_start;
+	DateADT		service_end;
+	const char *tax_category;
+} InvoiceLine;
+
+/* A row of finops.invoice_tax. */
+typedef struct InvoiceTax
+{
+	const char *category;
+	InvoiceDecimal rate;
+	InvoiceDecimal taxable;
+	InvoiceDecimal tax;
+	const char *reason;
+} InvoiceTax;
+
+/* How the lines of a kind of supply are taxed. */
+typedef struct InvoiceTaxClass
+{
+	TaxClass	class;
+	InvoiceDecimal rate;		/* all parts together, ratio */
+	const char *reason;
+} InvoiceTaxClass;
+
+/* Whom a document is for and how: the tenant's row of the run. */
+typedef struct InvoiceParty
+{
+	InvoiceTenant tenant;
+	const char *issuer_id;
+	const char *po_number;
+	int			terms_days;
+	const char *terms_from;
+	bool		inclusive;
+	TaxRounding rounding;
+	int			nclasses;		/* the first is that of standard supplies */
+	InvoiceTaxClass *classes;
+	const int  *class_of_code;	/* of the run's tax codes */
+} InvoiceParty;
+
+typedef struct InvoiceDraft
+{
+	const InvoiceRun *run;
+	const InvoiceParty *party;
+	const InvoiceRate *rate;	/* of the document's currency */
+	const char *plan_code;
+	const char *terms;
+	int			nlines;
+	InvoiceLine *lines;
+	const InvoiceCharge **charges;	/* that the lines were made from */
+	int		   *line_class;		/* tax class of each line */
+	int			ntaxes;
+	InvoiceTax *taxes;
+	InvoiceDecimal subtotal;
+	InvoiceDecimal tax;
+	InvoiceDecimal total;
+	const char *treatment;
+	char		digest[65];		/* over all of it, hex */
+} InvoiceDraft;
+
+/* Runs, prepare.c */
+extern void InvoiceRunBegin(InvoiceRun *run, DateADT period, const char *tenant);
+extern void InvoiceLoadRates(InvoiceRun *run);
+extern void InvoiceReportFailure(DateADT period, const char *tenant, const char *step,
+								 const char *reason, const char *call);
+
+/*
+ * Compute a document from its charges in the current memory context.  False
+ * with charges->problem set when it cannot be billed.
+ */
+extern bool InvoiceCompute(const InvoiceParty *party, InvoiceCharges *charges,
+						   InvoiceDraft *draft);
+
+/* ---------------------------------------------------------------------
+ * How tenants are taxed, document_tax.c
+ * ---------------------------------------------------------------------
+ */
+extern void InvoiceLoadTaxCodes(const InvoiceRun *run);
+
+/* From a profile whose rate stands in it (simple), or by finops.tax_of. */
+extern void InvoiceClassify(const InvoiceRun *run, InvoiceParty *party, bool simple,
+							InvoiceDecimal rate_pct, const char *profile);
+extern int	InvoiceClassOfLine(const InvoiceParty *party, const char *line_type, const char *service);
+extern const char *InvoiceTreatment(const char *category);
+extern const char *InvoiceRoundingName(TaxRounding rounding);
+
+/* jsonb of a text; equal texts share one value for the life of the run. */
+extern void InvoiceJsonBegin(void);
+extern Datum InvoiceJson(const InvoiceRun *run, const char *json, const char **printed);
+
+/* ---------------------------------------------------------------------
+ * Digests, digest.c
+ * ---------------------------------------------------------------------
+ */
+
+/* What of a header the content digest covers, besides lines and taxes. */
+typedef struct InvoiceContent
+{
+	const char *tenant_id;
+	const char *plan_code;
+	const char *currency;
+	const char *treatment;
+	const char *rounding;
+	const char *issuer_id;
+	const char *language;
+	const char *po_number;
+	const char *terms;
+	int			terms_days;
+	const char *terms_from;
+	bool		inclusive;
+	DateADT		period_start;
+	DateADT		period_end;
+	InvoiceDecimal fx_rate;
+	InvoiceDecimal tax_rate;
+	InvoiceDecimal subtotal;
+	InvoiceDecimal tax;
+	InvoiceDecimal total;
+} InvoiceContent;
+
+extern InvoiceContent InvoiceDraftContent(const InvoiceDraft *draft);
+extern void InvoiceDigestBegin(StringInfo bytes, const InvoiceContent *content);
+extern void InvoiceDigestLine(StringInfo bytes, const InvoiceLine *line);
+extern void InvoiceDigestTax(StringInfo bytes, const InvoiceTax *tax);
+extern void InvoiceDigestEnd(const StringInfoData *bytes, char *hex);
+extern void InvoiceDigestText(StringInfo bytes, const char *text);	/* NULL differs from "" */
+extern void InvoiceDigestInteger(StringInfo bytes, int64 value);
+extern void InvoiceDigestDecimal(StringInfo bytes, InvoiceDecimal value);
+extern void InvoiceSha256(const void *data, size_t len, char *hex);
+
+/* ---------------------------------------------------------------------
+ * Inputs of a document, kept so that it can be computed again; inputs.c
+ * ---------------------------------------------------------------------
+ */
+extern Datum InvoiceEncodeInputs(const InvoiceDraft *draft);	/* bytea */
+
+/* ---------------------------------------------------------------------
+ * Writing, document_writer.c
+ * ---------------------------------------------------------------------
+ */
+typedef struct InvoiceWriter InvoiceWriter;
+
+extern InvoiceWriter *InvoiceWriterOpen(const InvoiceRun *run);
+
+/* A new document. */
+extern void InvoiceWrite(InvoiceWriter *writer, const InvoiceDraft *draft,
+						 const char *invoice_id, int revision);
+
+/* An open document with new content: kept aside until InvoiceWriterClose. */
+extern void InvoiceRewrite(InvoiceWriter *writer, const InvoiceDraft *draft,
+						   const char *invoice_id, int revision);
+extern void InvoiceWriterClose(InvoiceWriter *writer);
+
+#endif							/* FINOPS_INVOICE_DOCUMENT_H */
