@@ -3814,12 +3814,15 @@ CREATE TABLE @extschema@.unit_cost_forecast (
 	lower_usd numeric,
 	upper_usd numeric,
 	last_refresh timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	fixed_cost numeric,
+	variable_cost numeric,
 	CONSTRAINT unit_cost_forecast_pkey PRIMARY KEY (run_id, driver_code, scenario, month),
 	CONSTRAINT unit_cost_forecast_run_id_fkey FOREIGN KEY (run_id) REFERENCES forecast.run (run_id)
 );
 COMMENT ON TABLE @extschema@.unit_cost_forecast IS 'projected cost per driver, scenario and month; the newest run has the greatest last_refresh';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.quantity IS 'driver projection of the month';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.unit_cost IS 'expected cost of one unit (unit_size of forecast.unit_kpi); an estimate';
+COMMENT ON COLUMN @extschema@.unit_cost_forecast.fixed_cost IS 'part of total_cost that does not depend on the quantity; 0 where cost follows the quantity';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.lower_usd IS 'lower end of the 80 percent interval of total_cost';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.upper_usd IS 'upper end of the 80 percent interval of total_cost';
 
@@ -3932,11 +3935,12 @@ WITH kpi AS (
 )
 SELECT k.driver_code, k.month, c.total_cost, k.quantity,
 	c.total_cost OPERATOR(pg_catalog./) NULLIF(k.units, 0) AS unit_cost,
-	c.currency
+	c.currency, k.units
 FROM kpi k
 	LEFT JOIN cost c ON c.driver_code OPERATOR(pg_catalog.=) k.driver_code AND c.month OPERATOR(pg_catalog.=) k.month;
 COMMENT ON VIEW forecast.vw_unit_cost IS 'effective cost of a month against a business quantity: what one unit (unit_size of forecast.unit_kpi) cost';
 COMMENT ON COLUMN forecast.vw_unit_cost.total_cost IS 'effective cost of the driver''s scope; NULL when no cost is loaded for the month';
+COMMENT ON COLUMN forecast.vw_unit_cost.units IS 'quantity in units (unit_size of forecast.unit_kpi)';
 COMMENT ON COLUMN forecast.vw_unit_cost.unit_cost IS 'total_cost per unit; NULL when there was no quantity';
 
 CREATE VIEW @extschema@.vw_unit_cost AS
@@ -4244,6 +4248,15 @@ RETURNS TABLE (node text[], at_step integer, base float8, reconciled float8)
 AS 'MODULE_PATHNAME', 'finops_reconcile_hierarchy'
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 1000;
 COMMENT ON FUNCTION finops.reconcile_hierarchy(text, text, text, text, text, text, boolean) IS 'makes forecasts of the nodes of a tree add up: bottom_up, top_down, ols, structural, variance, shrink (minimum trace); every path is text[], the total is {}';
+-- room forecast: what if
+
+CREATE FUNCTION finops.forecast_scenario(driver text, change numeric, scenario text DEFAULT 'base', run_id uuid DEFAULT NULL)
+RETURNS TABLE (month date, quantity numeric, changed_quantity numeric, total_cost numeric, changed_cost numeric,
+	difference numeric, fixed_cost numeric, variable_cost numeric)
+AS 'MODULE_PATHNAME', 'finops_forecast_scenario'
+LANGUAGE C VOLATILE ROWS 12;
+COMMENT ON FUNCTION finops.forecast_scenario(text, numeric, text, uuid) IS 'cost of the forecast months with a driver changed by a ratio (0.2: a fifth more); the fixed part stays; run_id NULL: the newest run';
+REVOKE ALL ON FUNCTION finops.forecast_scenario(text, numeric, text, uuid) FROM PUBLIC;
 -- room forecast: scores of forecasts with scales, quantiles and intervals
 
 CREATE FUNCTION finops.mase_scale(series float8[], season_length integer DEFAULT 1)

@@ -80,12 +80,15 @@ CREATE TABLE @extschema@.unit_cost_forecast (
 	lower_usd numeric,
 	upper_usd numeric,
 	last_refresh timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	fixed_cost numeric,
+	variable_cost numeric,
 	CONSTRAINT unit_cost_forecast_pkey PRIMARY KEY (run_id, driver_code, scenario, month),
 	CONSTRAINT unit_cost_forecast_run_id_fkey FOREIGN KEY (run_id) REFERENCES forecast.run (run_id)
 );
 COMMENT ON TABLE @extschema@.unit_cost_forecast IS 'projected cost per driver, scenario and month; the newest run has the greatest last_refresh';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.quantity IS 'driver projection of the month';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.unit_cost IS 'expected cost of one unit (unit_size of forecast.unit_kpi); an estimate';
+COMMENT ON COLUMN @extschema@.unit_cost_forecast.fixed_cost IS 'part of total_cost that does not depend on the quantity; 0 where cost follows the quantity';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.lower_usd IS 'lower end of the 80 percent interval of total_cost';
 COMMENT ON COLUMN @extschema@.unit_cost_forecast.upper_usd IS 'upper end of the 80 percent interval of total_cost';
 
@@ -198,11 +201,12 @@ WITH kpi AS (
 )
 SELECT k.driver_code, k.month, c.total_cost, k.quantity,
 	c.total_cost OPERATOR(pg_catalog./) NULLIF(k.units, 0) AS unit_cost,
-	c.currency
+	c.currency, k.units
 FROM kpi k
 	LEFT JOIN cost c ON c.driver_code OPERATOR(pg_catalog.=) k.driver_code AND c.month OPERATOR(pg_catalog.=) k.month;
 COMMENT ON VIEW forecast.vw_unit_cost IS 'effective cost of a month against a business quantity: what one unit (unit_size of forecast.unit_kpi) cost';
 COMMENT ON COLUMN forecast.vw_unit_cost.total_cost IS 'effective cost of the driver''s scope; NULL when no cost is loaded for the month';
+COMMENT ON COLUMN forecast.vw_unit_cost.units IS 'quantity in units (unit_size of forecast.unit_kpi)';
 COMMENT ON COLUMN forecast.vw_unit_cost.unit_cost IS 'total_cost per unit; NULL when there was no quantity';
 
 CREATE VIEW @extschema@.vw_unit_cost AS
