@@ -3958,17 +3958,18 @@ COMMENT ON FUNCTION finops.forecast_support(internal) IS 'tells the planner that
 REVOKE ALL ON FUNCTION finops.forecast_support(internal) FROM PUBLIC;
 
 CREATE FUNCTION finops.forecast(series float8[], horizon integer, season_length integer DEFAULT NULL,
-	model text DEFAULT 'auto', levels float8[] DEFAULT '{80,95}')
+	model text DEFAULT 'auto', levels float8[] DEFAULT '{80,95}', options jsonb DEFAULT NULL)
 RETURNS TABLE (step integer, mean float8, lower float8[], upper float8[])
 AS 'MODULE_PATHNAME', 'finops_forecast'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000 ROWS 12 SUPPORT finops.forecast_support;
-COMMENT ON FUNCTION finops.forecast(float8[], integer, integer, text, float8[]) IS 'forecasts the next horizon values of a series, with an interval per level (percent); season_length NULL: found in the series';
+COMMENT ON FUNCTION finops.forecast(float8[], integer, integer, text, float8[], jsonb) IS 'forecasts the next horizon values of a series, with an interval per level (percent); season_length NULL: found in the series; options: transformation, bounds, seasons, kind of interval, totals, regressors';
 
-CREATE FUNCTION finops.fit_model(series float8[], season_length integer DEFAULT NULL, model text DEFAULT 'auto')
+CREATE FUNCTION finops.fit_model(series float8[], season_length integer DEFAULT NULL, model text DEFAULT 'auto',
+	options jsonb DEFAULT NULL)
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'finops_fit_model'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION finops.fit_model(float8[], integer, text) IS 'what a forecast of this series is made of: models with weights, parameters, criteria and errors';
+COMMENT ON FUNCTION finops.fit_model(float8[], integer, text, jsonb) IS 'what a forecast of this series is made of: models with weights, parameters, criteria and errors';
 
 CREATE FUNCTION finops.backtest(series float8[], horizon integer, season_length integer DEFAULT NULL,
 	model text DEFAULT 'auto', folds integer DEFAULT 5)

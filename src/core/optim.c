@@ -131,7 +131,8 @@ steepest(Bfgs *b)
 static void
 update_hessian(Bfgs *b, const double *s, const double *y)
 {
-	double		hy[OPTIM_MAX_DIM];
+	double		hy[OPTIM_MAX_DIM],
+				half[OPTIM_MAX_DIM];
 	double		sy = 0,
 				yy = 0,
 				yhy = 0;
@@ -156,10 +157,13 @@ update_hessian(Bfgs *b, const double *s, const double *y)
 			hy[i] += b->h[i][j] * y[j];
 		yhy += y[i] * hy[i];
 	}
+	/* (1 + yhy / sy) s s' / sy - (hy s' + s hy') / sy, half of each product
+	 * in one vector */
+	for (int i = 0; i < b->n; i++)
+		half[i] = (1 + yhy / sy) / 2 * s[i] / sy - hy[i] / sy;
 	for (int i = 0; i < b->n; i++)
 		for (int j = 0; j < b->n; j++)
-			b->h[i][j] += (1 + yhy / sy) * s[i] * s[j] / sy -
-				(hy[i] * s[j] + s[i] * hy[j]) / sy;
+			b->h[i][j] += half[i] * s[j] + s[i] * half[j];
 }
 
 /* Moves along the projected path; false when no point is better. */

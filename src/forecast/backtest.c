@@ -26,7 +26,6 @@
 PG_FUNCTION_INFO_V1(finops_backtest_report);
 PG_FUNCTION_INFO_V1(finops_quality_gate);
 
-#define MAX_VALUE	1e300		/* as finops.forecast has it */
 #define MAX_FOLDS	1000
 #define MAX_MODELS	50
 
@@ -40,30 +39,6 @@ static const double levels[] = {10, 20, 30, 40, 50, 60, 70, 80, 90, 95};
  * Arguments
  * ---------------------------------------------------------------------
  */
-double *
-ForecastSeriesArg(FunctionCallInfo fcinfo, int argno, int *n)
-{
-	ArrayType  *array;
-	double	   *y;
-
-	FinopsRequireArg(fcinfo, argno, "series");
-	array = PG_GETARG_ARRAYTYPE_P(argno);
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	y = (double *) ARR_DATA_PTR(array);
-	if (*n == 0 || ARR_NDIM(array) > 1 || array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("series must have one dimension, values and no nulls"),
-				 errhint("finops.series_agg makes series of rows.")));
-	for (int i = 0; i < *n; i++)
-		if (!(fabs(y[i]) <= MAX_VALUE))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("observation %d of series is not a finite number below 1e300", i + 1),
-					 errhint("Replace NaN and Infinity before forecasting.")));
-	return y;
-}
-
 int
 ForecastCountArg(FunctionCallInfo fcinfo, int argno, const char *name, int least,
 				 int most)
@@ -78,14 +53,6 @@ ForecastCountArg(FunctionCallInfo fcinfo, int argno, const char *name, int least
 				 errmsg("%s must be between %d and %d, not %d", name, least, most, value),
 				 errhint("Give %s => %d, for example.", name, Max(least, Min(most, 5)))));
 	return value;
-}
-
-int
-ForecastSeasonArg(FunctionCallInfo fcinfo, int argno, const double *y, int n)
-{
-	if (PG_ARGISNULL(argno))
-		return FcDetectSeason(y + Max(n - FC_MAX_FIT, 0), Min(n, FC_MAX_FIT), ForecastInterrupt);
-	return ForecastCountArg(fcinfo, argno, "season_length", 1, INT_MAX);
 }
 
 /* ---------------------------------------------------------------------

@@ -9,7 +9,7 @@
 #define FINOPS_BACKTEST_H
 
 #include "forecast/errors.h"
-#include "forecast/forecast.h"
+#include "forecast/arguments.h"
 
 typedef struct BacktestSpec
 {
@@ -75,9 +75,7 @@ extern FcStatus BacktestModel(const BacktestSpec *spec, const FcModel *model,
 /* A measure; false where it is not defined. */
 extern bool BacktestMeasure(const BacktestSums *sums, int measure, double *result);
 
-/* Arguments that several functions share; 22004 and 22023. */
-extern double *ForecastSeriesArg(FunctionCallInfo fcinfo, int argno, int *n);
-extern int	ForecastSeasonArg(FunctionCallInfo fcinfo, int argno, const double *y, int n);
+/* A count between two bounds; 22004 and 22023. */
 extern int	ForecastCountArg(FunctionCallInfo fcinfo, int argno, const char *name,
 							 int least, int most);
 

@@ -28,15 +28,6 @@
 #define COST_SEED	UINT64_C(20080229)
 #define MAX_COST_FORMS 6
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a,
-				y = *(const double *) b;
-
-	return x < y ? -1 : (x > y ? 1 : 0);
-}
-
 double
 CostMedian(const double *values, int n)
 {
@@ -47,8 +38,7 @@ CostMedian(const double *values, int n)
 		return 0;
 	sorted = FcAlloc(n);
 	memcpy(sorted, values, n * sizeof(double));
-	qsort(sorted, n, sizeof(double), compare_doubles);
-	result = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+	result = FcMedianOf(sorted, n);
 	FcFree(sorted);
 	return result;
 }
@@ -232,7 +222,7 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		for (int k = 0; k < COST_PATHS; k++)
 			m->sample[i * COST_PATHS + k] = ldexp(m->sample[i * COST_PATHS + k], exponent - 10);
 		qsort(m->sample + (size_t) i * COST_PATHS, COST_PATHS, sizeof(double),
-			  compare_doubles);
+			  FcCompare);
 	}
 	FcFree(y);
 }

@@ -42,8 +42,8 @@
 #define PHI_MAX		0.98
 #define SEASON_MIN	1e-3		/* of a multiplicative seasonal state */
 
-const EtsOptions EtsMaximumLikelihood = {0, 0, 500, NULL};
-const EtsOptions EtsShrunk = {0, 6, 200, NULL};
+const EtsOptions EtsMaximumLikelihood = {0, 0, 500, 1e-7, NULL};
+const EtsOptions EtsShrunk = {0, 6, 200, 1e-2, NULL};
 
 /*
  * The parameters as the optimiser sees them: alpha, u = beta/alpha,
@@ -667,7 +667,8 @@ EtsFitForm(const double *y, int n, int m, EtsForm form,
 	set_prior(&w, x);
 	problem = (OptimProblem) {.fn = objective, .arg = &w, .dim = w.at.dim,
 			.lower = lower, .upper = upper, .scale = scale,
-			.max_iterations = options->max_iterations, .tolerance = 1e-7,
+			.max_iterations = options->max_iterations, 
+		.tolerance = options->tolerance,
 	.interrupt = options->interrupt};
 	if (!likelihood(&w, x, NULL) && w.at.slope >= 0)
 	{

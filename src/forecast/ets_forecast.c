@@ -99,6 +99,16 @@ EtsVariance(const EtsFit *fit, int h, const double *mean, double *variance)
 	FcFree(c);
 }
 
+/* A multiplicative season scales the steps; psi is that of the others. */
+void
+EtsSteps(const EtsFit *fit, int h, FcSteps *out)
+{
+	EtsForecast(fit, h, out->mean);
+	EtsVariance(fit, h, out->mean, out->variance);
+	responses(fit, h, fit->form.season == FC_SEASON_ADDITIVE, out->psi);
+	out->psi[0] = 1;
+}
+
 void
 EtsResiduals(const EtsFit *fit, const double *y, double *resid)
 {

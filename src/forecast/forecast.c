@@ -1,29 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * forecast.c
- *	  finops.forecast, finops.fit_model and finops.backtest: arrays of float8
- *	  through the models.
+ *	  finops.forecast and finops.backtest: arrays of float8 through the models.
  *
  *-------------------------------------------------------------------------
  */
-#include "forecast/forecast.h"
+#include "forecast/arguments.h"
 
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 #include <math.h>
 
 PG_FUNCTION_INFO_V1(finops_forecast);
 PG_FUNCTION_INFO_V1(finops_forecast_support);
-PG_FUNCTION_INFO_V1(finops_fit_model);
 PG_FUNCTION_INFO_V1(finops_backtest);
-
-#define MAX_LEVELS	100
-#define MAX_VALUE	1e300		/* squares and sums of differences stay finite */
 
 void
 ForecastInterrupt(void)
@@ -48,106 +42,6 @@ ForecastModelArg(const char *name)
 						FinopsQuoteForMessage(name)),
 				 errhint("Models are: %s.", FC_MODEL_NAMES)));
 	return model;
-}
-
-/* Elements of a one-dimensional float8[] without NULLs. */
-static double *
-array_elements(ArrayType *array, const char *what, int *n)
-{
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have one dimension, not %d", what,
-						ARR_NDIM(array))));
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not contain nulls", what),
-				 errhint("Fill gaps before aggregating, for example with array_agg(coalesce(value, 0) ORDER BY day).")));
-	return (double *) ARR_DATA_PTR(array);
-}
-
-static double *
-series_arg(FunctionCallInfo fcinfo, int argno, int *n)
-{
-	double	   *y;
-
-	FinopsRequireArg(fcinfo, argno, "series");
-	y = array_elements(PG_GETARG_ARRAYTYPE_P(argno), "series", n);
-	if (*n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("series is empty"),
-				 errhint("Give at least one observation, oldest first.")));
-	for (int i = 0; i < *n; i++)
-		if (!(fabs(y[i]) <= MAX_VALUE))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("observation %d of series is not a finite number below 1e300", i + 1),
-					 errhint("Replace NaN and Infinity before forecasting.")));
-	return y;
-}
-
-static int
-horizon_arg(FunctionCallInfo fcinfo, int argno)
-{
-	int			h;
-
-	FinopsRequireArg(fcinfo, argno, "horizon");
-	h = PG_GETARG_INT32(argno);
-	if (h < 1 || h > FC_MAX_HORIZON)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("horizon must be between 1 and %d, not %d",
-						FC_MAX_HORIZON, h),
-				 errhint("horizon counts steps after the end of the series.")));
-	return h;
-}
-
-/* NULL: looked for in the series. */
-static int
-season_arg(FunctionCallInfo fcinfo, int argno, const double *y, int n)
-{
-	int			m,
-				skip = Max(n - FC_MAX_FIT, 0);
-
-	if (PG_ARGISNULL(argno))
-		return FcDetectSeason(y + skip, n - skip, ForecastInterrupt);
-	m = PG_GETARG_INT32(argno);
-	if (m < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("season length must be at least 1, not %d", m),
-				 errhint("Use 12 for monthly data with a yearly season, 7 for daily data with a weekly one, 1 for none, NULL to detect it.")));
-	return m;
-}
-
-static double *
-levels_arg(FunctionCallInfo fcinfo, int argno, int *n)
-{
-	double	   *levels;
-
-	FinopsRequireArg(fcinfo, argno, "levels");
-	levels = array_elements(PG_GETARG_ARRAYTYPE_P(argno), "levels", n);
-	if (*n > MAX_LEVELS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("at most %d levels may be asked for", MAX_LEVELS)));
-	for (int i = 0; i < *n; i++)
-		if (!(levels[i] > 0 && levels[i] < 100))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("level %g is not between 0 and 100", levels[i]),
-					 errhint("A level is a coverage in percent, such as 80 or 95.")));
-	return levels;
-}
-
-static char *
-model_arg(FunctionCallInfo fcinfo, int argno)
-{
-	FinopsRequireArg(fcinfo, argno, "model");
-	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
 
 /* ---------------------------------------------------------------------
@@ -192,6 +86,21 @@ ForecastRun(const FcRequest *request, const char *model_name,
 							FinopsQuoteForMessage(model_name)),
 					 errhint("Use an additive form, or 'auto'.")));
 			break;
+		case FC_NEEDS_NONNEGATIVE:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("model \"%s\" needs observations of at least 0",
+							FinopsQuoteForMessage(model_name)),
+					 errhint("Use 'auto', which takes any value.")));
+			break;
+		case FC_SINGULAR:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the effects of the regressors cannot be told apart"),
+					 errdetail("There are %d regressors and %d observations.",
+							   request->options->nregressors, request->n),
+					 errhint("Give fewer regressors, or options => '{\"ridge\": 1}'.")));
+			break;
 	}
 }
 
@@ -218,9 +127,10 @@ bounds_array(const double *values, int n)
 }
 
 /*
- * finops.forecast(series, horizon, season_length, model, levels): rows
- * (step, mean, lower[], upper[]), bounds in the order of levels, NULL where a
- * single observation leaves the variance unknown.  In the unit of the series.
+ * finops.forecast(series, horizon, season_length, model, levels, options):
+ * rows (step, mean, lower[], upper[]), bounds in the order of levels, NULL
+ * where a single observation leaves the variance unknown.  In the unit of the
+ * series.
  */
 Datum
 finops_forecast(PG_FUNCTION_ARGS)
@@ -238,17 +148,20 @@ finops_forecast(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	old = MemoryContextSwitchTo(work);
-	q.y = series_arg(fcinfo, 0, &q.n);
-	q.h = horizon_arg(fcinfo, 1);
-	name = model_arg(fcinfo, 3);
+	q.y = ForecastSeriesArg(fcinfo, 0, &q.n);
+	q.h = ForecastHorizonArg(fcinfo, 1);
+	name = ForecastModelNameArg(fcinfo, 3);
 	q.model = ForecastModelArg(name);
-	q.levels = levels_arg(fcinfo, 4, &q.nlevels);
-	q.m = season_arg(fcinfo, 2, q.y, q.n);
+	q.levels = ForecastLevelsArg(fcinfo, 4, &q.nlevels);
+	q.m = ForecastSeasonArg(fcinfo, 2, q.y, q.n);
+	q.options = ForecastOptionsArg(fcinfo, 5, q.n, q.h);
 	q.interrupt = ForecastInterrupt;
 	mean = palloc_array(double, q.h);
 	lower = palloc_array(double, (Size) q.h * Max(q.nlevels, 1));
 	upper = palloc_array(double, (Size) q.h * Max(q.nlevels, 1));
 	ForecastRun(&q, name, mean, lower, upper, NULL);
+	if (q.options->sum > 0)
+		q.h = (q.h + q.options->sum - 1) / q.options->sum;
 	for (int j = 0; j < q.h; j++)
 	{
 		Datum		values[4];
@@ -290,126 +203,6 @@ finops_forecast_support(PG_FUNCTION_ARGS)
 		}
 	}
 	PG_RETURN_POINTER(NULL);
-}
-
-/* ---------------------------------------------------------------------
- * Explanation
- * ---------------------------------------------------------------------
- */
-static void
-json_number(StringInfo buf, const char *key, double value)
-{
-	appendStringInfo(buf, ", \"%s\": ", key);
-	if (isfinite(value))
-		appendStringInfo(buf, "%.15g", value);
-	else
-		appendStringInfoString(buf, "null");
-}
-
-static void
-json_ets(StringInfo buf, const EtsFit *fit, const double *y)
-{
-	char		name[16];
-	double	   *resid = palloc_array(double, fit->n);
-	double		square = 0,
-				absolute = 0;
-
-	EtsResiduals(fit, y, resid);
-	for (int t = 0; t < fit->n; t++)
-	{
-		square += resid[t] * resid[t] / fit->n;
-		absolute += fabs(resid[t]) / fit->n;
-	}
-	appendStringInfo(buf, "\"model\": \"%s\"", EtsFormName(fit->form, name));
-	json_number(buf, "alpha", fit->alpha);
-	if (fit->form.trend != ETS_TREND_NONE)
-		json_number(buf, "beta", fit->beta);
-	if (fit->form.season != FC_SEASON_NONE)
-		json_number(buf, "gamma", fit->gamma);
-	if (fit->form.trend == ETS_TREND_DAMPED)
-		json_number(buf, "phi", fit->phi);
-	json_number(buf, "level", fit->level);
-	if (fit->form.trend != ETS_TREND_NONE)
-		json_number(buf, "slope", fit->slope);
-	if (fit->form.season != FC_SEASON_NONE)
-	{
-		appendStringInfoString(buf, ", \"season\": [");
-		for (int i = 0; i < fit->m; i++)
-			appendStringInfo(buf, "%s%.15g", i > 0 ? ", " : "", fit->season[i]);
-		appendStringInfoChar(buf, ']');
-	}
-	json_number(buf, "sigma2", fit->sigma2);
-	json_number(buf, "log_likelihood", -fit->criterion / 2);
-	json_number(buf, "aic", fit->aic);
-	json_number(buf, "aicc", fit->aicc);
-	json_number(buf, "bic", fit->bic);
-	json_number(buf, "rmse", sqrt(square));
-	json_number(buf, "mae", absolute);
-	pfree(resid);
-}
-
-static void
-json_theta(StringInfo buf, const char *name, const ThetaFit *fit)
-{
-	appendStringInfo(buf, "\"model\": \"%s\"", name);
-	json_number(buf, "alpha", fit->alpha);
-	json_number(buf, "theta", fit->theta);
-	json_number(buf, "level", fit->level);
-	json_number(buf, "intercept", fit->intercept);
-	json_number(buf, "slope", fit->slope);
-	json_number(buf, "sigma2", fit->sigma2);
-}
-
-/*
- * finops.fit_model(series, season_length, model): what was chosen.  Numbers
- * are in the unit of the series; log_likelihood leaves out constants that
- * depend on the number of observations alone.
- */
-Datum
-finops_fit_model(PG_FUNCTION_ARGS)
-{
-	static const char *const season_names[] = {"none", "additive", "multiplicative"};
-	FcRequest	q = {0};
-	FcDetail   *detail = palloc0(sizeof(FcDetail));
-	double		mean;
-	char	   *name,
-				canonical[32];
-	StringInfoData buf;
-
-	q.y = series_arg(fcinfo, 0, &q.n);
-	q.h = 1;
-	name = model_arg(fcinfo, 2);
-	q.model = ForecastModelArg(name);
-	q.m = season_arg(fcinfo, 1, q.y, q.n);
-	q.interrupt = ForecastInterrupt;
-	ForecastRun(&q, name, &mean, NULL, NULL, detail);
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"model\": \"%s\"",
-					 FcModelName(&q.model, canonical));
-	appendStringInfo(&buf, ", \"observations\": %d, \"used\": %d, \"season_length\": %d"
-					 ", \"season_detected\": %s, \"season_adjustment\": \"%s\""
-					 ", \"floored\": %s, \"members\": [",
-					 q.n, detail->used, detail->m,
-					 PG_ARGISNULL(1) ? "true" : "false",
-					 season_names[detail->adjusted],
-					 detail->floored ? "true" : "false");
-	for (int i = 0; i < detail->nmembers; i++)
-	{
-		FcMember   *member = &detail->member[i];
-
-		appendStringInfo(&buf, "%s{", i > 0 ? ", " : "");
-		if (member->is_theta)
-			json_theta(&buf, member->name, &member->theta);
-		else if (member->name != NULL)
-			appendStringInfo(&buf, "\"model\": \"%s\"", member->name);
-		else
-			json_ets(&buf, &member->ets, q.y + q.n - detail->used);
-		json_number(&buf, "weight", member->weight);
-		appendStringInfoChar(&buf, '}');
-	}
-	appendStringInfo(&buf, "], \"next\": %.15g}", mean);
-	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
 }
 
 /* ---------------------------------------------------------------------
@@ -521,9 +314,9 @@ finops_backtest(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	old = MemoryContextSwitchTo(work);
-	q.y = series_arg(fcinfo, 0, &n);
-	q.h = horizon_arg(fcinfo, 1);
-	name = model_arg(fcinfo, 3);
+	q.y = ForecastSeriesArg(fcinfo, 0, &n);
+	q.h = ForecastHorizonArg(fcinfo, 1);
+	name = ForecastModelNameArg(fcinfo, 3);
 	q.model = ForecastModelArg(name);
 	FinopsRequireArg(fcinfo, 4, "folds");
 	folds = PG_GETARG_INT32(4);
@@ -538,7 +331,7 @@ finops_backtest(PG_FUNCTION_ARGS)
 						n, folds, q.h),
 				 errdetail("Each fold tests on its own window after a training part."),
 				 errhint("Use fewer folds or a shorter horizon.")));
-	q.m = season_arg(fcinfo, 2, q.y, n - folds * q.h);
+	q.m = ForecastSeasonArg(fcinfo, 2, q.y, n - folds * q.h);
 	q.levels = levels;
 	q.nlevels = 2;
 	q.interrupt = ForecastInterrupt;

@@ -1,29 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * model.c
- *	  Models by name; the automatic model.  Pure.
+ *	  Models by name, one after the other.  Pure.
  *
- * auto is the plain mean of three forecasters that err differently:
- *
- *	  exponential smoothing	 all admissible forms, shrunk estimation, the
- *							 forecasts averaged with Akaike weights
- *							 exp(-(AICc - min)/2) (Burnham and Anderson
- *							 2002, Model Selection, section 2.9) instead of
- *							 choosing one;
- *	  optimised theta		 on the series without its season;
- *	  dynamic optimised theta the same.
- *
- * The season of the theta members changes over time (FcAdaptiveSeason): the
- * constant factors of the classical method are what makes theta weak on long
- * seasonal series.  A season longer than ETS_MAX_SEASON is taken out before
- * smoothing as well.
- *
- * A series of positive values gets no forecast below half of its smallest
- * observation, so that an extrapolated line does not turn negative.
- *
- * Intervals are normal.  A variance estimated from one fit knows nothing of
- * the uncertainty of parameters and of the choice of model, so those of auto
- * are widened with calibration(); see there.
+ * Besides the names there are forms: ETS(A,Ad,N) and ARIMA(1,1,1)(0,1,1);
+ * "stl+model", which takes the season out by loess, forecasts the rest and
+ * lets the last year's season come again; and mean(...), median(...) and
+ * weighted(...) of several models, weights from a backtest: the inverse mean
+ * squared errors of forecasts of the newest observations (Bates and Granger
+ * 1969, Operational Research Quarterly 20).
  *
  *-------------------------------------------------------------------------
  */
@@ -32,19 +17,6 @@
 #include "core/fmath.h"
 
 #include <math.h>
-
-/* Forms further from the best AICc than this are left out (weight 1e-6). */
-#define LEAST_SUPPORT	27.6
-
-/* From this strength on auto takes the season out. */
-#define SEASON_STRENGTH 0.1
-
-#define CAL_LEVEL	1.16
-#define CAL_SHORT	7.0
-#define CAL_STEP	1.3
-
-/* Fits work on values below 2^SCALE_BITS, see FcForecast. */
-#define SCALE_BITS	10
 
 typedef struct ModelName
 {
@@ -71,129 +43,187 @@ static const ModelName model_names[] = {
 	{"theta", FC_THETA, {0}},
 	{"otm", FC_OTM, {0}},
 	{"dotm", FC_DOTM, {0}},
+	{"arima", FC_ARIMA, {0}},
+	{"ces", FC_CES, {0}},
+	{"croston", FC_CROSTON, {0}},
+	{"sba", FC_SBA, {0}},
+	{"tsb", FC_TSB, {0}},
+	{"intermittent", FC_INTERMITTENT, {0}},
 };
 
-/* Names in any case; also forms such as "ETS(A,Ad,N)" and "AAdN". */
-bool
-FcModelFromName(const char *name, FcModel *model)
-{
-	for (int i = 0; i < (int) lengthof(model_names); i++)
-	{
-		const char *a = model_names[i].name,
-				   *b = name;
+/* Tolerance of -2 log L that tells forms apart. */
+#define ROUGH	1e-2
 
-		while (*a != '\0' && *a == (*b >= 'A' && *b <= 'Z' ? *b + 32 : *b))
-			a++, b++;
-		if (*a == '\0' && *b == '\0')
+static const char *const combinations[] = {"mean(", "median(", "weighted("};
+
+/* ---------------------------------------------------------------------
+ * Names
+ * ---------------------------------------------------------------------
+ */
+static bool
+same_name(const char *name, const char *b)
+{
+	while (*name != '\0' && *name == (*b >= 'A' && *b <= 'Z' ? *b + 32 : *b))
+		name++, b++;
+	return *name == '\0' && *b == '\0';
+}
+
+static bool
+has_prefix(const char *prefix, const char *s)
+{
+	for (; *prefix != '\0'; prefix++, s++)
+		if (*prefix != (*s >= 'A' && *s <= 'Z' ? *s + 32 : *s))
+			return false;
+	return true;
+}
+
+/* Everything but combinations. */
+static bool
+single_from_name(const char *name, FcModel *model)
+{
+	bool		stl = has_prefix("stl+", name) || has_prefix("mstl+", name);
+
+	memset(model, 0, sizeof(*model));
+	if (stl)
+		name = strchr(name, '+') + 1;
+	model->stl = stl;
+	for (int i = 0; i < (int) lengthof(model_names); i++)
+		if (same_name(model_names[i].name, name))
 		{
 			model->kind = model_names[i].kind;
 			model->form = model_names[i].form;
-			return true;
+			return !(stl && model->kind == FC_AUTO);
 		}
+	if (ArimaFromName(name, &model->order))
+	{
+		model->kind = FC_ARIMA_ORDER;
+		return true;
 	}
 	model->kind = FC_ETS_FORM;
 	return EtsFormFromName(name, &model->form);
 }
 
+/* The names between the parentheses; commas inside of forms do not separate. */
+static bool
+parts_from_names(const char *s, FcModel *model)
+{
+	while (*s != '\0')
+	{
+		char		one[64];
+		int			len = 0,
+					depth = 0;
+		FcModel		part;
+
+		while (*s == ' ')
+			s++;
+		for (; *s != '\0' && (depth > 0 || (*s != ',' && *s != ')')); s++)
+		{
+			depth += *s == '(' ? 1 : (*s == ')' ? -1 : 0);
+			if (len >= (int) sizeof(one) - 1)
+				return false;
+			one[len++] = *s;
+		}
+		while (len > 0 && one[len - 1] == ' ')
+			len--;
+		one[len] = '\0';
+		if (model->nparts >= FC_MAX_PARTS || !single_from_name(one, &part) ||
+			part.kind == FC_AUTO)
+			return false;
+		model->part[model->nparts++] = (FcPart) {part.kind, part.stl, part.form, part.order};
+		if (*s == ')')
+			return s[1] == '\0';
+		if (*s == ',')
+			s++;
+	}
+	return false;
+}
+
+/* Names in any case. */
+bool
+FcModelFromName(const char *name, FcModel *model)
+{
+	for (int i = 0; i < (int) lengthof(combinations); i++)
+		if (has_prefix(combinations[i], name))
+		{
+			memset(model, 0, sizeof(*model));
+			model->kind = FC_COMBINATION;
+			model->combine = (FcCombine) i;
+			return parts_from_names(strchr(name, '(') + 1, model);
+		}
+	return single_from_name(name, model);
+}
+
+static char *
+put(char *s, const char *text)
+{
+	size_t		len = strlen(text);
+
+	memcpy(s, text, len + 1);
+	return s + len;
+}
+
+static char *
+put_single(char *s, FcModelKind kind, bool stl, EtsForm form,
+		   const ArimaOrder *order)
+{
+	char		name[48];
+
+	if (stl)
+		s = put(s, "stl+");
+	if (kind == FC_ETS_FORM)
+		return put(s, EtsFormName(form, name));
+	if (kind == FC_ARIMA_ORDER)
+		return put(s, ArimaName(order, name));
+	for (int i = 0; i < (int) lengthof(model_names); i++)
+		if (model_names[i].kind == kind)
+			return put(s, model_names[i].name);
+	return s;
+}
+
+/* buf has FC_NAME_SIZE bytes. */
 const char *
 FcModelName(const FcModel *model, char *buf)
 {
-	for (int i = 0; i < (int) lengthof(model_names); i++)
-		if (model_names[i].kind == model->kind)
-			return model_names[i].name;
-	return EtsFormName(model->form, buf);
-}
+	char	   *s = buf;
 
-/* ---------------------------------------------------------------------
- * Intervals
- * ---------------------------------------------------------------------
- */
-
-/* Normal intervals from the variance; NaN when there is none. */
-static void
-normal_intervals(const FcRequest *q, const double *mean,
-				 const double *variance, double *lower, double *upper)
-{
-	for (int i = 0; i < q->nlevels; i++)
+	if (model->kind != FC_COMBINATION)
 	{
-		double		z = FmathNormQuantile(0.5 + q->levels[i] / 200);
-
-		for (int j = 0; j < q->h; j++)
-		{
-			double		half = z * sqrt(Max(variance[j], 0));
-
-			if (isnan(variance[j]))
-				half = variance[j];
-			lower[j * q->nlevels + i] = mean[j] - half;
-			upper[j * q->nlevels + i] = mean[j] + half;
-		}
+		put_single(s, model->kind, model->stl, model->form, &model->order);
+		return buf;
 	}
-}
-
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double		x = *(const double *) a,
-				y = *(const double *) b;
-
-	return x < y ? -1 : (x > y ? 1 : 0);
-}
-
-/* Quantiles of simulated futures, for forms without a variance formula. */
-static void
-simulated_intervals(const FcRequest *q, const EtsFit *fit,
-					double *lower, double *upper)
-{
-	/* long horizons with fewer paths, so that memory stays below 64 MB */
-	int			paths = (int) Min(FC_PATHS, Max(200, 8000000 / q->h));
-	double	   *path = FcAlloc(q->h),
-			   *all = FcAlloc((size_t) q->h * paths);
-	FmathRandom random;
-
-	FmathSeed(&random, FC_SEED);
-	for (int k = 0; k < paths; k++)
+	s = put(s, combinations[model->combine]);
+	for (int i = 0; i < model->nparts; i++)
 	{
-		EtsSimulate(fit, q->h, &random, path);
-		for (int j = 0; j < q->h; j++)
-			all[(size_t) j * paths + k] = path[j];
-		if (q->interrupt != NULL && k % 16 == 0)
-			q->interrupt();
-	}
-	for (int j = 0; j < q->h; j++)
-	{
-		double	   *sample = all + (size_t) j * paths;
+		const FcPart *p = &model->part[i];
 
-		qsort(sample, paths, sizeof(double), compare_doubles);
-		for (int i = 0; i < q->nlevels; i++)
-		{
-			int			cut = (int) ((0.5 - q->levels[i] / 200) * (paths - 1) + 0.5);
-
-			lower[j * q->nlevels + i] = sample[cut];
-			upper[j * q->nlevels + i] = sample[paths - 1 - cut];
-		}
+		if (i > 0)
+			s = put(s, ", ");
+		s = put_single(s, p->kind, p->stl, p->form, &p->order);
 	}
-	FcFree(all);
-	FcFree(path);
+	put(s, ")");
+	return buf;
 }
 
 /* ---------------------------------------------------------------------
  * Members
  * ---------------------------------------------------------------------
  */
-static FcMember *
-add_member(FcDetail *detail, const char *name, double weight)
+FcMember *
+FcAddMember(FcDetail *detail, FcMemberKind kind, const char *name,
+			double weight)
 {
 	FcMember   *member = &detail->member[detail->nmembers++];
 
 	memset(member, 0, sizeof(*member));
+	member->kind = kind;
 	member->name = name;
 	member->weight = weight;
 	return member;
 }
 
-static void
-put_back_season(FcSeasonKind kind, const double *next, int m, int h,
-				double *mean, double *variance)
+void
+FcPutBackSeason(FcSeasonKind kind, const double *next, int m, int h,
+				FcSteps *out)
 {
 	if (kind == FC_SEASON_NONE)
 		return;
@@ -203,35 +233,27 @@ put_back_season(FcSeasonKind kind, const double *next, int m, int h,
 
 		if (kind == FC_SEASON_MULTIPLICATIVE)
 		{
-			mean[j] *= factor;
-			variance[j] *= factor * factor;
+			out->mean[j] *= factor;
+			out->variance[j] *= factor * factor;
 		}
 		else
-			mean[j] += factor;
+			out->mean[j] += factor;
 	}
-}
-
-static FcSeasonKind
-season_kind(const double *y, int n, int m)
-{
-	if (!FcSeasonIsSignificant(y, n, m))
-		return FC_SEASON_NONE;
-	return FcIsPositive(y, n) ? FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE;
 }
 
 /* The theta models by name use the constant season of their papers. */
 static FcStatus
 theta_by_name(const FcRequest *q, ThetaKind kind, const char *name,
-			  double *mean, double *variance, FcDetail *detail)
+			  FcSteps *out, FcDetail *detail)
 {
 	double	   *memory = FcAlloc(q->n + 2 * q->m),
 			   *factor = memory + q->n,
 			   *next = factor + q->m;
-	FcMember   *member = add_member(detail, name, 1);
+	FcMember   *member = FcAddMember(detail, FC_MEMBER_THETA, name, 1);
 	bool		ok;
 
 	memcpy(memory, q->y, q->n * sizeof(double));
-	detail->adjusted = season_kind(q->y, q->n, q->m);
+	detail->adjusted = FcSeasonKindOf(q->y, q->n, q->m);
 	if (detail->adjusted != FC_SEASON_NONE)
 	{
 		FcClassicalSeason(q->y, q->n, q->m, detail->adjusted, factor);
@@ -241,12 +263,11 @@ theta_by_name(const FcRequest *q, ThetaKind kind, const char *name,
 		for (int i = 0; i < q->m; i++)
 			next[i] = factor[(q->n + i) % q->m];
 	}
-	ok = ThetaFitSeries(memory, q->n, kind, &member->theta);
+	ok = ThetaFitSeries(memory, q->n, kind, &member->fit.theta);
 	if (ok)
 	{
-		member->is_theta = true;
-		ThetaForecast(&member->theta, q->h, mean, variance);
-		put_back_season(detail->adjusted, next, q->m, q->h, mean, variance);
+		ThetaSteps(&member->fit.theta, q->h, out);
+		FcPutBackSeason(detail->adjusted, next, q->m, q->h, out);
 	}
 	FcFree(memory);
 	return ok ? FC_OK : FC_TOO_SHORT;
@@ -254,12 +275,11 @@ theta_by_name(const FcRequest *q, ThetaKind kind, const char *name,
 
 /* A smoothing form by name: maximum likelihood. */
 static FcStatus
-ets_by_name(const FcRequest *q, double *mean, double *variance,
-			double *lower, double *upper, FcDetail *detail)
+ets_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
 {
 	EtsForm		form = q->model.form;
 	EtsOptions	options = EtsMaximumLikelihood;
-	FcMember   *member = add_member(detail, NULL, 1);
+	FcMember   *member = FcAddMember(detail, FC_MEMBER_ETS, NULL, 1);
 	bool		positive = FcIsPositive(q->y, q->n);
 
 	options.interrupt = q->interrupt;
@@ -270,23 +290,18 @@ ets_by_name(const FcRequest *q, double *mean, double *variance,
 	if (!positive &&
 		(form.multiplicative_error || form.season == FC_SEASON_MULTIPLICATIVE))
 		return FC_NEEDS_POSITIVE;
-	if (!EtsFitForm(q->y, q->n, q->m, form, &options, &member->ets))
+	if (!EtsFitForm(q->y, q->n, q->m, form, &options, &member->fit.ets))
 		return FC_TOO_SHORT;
-	EtsForecast(&member->ets, q->h, mean);
-	if (EtsVarianceIsAnalytic(form))
-	{
-		EtsVariance(&member->ets, q->h, mean, variance);
-		normal_intervals(q, mean, variance, lower, upper);
-	}
-	else
-		simulated_intervals(q, &member->ets, lower, upper);
+	EtsSteps(&member->fit.ets, q->h, out);
 	return FC_OK;
 }
 
-/* One form chosen by AICc from maximum-likelihood fits. */
+/*
+ * One form chosen by AICc from maximum-likelihood fits, which are roughly
+ * converged; the chosen one wholly.
+ */
 static FcStatus
-ets_chosen(const FcRequest *q, double *mean, double *variance,
-		   FcDetail *detail)
+ets_chosen(const FcRequest *q, FcSteps *out, FcDetail *detail)
 {
 	EtsFit	   *fits = (EtsFit *) FcAlloc(ETS_MAX_FORMS * sizeof(EtsFit) / sizeof(double) + 1);
 	EtsOptions	options = EtsMaximumLikelihood;
@@ -294,382 +309,362 @@ ets_chosen(const FcRequest *q, double *mean, double *variance,
 				best = 0;
 
 	options.interrupt = q->interrupt;
+	options.tolerance = ROUGH;
 	n = EtsFitAll(q->y, q->n, q->m, &options, fits);
 	for (int i = 1; i < n; i++)
 		if (fits[i].aicc < fits[best].aicc)
 			best = i;
+	options.tolerance = EtsMaximumLikelihood.tolerance;
+	if (n > 0 && !EtsFitForm(q->y, q->n, q->m, fits[best].form, &options, &fits[best]))
+		n = 0;
 	if (n > 0)
 	{
-		add_member(detail, NULL, 1)->ets = fits[best];
-		EtsForecast(&fits[best], q->h, mean);
-		EtsVariance(&fits[best], q->h, mean, variance);
+		FcAddMember(detail, FC_MEMBER_ETS, NULL, 1)->fit.ets = fits[best];
+		EtsSteps(&fits[best], q->h, out);
 	}
 	FcFree(fits);
 	return n > 0 ? FC_OK : FC_TOO_SHORT;
 }
 
-/* ---------------------------------------------------------------------
- * The automatic model
- * ---------------------------------------------------------------------
- */
-typedef struct Blend
+static FcStatus
+arima_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
 {
-	const FcRequest *q;
-	FcDetail   *detail;
-	double		floor;			/* -INFINITY: none */
-	double		members;		/* forecasters blended so far */
-	double	   *mean;
-	double	   *sd;				/* mean of standard deviations */
-	double	   *work;			/* [2h] */
-} Blend;
+	FcMember   *member = FcAddMember(detail, FC_MEMBER_ARIMA, NULL, 1);
+	ArimaOrder	order = q->model.order;
 
-static void
-blend(Blend *b, const double *mean, const double *sd)
-{
-	for (int j = 0; j < b->q->h; j++)
+	if (q->model.kind == FC_ARIMA)
 	{
-		b->mean[j] += Max(mean[j], b->floor);
-		b->sd[j] += sd[j];
+		if (!ArimaFitAuto(q->y, q->n, q->m, q->interrupt, &member->fit.arima))
+			return FC_TOO_SHORT;
 	}
-	b->members++;
-}
-
-/*
- * All forms with Akaike weights.  The spread between the forms is part of
- * the variance (ibid., equation 4.9 of Burnham and Anderson).
- */
-static void
-blend_smoothing(Blend *b, const double *y, int m, FcSeasonKind kind,
-				const double *next)
-{
-	const FcRequest *q = b->q;
-	EtsFit	   *fits = (EtsFit *) FcAlloc(ETS_MAX_FORMS * sizeof(EtsFit) / sizeof(double) + 1);
-	EtsOptions	options = EtsShrunk;
-	double	   *mean = FcAlloc(4 * (size_t) q->h),
-			   *square = mean + q->h,
-			   *one = square + q->h,
-			   *variance = one + q->h,
-				best = (double) INFINITY,
-				total = 0;
-	int			n;
-
-	options.interrupt = q->interrupt;
-	n = EtsFitAll(y, q->n, m, &options, fits);
-	for (int i = 0; i < n; i++)
-		best = Min(best, fits[i].aicc);
-	for (int i = 0; i < n; i++)
-		if (fits[i].aicc - best < LEAST_SUPPORT)
-			total += FmathExp(-(fits[i].aicc - best) / 2);
-	memset(mean, 0, 2 * (size_t) q->h * sizeof(double));
-	for (int i = 0; i < n; i++)
-	{
-		double		weight = FmathExp(-(fits[i].aicc - best) / 2) / total;
-
-		if (fits[i].aicc - best >= LEAST_SUPPORT)
-			continue;
-		EtsForecast(&fits[i], q->h, one);
-		EtsVariance(&fits[i], q->h, one, variance);
-		for (int j = 0; j < q->h; j++)
-		{
-			mean[j] += weight * one[j];
-			square[j] += weight * (variance[j] + one[j] * one[j]);
-		}
-		add_member(b->detail, NULL, weight)->ets = fits[i];
-	}
-	if (n > 0)
-	{
-		for (int j = 0; j < q->h; j++)
-			variance[j] = Max(square[j] - mean[j] * mean[j], 0);
-		put_back_season(kind, next, q->m, q->h, mean, variance);
-		for (int j = 0; j < q->h; j++)
-			variance[j] = sqrt(variance[j]);
-		blend(b, mean, variance);
-	}
-	FcFree(mean);
-	FcFree(fits);
-}
-
-static void
-blend_theta(Blend *b, const double *adjusted, ThetaKind kind,
-			const char *name, const double *next)
-{
-	const FcRequest *q = b->q;
-	double	   *mean = b->work,
-			   *variance = b->work + q->h;
-	FcMember   *member;
-	ThetaFit	fit;
-
-	if (!ThetaFitSeries(adjusted, q->n, kind, &fit))
-		return;
-	member = add_member(b->detail, name, 1);
-	member->theta = fit;
-	member->is_theta = true;
-	ThetaForecast(&fit, q->h, mean, variance);
-	put_back_season(b->detail->adjusted, next, q->m, q->h, mean, variance);
-	for (int j = 0; j < q->h; j++)
-		variance[j] = sqrt(variance[j]);
-	blend(b, mean, variance);
-}
-
-/* Weights so far sum to one per forecaster; make them sum to one. */
-static void
-finish_blend(Blend *b, double *variance)
-{
-	for (int i = 0; i < b->detail->nmembers; i++)
-		b->detail->member[i].weight /= b->members;
-	for (int j = 0; j < b->q->h; j++)
-	{
-		b->mean[j] /= b->members;
-		b->sd[j] /= b->members;
-		variance[j] = b->sd[j] * b->sd[j];
-	}
-}
-
-/*
- * Factor on the standard deviation of auto: what the 95 percent intervals
- * lacked on the M-competition of 1982 and the tourism competition.  Short
- * series know their variance and their trend badly, and a far horizon makes
- * more of a wrong trend.
- */
-static double
-calibration(int n, int step)
-{
-	return (CAL_LEVEL + CAL_SHORT / n) * (1 + CAL_STEP * (step + 1) / n);
-}
-
-/* Too short for a fit: the last value, with what variance there is. */
-static void
-auto_short(const FcRequest *q, double *mean, double *variance,
-		   FcDetail *detail)
-{
-	SimpleNaive(q->y, q->n, 1, q->h, mean, variance);
-	if (q->n < 2)
-		for (int j = 0; j < q->h; j++)
-			variance[j] = (double) NAN;
-	add_member(detail, "naive", 1);
-}
-
-static void
-auto_model(const FcRequest *q, double *mean, double *variance,
-		   FcDetail *detail)
-{
-	double	   *memory;
-	double	   *adjusted,
-			   *next;
-	Blend		b = {.q = q, .detail = detail, .floor = -(double) INFINITY};
-
-	if (q->n < 5 || FcIsConstant(q->y, q->n))
-	{
-		auto_short(q, mean, variance, detail);
-		return;
-	}
-	memory = FcAlloc((size_t) q->n + q->m + 3 * (size_t) q->h);
-	adjusted = memory;
-	next = adjusted + q->n;
-	b.work = next + q->m;
-	b.sd = b.work + 2 * (size_t) q->h;
-	b.mean = mean;
-	memset(mean, 0, q->h * sizeof(double));
-	memset(b.sd, 0, q->h * sizeof(double));
-	if (FcIsPositive(q->y, q->n))
-	{
-		b.floor = q->y[0];
-		for (int t = 1; t < q->n; t++)
-			b.floor = Min(b.floor, q->y[t]);
-		b.floor /= 2;
-		detail->floored = true;
-	}
-	detail->adjusted = season_kind(q->y, q->n, q->m);
-	if (detail->adjusted == FC_SEASON_NONE &&
-		FcSeasonStrength(q->y, q->n, q->m) > SEASON_STRENGTH)
-		detail->adjusted = detail->floored ?
-			FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE;
-	if (detail->adjusted != FC_SEASON_NONE)
-		FcAdaptiveSeason(q->y, q->n, q->m, detail->adjusted, adjusted, next);
 	else
-		memcpy(adjusted, q->y, q->n * sizeof(double));
-	if (q->m > ETS_MAX_SEASON)
-		blend_smoothing(&b, adjusted, 1, detail->adjusted, next);
-	else
-		blend_smoothing(&b, q->y, q->m, FC_SEASON_NONE, next);
-	blend_theta(&b, adjusted, THETA_OPTIMISED, "otm", next);
-	blend_theta(&b, adjusted, THETA_DYNAMIC, "dotm", next);
-	finish_blend(&b, variance);
+	{
+		if (order.m > 1 && q->m < 2)
+			return FC_NEEDS_SEASON;
+		if (order.m > 1 && q->m > ARIMA_MAX_PERIOD)
+			return FC_SEASON_TOO_LONG;
+		order.m = order.m > 1 ? q->m : 1;
+		if (order.d + order.D > 1)
+			order.constant = false;
+		if (!ArimaFitOrder(q->y, q->n, order, q->interrupt, &member->fit.arima))
+			return FC_TOO_SHORT;
+	}
+	ArimaSteps(&member->fit.arima, q->y, q->h, out);
+	return FC_OK;
+}
+
+/* intermittent: TSB, since resources are switched off; smooth demand: SBA. */
+static FcStatus
+croston_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
+{
+	static const char *const names[] = {"croston", "sba", "tsb"};
+	CrostonKind kind = q->model.kind == FC_CROSTON ? CROSTON_CLASSIC :
+	(q->model.kind == FC_SBA ? CROSTON_SBA : CROSTON_TSB);
+	FcMember   *member = FcAddMember(detail, FC_MEMBER_CROSTON, names[kind], 1);
+
+	for (int t = 0; t < q->n; t++)
+		if (q->y[t] < 0)
+			return FC_NEEDS_NONNEGATIVE;
+	if (!CrostonFitSeries(q->y, q->n, kind, &member->fit.croston))
+		return FC_TOO_SHORT;
 	for (int j = 0; j < q->h; j++)
-		variance[j] *= calibration(q->n, j) * calibration(q->n, j);
-	FcFree(memory);
+	{
+		double		a = member->fit.croston.alpha_interval;
+
+		out->mean[j] = member->fit.croston.mean;
+		out->psi[j] = j == 0 ? 1 : a;
+		out->variance[j] = member->fit.croston.sigma2 * (1 + j * a * a);
+	}
+	detail->floored = true;
+	return FC_OK;
 }
 
 static FcStatus
-forecast_by_model(const FcRequest *q, double *mean, double *variance,
-				  double *lower, double *upper, FcDetail *detail)
+simple_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
 {
+	static const char *const names[] = {"naive", "seasonal_naive", "drift", "mean"};
+	int			least = q->model.kind == FC_DRIFT ? 3 :
+	(q->model.kind == FC_MEAN ? 2 : (q->model.kind == FC_NAIVE ? 1 : q->m));
+
+	if (q->n < least)
+		return FC_TOO_SHORT;
+	FcAddMember(detail, FC_MEMBER_SIMPLE, names[q->model.kind - FC_NAIVE], 1);
+	if (q->model.kind == FC_DRIFT)
+		SimpleDrift(q->y, q->n, q->h, out);
+	else if (q->model.kind == FC_MEAN)
+		SimpleMean(q->y, q->n, q->h, out);
+	else
+	{
+		SimpleNaive(q->y, q->n, least, q->h, out);
+		for (int j = 0; q->n == least && j < q->h; j++)
+			out->variance[j] = (double) NAN;
+	}
+	return FC_OK;
+}
+
+/* ---------------------------------------------------------------------
+ * Decomposition and combination
+ * ---------------------------------------------------------------------
+ */
+
+/* Season lengths of a request in ascending order, each once. */
+int
+FcSeasonsOf(const FcRequest *q, int *seasons)
+{
+	int			count = 0;
+
+	if (q->m > 1)
+		seasons[count++] = q->m;
+	for (int i = 0; q->options != NULL && i < q->options->nseasons &&
+		 count < STL_MAX_SEASONS; i++)
+	{
+		int			m = q->options->seasons[i],
+					at = count;
+
+		while (at > 0 && seasons[at - 1] > m)
+			at--;
+		if (m < 2 || (at > 0 && seasons[at - 1] == m))
+			continue;
+		memmove(seasons + at + 1, seasons + at, (count - at) * sizeof(int));
+		seasons[at] = m;
+		count++;
+	}
+	return count;
+}
+
+static FcStatus
+run_decomposed(const FcRequest *q, FcSteps *out, FcDetail *detail)
+{
+	FcRequest	rest = *q;
+	int			seasons[STL_MAX_SEASONS + 1],
+				count = FcSeasonsOf(q, seasons);
+	double	   *season,
+			   *trend,
+			   *remainder;
+	FcStatus	status;
+	int			first = detail->nmembers;
+
+	if (count == 0)
+		return FC_NEEDS_SEASON;
+	season = FcAlloc(((size_t) count + 2) * q->n);
+	trend = season + (size_t) count * q->n;
+	remainder = trend + q->n;
+	if (!StlDecompose(q->y, q->n, count, seasons, -1, false, q->interrupt,
+					  season, trend, remainder))
+	{
+		FcFree(season);
+		return FC_TOO_SHORT;
+	}
+	for (int t = 0; t < q->n; t++)
+		remainder[t] += trend[t];
+	rest.y = remainder;
+	rest.m = 1;
+	rest.model.stl = false;
+	status = FcRunModel(&rest, out, detail);
+	for (int i = 0; status == FC_OK && i < count; i++)
+	{
+		const double *last = season + (size_t) (i + 1) * q->n - seasons[i];
+
+		if (2 * seasons[i] > q->n)
+			continue;
+		for (int j = 0; j < q->h; j++)
+			out->mean[j] += last[j % seasons[i]];
+		detail->seasons[i] = seasons[i];
+		detail->nseasons = i + 1;
+	}
+	for (int i = first; i < detail->nmembers; i++)
+		detail->member[i].stl = true;
+	FcFree(season);
+	return status;
+}
+
+/* Mean squared error over the newest steps that the model did not see. */
+static double
+backtest_error(const FcRequest *q)
+{
+	FcRequest	past = *q;
+	FcDetail   *detail = (FcDetail *) FcAlloc(sizeof(FcDetail) / sizeof(double) + 1);
+	double	   *memory,
+				error = 0;
+	FcSteps		steps;
+
+	past.h = Max(1, Min(Min(q->h, 24), q->n / 4));
+	past.n = q->n - past.h;
+	memory = FcAlloc(3 * (size_t) past.h);
+	steps = (FcSteps) {memory, memory + past.h, memory + 2 * past.h};
+	memset(detail, 0, sizeof(*detail));
+	if (FcRunModel(&past, &steps, detail) != FC_OK)
+		error = (double) INFINITY;
+	for (int j = 0; j < past.h && isfinite(error); j++)
+	{
+		double		e = steps.mean[j] - q->y[past.n + j];
+
+		error += e * e / past.h;
+	}
+	FcFree(memory);
+	FcFree((double *) detail);
+	return error;
+}
+
+static void
+part_weights(const FcRequest *q, const bool *usable, double *weight)
+{
+	double		total = 0,
+				floor = 0;
+
+	for (int i = 0; i < q->model.nparts; i++)
+	{
+		weight[i] = usable[i] ? 1 : 0;
+		if (usable[i] && q->model.combine == FC_COMBINE_WEIGHTED)
+		{
+			FcRequest	one = *q;
+			const FcPart *p = &q->model.part[i];
+
+			one.model = (FcModel) {.kind = p->kind, .form = p->form, .order = p->order, .stl = p->stl};
+			weight[i] = backtest_error(&one);
+			if (isfinite(weight[i]))
+				floor = Max(floor, weight[i] * 1e-6);
+		}
+	}
+	for (int i = 0; i < q->model.nparts; i++)
+	{
+		if (usable[i] && q->model.combine == FC_COMBINE_WEIGHTED)
+			weight[i] = isfinite(weight[i]) && floor > 0 ? 1 / Max(weight[i], floor) : 1e-300;
+		total += weight[i];
+	}
+	for (int i = 0; i < q->model.nparts; i++)
+		weight[i] /= total;
+}
+
+/* Standard deviations are combined as the means are. */
+static void
+combine(const FcRequest *q, const bool *usable, const double *weight,
+		const double *all, FcSteps *out)
+{
+	int			h = q->h;
+
+	for (int j = 0; j < h; j++)
+	{
+		double		value[2][FC_MAX_PARTS],
+					sum[3] = {0};
+		int			count = 0;
+
+		for (int i = 0; i < q->model.nparts; i++)
+		{
+			const double *part = all + 3 * (size_t) h * i;
+
+			if (!usable[i])
+				continue;
+			value[0][count] = part[j];
+			value[1][count++] = sqrt(Max(part[h + j], 0));
+			sum[0] += weight[i] * part[j];
+			sum[1] += weight[i] * sqrt(Max(part[h + j], 0));
+			sum[2] += weight[i] * part[2 * h + j];
+		}
+		if (q->model.combine == FC_COMBINE_MEDIAN)
+		{
+			sum[0] = FcMedianOf(value[0], count);
+			sum[1] = FcMedianOf(value[1], count);
+		}
+		out->mean[j] = sum[0];
+		out->variance[j] = sum[1] * sum[1];
+		out->psi[j] = sum[2];
+	}
+}
+
+/* A part that does not suit the series is left out. */
+static FcStatus
+run_combination(const FcRequest *q, FcSteps *out, FcDetail *detail)
+{
+	double	   *all = FcAlloc(3 * (size_t) q->h * q->model.nparts),
+				weight[FC_MAX_PARTS];
+	bool		usable[FC_MAX_PARTS];
+	int			count = 0;
+	FcStatus	status = FC_TOO_SHORT;
+	int			member[FC_MAX_PARTS];
+
+	for (int i = 0; i < q->model.nparts; i++)
+	{
+		FcRequest	one = *q;
+		const FcPart *p = &q->model.part[i];
+		double	   *mine = all + 3 * (size_t) q->h * i;
+		FcSteps		steps = {mine, mine + q->h, mine + 2 * q->h};
+		FcStatus	got;
+
+		member[i] = detail->nmembers;
+		one.model = (FcModel) {.kind = p->kind, .form = p->form, .order = p->order, .stl = p->stl};
+		got = FcRunModel(&one, &steps, detail);
+		usable[i] = got == FC_OK;
+		if (usable[i])
+			count++;
+		else
+		{
+			status = got;
+			detail->nmembers = member[i];
+		}
+	}
+	if (count > 0)
+	{
+		part_weights(q, usable, weight);
+		for (int i = 0; i < q->model.nparts; i++)
+			if (usable[i])
+				detail->member[member[i]].weight = weight[i];
+		combine(q, usable, weight, all, out);
+		status = FC_OK;
+	}
+	FcFree(all);
+	return status;
+}
+
+FcStatus
+FcRunModel(const FcRequest *q, FcSteps *out, FcDetail *detail)
+{
+	if (q->model.stl)
+		return run_decomposed(q, out, detail);
 	switch (q->model.kind)
 	{
 		case FC_AUTO:
-			auto_model(q, mean, variance, detail);
+			FcAutoModel(q, out, detail);
 			return FC_OK;
 		case FC_NAIVE:
-			auto_short(q, mean, variance, detail);
-			return FC_OK;
 		case FC_SEASONAL_NAIVE:
-			if (q->n < q->m)
-				return FC_TOO_SHORT;
-			SimpleNaive(q->y, q->n, q->m, q->h, mean, variance);
-			if (q->n == q->m)
-				for (int j = 0; j < q->h; j++)
-					variance[j] = (double) NAN;
-			add_member(detail, "seasonal_naive", 1);
-			return FC_OK;
 		case FC_DRIFT:
-			if (q->n < 3)
-				return FC_TOO_SHORT;
-			SimpleDrift(q->y, q->n, q->h, mean, variance);
-			add_member(detail, "drift", 1);
-			return FC_OK;
 		case FC_MEAN:
-			if (q->n < 2)
-				return FC_TOO_SHORT;
-			SimpleMean(q->y, q->n, q->h, mean, variance);
-			add_member(detail, "mean", 1);
-			return FC_OK;
+			return simple_by_name(q, out, detail);
 		case FC_ETS:
-			return ets_chosen(q, mean, variance, detail);
+			return ets_chosen(q, out, detail);
 		case FC_SES:
 		case FC_HOLT:
 		case FC_DAMPED:
 		case FC_HW_ADDITIVE:
 		case FC_HW_MULTIPLICATIVE:
 		case FC_ETS_FORM:
-			return ets_by_name(q, mean, variance, lower, upper, detail);
+			return ets_by_name(q, out, detail);
 		case FC_THETA:
-			return theta_by_name(q, THETA_STANDARD, "theta", mean, variance, detail);
+			return theta_by_name(q, THETA_STANDARD, "theta", out, detail);
 		case FC_OTM:
-			return theta_by_name(q, THETA_OPTIMISED, "otm", mean, variance, detail);
+			return theta_by_name(q, THETA_OPTIMISED, "otm", out, detail);
 		case FC_DOTM:
-			return theta_by_name(q, THETA_DYNAMIC, "dotm", mean, variance, detail);
+			return theta_by_name(q, THETA_DYNAMIC, "dotm", out, detail);
+		case FC_ARIMA:
+		case FC_ARIMA_ORDER:
+			return arima_by_name(q, out, detail);
+		case FC_CES:
+			{
+				FcMember   *member = FcAddMember(detail, FC_MEMBER_CES, NULL, 1);
+
+				if (!CesFitAuto(q->y, q->n, q->m, q->interrupt, &member->fit.ces))
+					return FC_TOO_SHORT;
+				CesSteps(&member->fit.ces, q->y, q->h, out);
+				return FC_OK;
+			}
+		case FC_CROSTON:
+		case FC_SBA:
+		case FC_TSB:
+		case FC_INTERMITTENT:
+			return croston_by_name(q, out, detail);
+		case FC_COMBINATION:
+			return run_combination(q, out, detail);
 	}
 	return FC_TOO_SHORT;
-}
-
-/* ---------------------------------------------------------------------
- * Units
- * ---------------------------------------------------------------------
- */
-
-/* Exponent that brings the largest value just below 2^SCALE_BITS. */
-static int
-scale_of(const double *y, int n)
-{
-	double		largest = 0;
-	int			exponent;
-
-	for (int t = 0; t < n; t++)
-		largest = Max(largest, fabs(y[t]));
-	if (largest == 0)
-		return 0;
-	frexp(largest, &exponent);
-	return SCALE_BITS - exponent;
-}
-
-static double
-unscaled(double x, int scale)
-{
-	double		value = ldexp(x, -scale);
-
-	return isinf(value) ? (value > 0 ? 1.7976931348623157e308 : -1.7976931348623157e308) : value;
-}
-
-static void
-unscale_ets(EtsFit *fit, int scale)
-{
-	double		shift = 2.0 * fit->n * scale * 0.69314718055994530942;
-
-	fit->l0 = unscaled(fit->l0, scale);
-	fit->b0 = unscaled(fit->b0, scale);
-	fit->level = unscaled(fit->level, scale);
-	fit->slope = unscaled(fit->slope, scale);
-	if (fit->form.season == FC_SEASON_ADDITIVE)
-		for (int i = 0; i < fit->m; i++)
-		{
-			fit->s0[i] = unscaled(fit->s0[i], scale);
-			fit->season[i] = unscaled(fit->season[i], scale);
-		}
-	if (!fit->form.multiplicative_error)
-		fit->sigma2 = unscaled(unscaled(fit->sigma2, scale), scale);
-	fit->criterion -= shift;
-	fit->aic -= shift;
-	fit->aicc -= shift;
-	fit->bic -= shift;
-}
-
-static void
-unscale_detail(FcDetail *detail, int scale)
-{
-	for (int i = 0; i < detail->nmembers; i++)
-	{
-		FcMember   *member = &detail->member[i];
-
-		if (member->is_theta)
-		{
-			member->theta.l0 = unscaled(member->theta.l0, scale);
-			member->theta.level = unscaled(member->theta.level, scale);
-			member->theta.intercept = unscaled(member->theta.intercept, scale);
-			member->theta.slope = unscaled(member->theta.slope, scale);
-			member->theta.sigma2 = unscaled(unscaled(member->theta.sigma2, scale), scale);
-		}
-		else if (member->name == NULL)
-			unscale_ets(&member->ets, scale);
-	}
-}
-
-/*
- * Values are scaled by a power of two, which loses nothing: thresholds mean
- * the same for cents and for billions, and squares do not overflow.
- */
-FcStatus
-FcForecast(const FcRequest *request, double *mean, double *lower,
-		   double *upper, FcDetail *detail)
-{
-	FcRequest	q = *request;
-	FcDetail   *d = detail;
-	int			skip = Max(request->n - FC_MAX_FIT, 0),
-				scale = scale_of(request->y + skip, request->n - skip);
-	double	   *y,
-			   *variance;
-	FcStatus	status;
-	bool		has_own_intervals = q.model.kind == FC_ETS_FORM ||
-	(q.model.kind >= FC_SES && q.model.kind <= FC_HW_MULTIPLICATIVE);
-
-	q.n -= skip;
-	if (q.m > q.n && !has_own_intervals && q.model.kind != FC_SEASONAL_NAIVE)
-		q.m = 1;
-	y = FcAlloc((size_t) q.n + q.h);
-	variance = y + q.n;
-	for (int t = 0; t < q.n; t++)
-		y[t] = ldexp(request->y[skip + t], scale);
-	q.y = y;
-	if (d == NULL)
-		d = (FcDetail *) FcAlloc(sizeof(FcDetail) / sizeof(double) + 1);
-	memset(d, 0, sizeof(*d));
-	status = forecast_by_model(&q, mean, variance, lower, upper, d);
-	if (status == FC_OK)
-	{
-		if (!has_own_intervals)
-			normal_intervals(&q, mean, variance, lower, upper);
-		for (int j = 0; j < q.h; j++)
-			mean[j] = unscaled(mean[j], scale);
-		for (int i = 0; i < q.h * q.nlevels; i++)
-		{
-			lower[i] = unscaled(d->floored ? fmax(lower[i], 0) : lower[i], scale);
-			upper[i] = unscaled(upper[i], scale);
-		}
-		unscale_detail(d, scale);
-		d->used = q.n;
-		d->m = q.m;
-	}
-	if (detail == NULL)
-		FcFree(d);
-	FcFree(y);
-	return status;
 }

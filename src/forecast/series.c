@@ -13,9 +13,6 @@
 /* Longest season that is looked for: two weeks of hours would be 336. */
 #define MAX_DETECTED_SEASON 400
 
-/* Smallest factor of a multiplicative season. */
-#define FACTOR_FLOOR 0.01
-
 double
 FcMean(const double *y, int n)
 {
@@ -24,6 +21,24 @@ FcMean(const double *y, int n)
 	for (int i = 0; i < n; i++)
 		sum += y[i] / n;
 	return sum;
+}
+
+/* For qsort of doubles without NaN. */
+int
+FcCompare(const void *a, const void *b)
+{
+	double		x = *(const double *) a,
+				y = *(const double *) b;
+
+	return x < y ? -1 : (x > y ? 1 : 0);
+}
+
+/* Sorts x. */
+double
+FcMedianOf(double *x, int n)
+{
+	qsort(x, n, sizeof(double), FcCompare);
+	return (x[(n - 1) / 2] + x[n / 2]) / 2;
 }
 
 bool
@@ -81,12 +96,20 @@ FcSeasonIsSignificant(const double *y, int n, int m)
 	return fabs(FcAutocorrelation(y, n, m)) > 1.645 * sqrt((1 + 2 * sum) / n);
 }
 
+FcSeasonKind
+FcSeasonKindOf(const double *y, int n, int m)
+{
+	if (!FcSeasonIsSignificant(y, n, m))
+		return FC_SEASON_NONE;
+	return FcIsPositive(y, n) ? FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE;
+}
+
 /*
  * Centred moving average over one season; NaN where it does not reach.  An
  * even season takes half of each end.
  */
-static double
-centred_average(const double *y, int n, int m, int t)
+double
+FcCentredAverage(const double *y, int n, int m, int t)
 {
 	int			half = m / 2;
 	double		sum = 0;
@@ -111,7 +134,7 @@ FcClassicalSeason(const double *y, int n, int m, FcSeasonKind kind,
 
 		for (int t = phase; t < n; t += m)
 		{
-			double		trend = centred_average(y, n, m, t);
+			double		trend = FcCentredAverage(y, n, m, t);
 
 			if (isnan(trend) ||
 				(kind == FC_SEASON_MULTIPLICATIVE && trend <= 0))
@@ -126,7 +149,7 @@ FcClassicalSeason(const double *y, int n, int m, FcSeasonKind kind,
 	for (int phase = 0; phase < m; phase++)
 	{
 		if (kind == FC_SEASON_MULTIPLICATIVE)
-			factor[phase] = Max(factor[phase] * m / total, FACTOR_FLOOR);
+			factor[phase] = Max(factor[phase] * m / total, FC_FACTOR_FLOOR);
 		else
 			factor[phase] -= total / m;
 	}
@@ -153,7 +176,7 @@ FcSeasonStrength(const double *y, int n, int m)
 	FcClassicalSeason(y, n, m, FC_SEASON_ADDITIVE, factor);
 	for (int t = 0; t < n; t++)
 	{
-		double		off = y[t] - centred_average(y, n, m, t);
+		double		off = y[t] - FcCentredAverage(y, n, m, t);
 
 		if (isnan(off))
 			continue;
@@ -165,169 +188,40 @@ FcSeasonStrength(const double *y, int n, int m)
 	return all > 0 && count > m ? 1 - rest / (count - m) / (all / (count - 1)) : 0;
 }
 
-/* Ratio or difference to the centred average; NaN at the ends. */
-static void
-seasonal_ratios(const double *y, int n, int m, FcSeasonKind kind, double *r)
-{
-	for (int t = 0; t < n; t++)
-	{
-		double		trend = centred_average(y, n, m, t);
-
-		if (kind == FC_SEASON_MULTIPLICATIVE)
-			r[t] = trend > 0 ? y[t] / trend : (double) NAN;
-		else
-			r[t] = y[t] - trend;
-	}
-}
-
 /*
- * How fast a season forgets: the weight of a cycle against the next whose
- * weighted means forecast the following cycle best.  A faster one must be
- * better by half a percent than the slower ones.
+ * Share of the variance that a centred average over a season (five values
+ * without one) explains, after the season is taken out.
  */
-static double
-season_memory(const double *r, int n, int m)
+double
+FcTrendStrength(const double *y, int n, int m)
 {
-	static const double candidates[] = {1.0, 0.9, 0.8, 0.7, 0.55};
-	double		best = 1,
-				best_sse = (double) INFINITY;
+	int			window = m > 1 ? m : 5,
+				count = 0;
+	double		mean = 0,
+				all = 0,
+				rest = 0,
+			   *factor;
 
-	for (int i = 0; i < (int) lengthof(candidates); i++)
-	{
-		double		sse = 0;
-
-		for (int phase = 0; phase < m; phase++)
-		{
-			double		sum = 0,
-						weight = 0;
-			int			seen = 0;
-
-			for (int t = phase; t < n; t += m)
-			{
-				if (isnan(r[t]))
-					continue;
-				if (seen >= 2)
-					sse += (r[t] - sum / weight) * (r[t] - sum / weight);
-				sum = sum * candidates[i] + r[t];
-				weight = weight * candidates[i] + 1;
-				seen++;
-			}
-		}
-		if (sse < best_sse * (i > 0 ? 0.995 : 1))
-		{
-			best_sse = sse;
-			best = candidates[i];
-		}
-	}
-	return best;
-}
-
-/*
- * Weighted mean of the ratios of a phase around each cycle, weights falling
- * by memory per cycle on both sides: a forward and a backward sum.  next gets
- * the mean that looks back from the first cycle after the series.
- */
-static void
-smooth_phase(const double *r, int n, int m, int phase, double memory,
-			 double neutral, double *smooth, double *next)
-{
-	double		sum = 0,
-				weight = 0;
-
-	for (int t = phase; t < n; t += m)
-	{
-		sum = sum * memory + (isnan(r[t]) ? 0 : r[t]);
-		weight = weight * memory + (isnan(r[t]) ? 0 : 1);
-		smooth[t] = sum;
-		smooth[n + t] = weight;
-	}
-	*next = weight > 0 ? sum / weight : neutral;
-	sum = weight = 0;
-	for (int t = phase + (n - 1 - phase) / m * m; t >= 0; t -= m)
-	{
-		double		total = smooth[t] + sum,
-					mass = smooth[n + t] + weight;
-
-		smooth[t] = mass > 0 ? total / mass : neutral;
-		sum = (sum + (isnan(r[t]) ? 0 : r[t])) * memory;
-		weight = (weight + (isnan(r[t]) ? 0 : 1)) * memory;
-	}
-}
-
-/*
- * The share of the spread of the newest factors that is noise, by which they
- * are shrunk to no season (James and Stein; for seasonal factors Miller and
- * Williams 2003, International Journal of Forecasting 19).
- */
-static double
-season_shrinkage(const double *r, const double *smooth, const double *next,
-				 int n, int m, double memory, double neutral)
-{
-	double		noise = 0,
-				spread = 0,
-				kernel = memory < 1 ? (1 - memory) / (1 + memory) : 0;
-	int			count = 0;
-
-	if (m <= 3)
+	if (n < 3 * window)
 		return 0;
-	for (int t = 0; t < n; t++)
-		if (!isnan(r[t]))
-		{
-			noise += (r[t] - smooth[t]) * (r[t] - smooth[t]);
-			count++;
-		}
-	kernel = Max(kernel, (double) m / count);
-	noise = noise / count * (1 + kernel) * kernel;
-	for (int i = 0; i < m; i++)
-		spread += (next[i] - neutral) * (next[i] - neutral) / (m - 1);
-	spread = Max(spread, noise);
-	return spread > 0 ? (m - 3.0) / (m - 1) * noise / spread : 0;
-}
-
-void
-FcAdaptiveSeason(const double *y, int n, int m, FcSeasonKind kind,
-				 double *adjusted, double *next)
-{
-	bool		ratio = kind == FC_SEASON_MULTIPLICATIVE;
-	double		neutral = ratio ? 1 : 0,
-			   *r = FcAlloc(3 * (size_t) n),
-			   *smooth = r + n,
-				memory,
-				shrink,
-				sum = 0;
-
-	seasonal_ratios(y, n, m, kind, r);
-	memory = season_memory(r, n, m);
-	for (int phase = 0; phase < m; phase++)
-	{
-		double		factor;
-
-		smooth_phase(r, n, m, phase, memory, neutral, smooth, &factor);
-		next[((phase - n) % m + m) % m] = factor;
-		sum += factor / m;
-	}
-	for (int i = 0; i < m; i++)
-		next[i] = ratio ? next[i] / sum : next[i] - sum;
-	shrink = season_shrinkage(r, smooth, next, n, m, memory, neutral);
-	for (int i = 0; i < m; i++)
-	{
-		next[i] = neutral + (1 - shrink) * (next[i] - neutral);
-		if (ratio)
-			next[i] = Max(next[i], FACTOR_FLOOR);
-	}
+	factor = FcAlloc(window);
+	memset(factor, 0, window * sizeof(double));
+	if (m > 1)
+		FcClassicalSeason(y, n, m, FC_SEASON_ADDITIVE, factor);
+	mean = FcMean(y, n);
 	for (int t = 0; t < n; t++)
 	{
-		int			first = Min(t / m * m, n - m);
-		double		factor;
+		double		trend = FcCentredAverage(y, n, window, t),
+					value = y[t] - factor[t % window];
 
-		sum = 0;
-		for (int i = first; i < first + m; i++)
-			sum += smooth[i] / m;
-		factor = ratio ? smooth[t] / sum : smooth[t] - sum;
-		factor = neutral + (1 - shrink) * (factor - neutral);
-		adjusted[t] = ratio ? y[t] / Max(factor, FACTOR_FLOOR) : y[t] - factor;
+		if (isnan(trend))
+			continue;
+		count++;
+		all += (value - mean) * (value - mean);
+		rest += (value - trend) * (value - trend);
 	}
-	FcFree(r);
+	FcFree(factor);
+	return all > 0 && count > 0 ? Max(1 - rest / all, 0) : 0;
 }
 
 /*

@@ -16,8 +16,7 @@
 
 /* y[n + j] = y[n + j - m k]; m = 1 is the naive method.  Needs n >= m. */
 void
-SimpleNaive(const double *y, int n, int m, int h, double *mean,
-			double *variance)
+SimpleNaive(const double *y, int n, int m, int h, FcSteps *out)
 {
 	double		sse = 0,
 				sigma2;
@@ -27,14 +26,15 @@ SimpleNaive(const double *y, int n, int m, int h, double *mean,
 	sigma2 = n > m ? sse / (n - m) : 0;
 	for (int j = 0; j < h; j++)
 	{
-		mean[j] = y[n - m + j % m];
-		variance[j] = sigma2 * (j / m + 1);
+		out->mean[j] = y[n - m + j % m];
+		out->variance[j] = sigma2 * (j / m + 1);
+		out->psi[j] = j % m == 0 ? 1 : 0;
 	}
 }
 
 /* The line through the first and the last observation. */
 void
-SimpleDrift(const double *y, int n, int h, double *mean, double *variance)
+SimpleDrift(const double *y, int n, int h, FcSteps *out)
 {
 	double		slope = n > 1 ? (y[n - 1] - y[0]) / (n - 1) : 0,
 				sse = 0,
@@ -49,13 +49,14 @@ SimpleDrift(const double *y, int n, int h, double *mean, double *variance)
 	sigma2 = n > 2 ? sse / (n - 2) : 0;
 	for (int j = 0; j < h; j++)
 	{
-		mean[j] = y[n - 1] + (j + 1) * slope;
-		variance[j] = sigma2 * (j + 1) * (1 + (j + 1.0) / Max(n - 1, 1));
+		out->mean[j] = y[n - 1] + (j + 1) * slope;
+		out->psi[j] = 1;
+		out->variance[j] = sigma2 * (j + 1) * (1 + (j + 1.0) / Max(n - 1, 1));
 	}
 }
 
 void
-SimpleMean(const double *y, int n, int h, double *mean, double *variance)
+SimpleMean(const double *y, int n, int h, FcSteps *out)
 {
 	double		center = FcMean(y, n),
 				sse = 0,
@@ -66,7 +67,8 @@ SimpleMean(const double *y, int n, int h, double *mean, double *variance)
 	sigma2 = n > 1 ? sse / (n - 1) : 0;
 	for (int j = 0; j < h; j++)
 	{
-		mean[j] = center;
-		variance[j] = sigma2 * (1 + 1.0 / n);
+		out->mean[j] = center;
+		out->psi[j] = j == 0 ? 1 : 0;
+		out->variance[j] = sigma2 * (1 + 1.0 / n);
 	}
 }

@@ -216,3 +216,14 @@ ThetaForecast(const ThetaFit *fit, int h, double *mean, double *variance)
 		sum += response * response;
 	}
 }
+
+void
+ThetaSteps(const ThetaFit *fit, int h, FcSteps *out)
+{
+	double		tilt = fit->kind == THETA_DYNAMIC ?
+	fit->weight * 6.0 / ((double) fit->n * (fit->n + 1)) : 0;
+
+	ThetaForecast(fit, h, out->mean, out->variance);
+	for (int j = 0; j < h; j++)
+		out->psi[j] = j == 0 ? 1 : fit->alpha + tilt * j;
+}

@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/simple.c src/forecast/model.c */
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c */
 /*-------------------------------------------------------------------------
  *
  * theta_test.c
@@ -174,7 +174,7 @@ test_models(void)
 	static const double y[6] = {1, 4, 2, 8, 5, 7};
 	static const double level[1] = {95};
 	static const char *const names[] = {"auto", "naive", "snaive", "drift", "mean", "ses", "holt", "damped", "ets", "theta", "otm", "dotm", "MNN", "HOLT_WINTERS"};
-	FcRequest	q = {y, 6, 2, {FC_AUTO, {0}}, 12, 1, level, NULL};
+	FcRequest	q = {.y = y, .n = 6, .m = 2, .h = 12, .nlevels = 1, .levels = level};
 	double		mean[12],
 				lower[12],
 				upper[12];
@@ -194,7 +194,7 @@ test_models(void)
 	/* residuals 1.8, -3.2, 4.8, -4.2, .8: sum of squares 54.8 over 4 */
 	ok(near(upper[1] - mean[1], 1.959963984540054 * sqrt(54.8 / 4 * 2 * (1 + 2 / 5.0)), 1e-12),
 	   "and its interval");
-	ok(!FcModelFromName("arima", &q.model) && !FcModelFromName("", &q.model), "unknown names");
+	ok(!FcModelFromName("prophet", &q.model) && !FcModelFromName("", &q.model), "unknown names");
 	FcModelFromName("holt_winters", &q.model);
 	q.m = 1;
 	ok(FcForecast(&q, mean, lower, upper, NULL) == FC_NEEDS_SEASON, "needs a season");
@@ -217,8 +217,10 @@ test_ugly(void)
 	FmathSeed(&r, 9);
 	for (int round = 0; round < 200; round++)
 	{
-		FcRequest	q = {y, 1 + (int) (FmathNext(&r) % 200),
-		1 + (int) (FmathNext(&r) % 40), {FC_AUTO, {0}}, 10, 1, level, NULL};
+		FcRequest	q = {.y = y, .h = 10, .nlevels = 1, .levels = level};
+
+		q.n = 1 + (int) (FmathNext(&r) % 200);
+		q.m = 1 + (int) (FmathNext(&r) % 40);
 
 		for (int t = 0; t < q.n; t++)
 			y[t] = round % 4 == 0 ? (double) (FmathNext(&r) % 3) :

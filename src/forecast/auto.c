@@ -1,0 +1,389 @@
+/*-------------------------------------------------------------------------
+ *
+ * auto.c
+ *	  The automatic model.  Pure.
+ *
+ * auto is the plain mean of forecasters that err differently:
+ *
+ *	  exponential smoothing	 all admissible forms, shrunk estimation, the
+ *							 forecasts averaged with Akaike weights
+ *							 exp(-(AICc - min)/2) (Burnham and Anderson
+ *							 2002, Model Selection, section 2.9) instead of
+ *							 choosing one;
+ *	  optimised theta		 on the series without its season;
+ *	  dynamic optimised theta the same;
+ *	  ARIMA					 of long series: a short one tells its orders too
+ *							 badly to be worth a vote.
+ *
+ * The season of the theta members changes over time (FcAdaptiveSeason): the
+ * constant factors of the classical method are what makes theta weak on long
+ * seasonal series.  A season of ETS_MAX_SEASON steps or more is taken out for
+ * all members, with a week of days in it where that helps, and forecasts by
+ * blocks (blocks.c) count as much as all of them: a day of hours is such a
+ * season.  A long series without a season is searched for a year of weeks.
+ *
+ * A series of positive values gets no forecast below half of its smallest
+ * observation, so that an extrapolated line does not turn negative.
+ *
+ * Intervals are normal.  A variance estimated from one fit knows nothing of
+ * the uncertainty of parameters and of the choice of model, so those of auto
+ * are widened with calibration(); those of long series and long seasons by
+ * what their own past lacked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "forecast/models.h"
+
+#include "core/fmath.h"
+
+#include <math.h>
+
+/* Forms further from the best AICc than this are left out (weight 1e-6). */
+#define LEAST_SUPPORT	27.6
+
+/* From this strength on auto takes the season out. */
+#define SEASON_STRENGTH 0.1
+
+/*
+ * Shorter series say too little about an ARIMA model; of long seasons it adds
+ * nothing to the others but its cost.
+ */
+#define ARIMA_FROM		48
+#define ARIMA_FROM_SEASONAL	30
+#define ARIMA_SEASON	7
+
+#define WEEKS			52
+#define HIDDEN_GAIN		0.15
+
+/* Series so long are calibrated by their own past. */
+#define OWN_FROM		150
+#define MOST_ORIGINS	6
+#define LEAST_OWN		0.7
+#define MOST_OWN		3.0
+
+#define CAL_LEVEL	1.16
+#define CAL_SHORT	7.0
+#define CAL_STEP	1.3
+
+static void auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail,
+					 bool final);
+
+typedef struct Blend
+{
+	const FcRequest *q;
+	FcDetail   *detail;
+	double		floor;			/* -INFINITY: none */
+	double		members;		/* forecasters blended so far */
+	FcSteps	   *out;			/* sums; the variance is one of deviations */
+	FcSteps		one;			/* [h] of a forecaster */
+	double	   *adjusted;		/* [n] without its seasons */
+	double	   *next;			/* [period] their factors after the series */
+	int			period;
+} Blend;
+
+static void
+blend(Blend *b)
+{
+	for (int j = 0; j < b->q->h; j++)
+	{
+		b->out->mean[j] += Max(b->one.mean[j], b->floor);
+		b->out->variance[j] += sqrt(Max(b->one.variance[j], 0));
+		b->out->psi[j] += b->one.psi[j];
+	}
+	b->members++;
+}
+
+/*
+ * All forms with Akaike weights.  The spread between the forms is part of
+ * the variance (ibid., equation 4.9 of Burnham and Anderson).
+ */
+static void
+blend_smoothing(Blend *b, bool adjusted)
+{
+	const FcRequest *q = b->q;
+	int			h = q->h,
+				n;
+	EtsFit	   *fits = (EtsFit *) FcAlloc(ETS_MAX_FORMS * sizeof(EtsFit) / sizeof(double) + 1);
+	EtsOptions	options = EtsShrunk;
+	double	   *memory = FcAlloc(3 * (size_t) h),
+				best = (double) INFINITY,
+				total = 0;
+	FcSteps		one = {memory, memory + h, memory + 2 * h};
+
+	options.interrupt = q->interrupt;
+	n = EtsFitAll(adjusted ? b->adjusted : q->y, q->n, adjusted ? 1 : q->m, &options, fits);
+	for (int i = 0; i < n; i++)
+		best = Min(best, fits[i].aicc);
+	for (int i = 0; i < n; i++)
+		if (fits[i].aicc - best < LEAST_SUPPORT)
+			total += FmathExp(-(fits[i].aicc - best) / 2);
+	memset(b->one.mean, 0, h * sizeof(double));
+	memset(b->one.variance, 0, h * sizeof(double));
+	memset(b->one.psi, 0, h * sizeof(double));
+	for (int i = 0; i < n; i++)
+	{
+		double		weight = FmathExp(-(fits[i].aicc - best) / 2) / total;
+
+		if (fits[i].aicc - best >= LEAST_SUPPORT)
+			continue;
+		EtsSteps(&fits[i], h, &one);
+		for (int j = 0; j < h; j++)
+		{
+			b->one.mean[j] += weight * one.mean[j];
+			b->one.variance[j] += weight * (one.variance[j] + one.mean[j] * one.mean[j]);
+			b->one.psi[j] += weight * one.psi[j];
+		}
+		FcAddMember(b->detail, FC_MEMBER_ETS, NULL, weight)->fit.ets = fits[i];
+	}
+	if (n > 0)
+	{
+		for (int j = 0; j < h; j++)
+			b->one.variance[j] = Max(b->one.variance[j] - b->one.mean[j] * b->one.mean[j], 0);
+		if (adjusted)
+			FcPutBackSeason(b->detail->adjusted, b->next, b->period, h, &b->one);
+		blend(b);
+	}
+	FcFree(memory);
+	FcFree(fits);
+}
+
+static void
+blend_theta(Blend *b, ThetaKind kind, const char *name)
+{
+	const FcRequest *q = b->q;
+	ThetaFit	fit;
+
+	if (!ThetaFitSeries(b->adjusted, q->n, kind, &fit))
+		return;
+	FcAddMember(b->detail, FC_MEMBER_THETA, name, 1)->fit.theta = fit;
+	ThetaSteps(&fit, q->h, &b->one);
+	FcPutBackSeason(b->detail->adjusted, b->next, b->period, q->h, &b->one);
+	blend(b);
+}
+
+static void
+blend_arima(Blend *b, bool adjusted)
+{
+	const FcRequest *q = b->q;
+	const double *y = adjusted ? b->adjusted : q->y;
+	ArimaFit	fit;
+
+	if (!ArimaFitAuto(y, q->n, adjusted ? 1 : q->m, q->interrupt, &fit))
+		return;
+	FcAddMember(b->detail, FC_MEMBER_ARIMA, NULL, 1)->fit.arima = fit;
+	ArimaSteps(&fit, y, q->h, &b->one);
+	if (adjusted)
+		FcPutBackSeason(b->detail->adjusted, b->next, b->period, q->h, &b->one);
+	blend(b);
+}
+
+/* Weights so far sum to one per forecaster; make them sum to one. */
+static void
+finish_blend(Blend *b)
+{
+	for (int i = 0; i < b->detail->nmembers; i++)
+		b->detail->member[i].weight /= b->members;
+	for (int j = 0; j < b->q->h; j++)
+	{
+		double		sd = b->out->variance[j] / b->members;
+
+		b->out->mean[j] /= b->members;
+		b->out->psi[j] /= b->members;
+		b->out->variance[j] = sd * sd;
+	}
+}
+
+/*
+ * Factor on the standard deviation of auto: what the 95 percent intervals
+ * lacked on the M-competition of 1982 and the tourism competition.  Short
+ * series know their variance and their trend badly, and a far horizon makes
+ * more of a wrong trend.
+ */
+static double
+calibration(int n, int step)
+{
+	return (CAL_LEVEL + CAL_SHORT / n) * (1 + CAL_STEP * (step + 1) / n);
+}
+
+/* Too short for a fit: the last value, with what variance there is. */
+static void
+auto_short(const FcRequest *q, FcSteps *out, FcDetail *detail)
+{
+	SimpleNaive(q->y, q->n, 1, q->h, out);
+	if (q->n < 2)
+		for (int j = 0; j < q->h; j++)
+			out->variance[j] = (double) NAN;
+	FcAddMember(detail, FC_MEMBER_SIMPLE, "naive", 1);
+}
+
+/*
+ * A year of weeks in a series that came without a season: only where earlier
+ * years would have forecast later ones much better than no season.
+ */
+static int
+hidden_season(const double *y, int n)
+{
+	return FcSeasonGain(y, n, WEEKS) > HIDDEN_GAIN ? WEEKS : 1;
+}
+
+/* Takes the season out, where there is one, and a longer one in it. */
+static void
+adjust_season(Blend *b)
+{
+	const FcRequest *q = b->q;
+	FcDetail   *detail = b->detail;
+	int			k = FcLongerSeason(q->m);
+
+	detail->strength_season = Max(FcSeasonStrength(q->y, q->n, q->m), 0);
+	detail->strength_trend = FcTrendStrength(q->y, q->n, q->m);
+	detail->adjusted = FcSeasonKindOf(q->y, q->n, q->m);
+	if (detail->adjusted == FC_SEASON_NONE &&
+		detail->strength_season > SEASON_STRENGTH)
+		detail->adjusted = detail->floored ?
+			FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE;
+	b->period = q->m;
+	if (detail->adjusted == FC_SEASON_NONE)
+	{
+		memcpy(b->adjusted, q->y, q->n * sizeof(double));
+		return;
+	}
+	FcAdaptiveSeason(q->y, q->n, q->m, detail->adjusted, b->adjusted, b->next);
+	detail->seasons[detail->nseasons++] = q->m;
+	if (k > 1 && FcAdaptiveLonger(b->adjusted, q->n, q->m, k, detail->adjusted, b->next))
+	{
+		b->period = q->m * k;
+		detail->seasons[detail->nseasons++] = b->period;
+	}
+}
+
+/* A long season is shared out from its mean as well, with equal say. */
+static void
+add_blocks(Blend *b)
+{
+	const FcRequest *q = b->q;
+
+	if (b->detail->adjusted == FC_SEASON_NONE || !FcBlocksApply(q))
+		return;
+	FcBlocksForecast(q, b->detail->adjusted, b->one.mean);
+	FcAddMember(b->detail, FC_MEMBER_SIMPLE, "blocks", 0.5);
+	for (int i = 0; i < b->detail->nmembers - 1; i++)
+		b->detail->member[i].weight /= 2;
+	for (int j = 0; j < q->h; j++)
+		b->out->mean[j] = (b->out->mean[j] + Max(b->one.mean[j], b->floor)) / 2;
+}
+
+/*
+ * Factor on the deviations of a long series: what its own forecasts from
+ * earlier origins lacked.  The 95 percent point of the errors, in deviations,
+ * stands at 1.96 when intervals are right; a little more, since few origins
+ * see little.
+ */
+static double
+own_calibration(const FcRequest *q)
+{
+	int			h = Max(q->h, Min(q->m, 24)),
+				origins = Min(MOST_ORIGINS, q->n / 2 / h),
+				count = 0;
+	double	   *memory,
+			   *score,
+				factor;
+	FcSteps		steps;
+	FcDetail   *detail;
+
+	if (origins < 3)
+		return CAL_LEVEL;
+	memory = FcAlloc((3 + (size_t) origins) * h);
+	steps = (FcSteps) {memory, memory + h, memory + 2 * h};
+	score = memory + 3 * h;
+	detail = (FcDetail *) FcAlloc(sizeof(FcDetail) / sizeof(double) + 1);
+	for (int k = 1; k <= origins; k++)
+	{
+		FcRequest	past = *q;
+
+		past.n = q->n - k * h;
+		past.h = h;
+		memset(detail, 0, sizeof(*detail));
+		auto_run(&past, &steps, detail, false);
+		for (int j = 0; j < h; j++)
+			if (steps.variance[j] > 0)
+				score[count++] = fabs(q->y[past.n + j] - steps.mean[j]) / sqrt(steps.variance[j]);
+	}
+	qsort(score, count, sizeof(double), FcCompare);
+	factor = count > 0 ? score[Min((int) (0.96 * (count + 1)), count - 1)] / 1.96 : 1;
+	FcFree((double *) detail);
+	FcFree(memory);
+	return Min(Max(factor, LEAST_OWN), MOST_OWN);
+}
+
+/* Forecasts from earlier origins do without what costs most. */
+static void
+blend_all(Blend *b, bool final)
+{
+	const FcRequest *q = b->q;
+	bool		long_season = q->m >= ETS_MAX_SEASON,
+				own = long_season || (q->m == 1 && q->n >= OWN_FROM);
+
+	adjust_season(b);
+	blend_smoothing(b, long_season);
+	blend_theta(b, THETA_OPTIMISED, "otm");
+	blend_theta(b, THETA_DYNAMIC, "dotm");
+	if (long_season && final)
+		blend_arima(b, true);
+	else if ((!own || final) && q->m <= ARIMA_SEASON &&
+			 q->n >= (q->m > 1 ? ARIMA_FROM_SEASONAL : ARIMA_FROM))
+		blend_arima(b, false);
+	finish_blend(b);
+	if (long_season)
+		add_blocks(b);
+	if (own && final)
+	{
+		double		factor = own_calibration(q);
+
+		for (int j = 0; j < q->h; j++)
+			b->out->variance[j] *= factor * factor;
+	}
+	else if (!own)
+		for (int j = 0; j < q->h; j++)
+			b->out->variance[j] *= calibration(q->n, j) * calibration(q->n, j);
+}
+
+static void
+auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail, bool final)
+{
+	FcRequest	q = *given;
+	size_t		h = q.h;
+	Blend		b = {.q = &q, .detail = detail, .floor = -(double) INFINITY, .out = out};
+
+	if (q.n < 5 || FcIsConstant(q.y, q.n))
+	{
+		auto_short(&q, out, detail);
+		return;
+	}
+	if (q.m == 1 && final)
+		q.m = hidden_season(q.y, q.n);
+	detail->m = q.m;
+	b.adjusted = FcAlloc((size_t) q.n + (size_t) q.m * FcLongerSeason(q.m) + 3 * h);
+	b.next = b.adjusted + q.n;
+	b.one.mean = b.next + (size_t) q.m * FcLongerSeason(q.m);
+	b.one.variance = b.one.mean + h;
+	b.one.psi = b.one.variance + h;
+	memset(out->mean, 0, h * sizeof(double));
+	memset(out->variance, 0, h * sizeof(double));
+	memset(out->psi, 0, h * sizeof(double));
+	if (FcIsPositive(q.y, q.n))
+	{
+		b.floor = q.y[0];
+		for (int t = 1; t < q.n; t++)
+			b.floor = Min(b.floor, q.y[t]);
+		b.floor /= 2;
+		detail->floored = true;
+	}
+	blend_all(&b, final);
+	FcFree(b.adjusted);
+}
+
+void
+FcAutoModel(const FcRequest *q, FcSteps *out, FcDetail *detail)
+{
+	auto_run(q, out, detail, true);
+}

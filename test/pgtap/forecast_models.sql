@@ -1,0 +1,59 @@
+-- Models and options of finops.forecast.
+BEGIN;
+SELECT plan(24);
+
+CREATE TEMP TABLE s AS
+SELECT array_agg(100 + t + 20 * sin(2 * pi() * t / 12) + (hashint4(t) & 255) / 32.0 ORDER BY t) AS y FROM generate_series(1, 96) AS t;
+
+SELECT is((SELECT count(*) FROM s, unnest('{arima,ces,stl+theta,mstl+arima,"mean(ets, theta)","median(ses,holt,damped)","weighted(ets, arima, dotm)","ARIMA(1,1,1)(0,1,1)",croston,sba,tsb,intermittent}'::text[]) AS m,
+	finops.forecast(y, 6, 12, m)), 72::bigint, 'every model answers');
+SELECT is((SELECT bool_and(lower[2] <= lower[1] AND lower[1] <= mean AND mean <= upper[1] AND upper[1] <= upper[2])
+	FROM s, unnest('{arima,ces,stl+theta,"mean(ets, theta)"}'::text[]) AS m, finops.forecast(y, 24, 12, m)), true, 'bounds in order');
+SELECT is((SELECT bool_and(abs(f.mean - (100 + 96 + f.step + 4 + 20 * sin(2 * pi() * (96 + f.step) / 12))) < 12)
+	FROM s, unnest('{arima,ces,stl+holt,auto}'::text[]) AS m, finops.forecast(y, 12, 12, m) AS f), true, 'trend and season go on');
+
+-- options
+SELECT results_eq($$ SELECT step, mean FROM s, finops.forecast(y, 12, 12, 'naive', options => '{"sum": 4}') $$,
+	$$ SELECT i, 4 * y[96] FROM s, generate_series(1, 3) AS i $$, 'totals of four steps');
+-- random walk: the sum of n steps has variance sigma^2 n (n + 1) (2n + 1) / 6
+SELECT is((SELECT round(((t.upper[1] - t.lower[1]) / (f.upper[1] - f.lower[1]))::numeric, 9) FROM s,
+	finops.forecast(y, 4, 12, 'naive', '{90}', '{"sum": 4}') AS t, finops.forecast(y, 1, 12, 'naive', '{90}') AS f),
+	round(sqrt(30)::numeric, 9), 'a total knows that errors go together');
+SELECT is((SELECT max(mean) FROM s, finops.forecast(y, 12, 12, options => '{"upper": 180, "lower": 170}')), 180::float8, 'upper bound');
+SELECT is((SELECT min(mean) FROM s, finops.forecast(y, 12, 12, options => '{"lower": 215}')), 215::float8, 'lower bound');
+SELECT cmp_ok((SELECT min(lower[2]) FROM finops.forecast('{5,-3,4,-2,1,-4,2,0.5,-1}', 12, 1, options => '{"non_negative": true}')), '>=', 0::float8, 'not negative');
+SELECT is((SELECT bool_and(mean > 0 AND lower[2] > 0) FROM finops.forecast('{9,2,7,1,8,3,0.5,6,2,9,1}', 12, 1, 'ses', options => '{"lambda": "log"}')), true, 'logarithm keeps positive');
+SELECT cmp_ok((SELECT mean FROM finops.forecast('{9,2,7,1,8,3,0.5,6,2,9,1}', 1, 1, 'ses', options => '{"lambda": 0}')), '>',
+	(SELECT mean FROM finops.forecast('{9,2,7,1,8,3,0.5,6,2,9,1}', 1, 1, 'ses', options => '{"lambda": 0, "median": true}')), 'mean above median after a logarithm');
+SELECT is((SELECT jsonb_agg(f ORDER BY f) FROM s, finops.forecast(y, 6, 12, 'ets', options => '{"interval": "simulated", "seed": 7}') AS f),
+	(SELECT jsonb_agg(f ORDER BY f) FROM s, finops.forecast(y, 6, 12, 'ets', options => '{"interval": "simulated", "seed": 7}') AS f), 'a seed repeats');
+SELECT isnt((SELECT lower FROM s, finops.forecast(y, 1, 12, 'ets', options => '{"interval": "simulated", "seed": 7}')),
+	(SELECT lower FROM s, finops.forecast(y, 1, 12, 'ets', options => '{"interval": "simulated", "seed": 8}')), 'another seed, other paths');
+SELECT is((SELECT bool_and(lower[2] < mean AND mean < upper[2]) FROM s, unnest('{conformal,adaptive,analytic}'::text[]) AS i,
+	finops.forecast(y, 6, 12, 'holt_winters', options => jsonb_build_object('interval', i))), true, 'kinds of interval');
+
+-- a regressor that doubles every seventh value: its future is in the forecast
+SELECT is((SELECT bool_and(abs(f.mean - (50 + 50 * ((100 + f.step) % 7 = 0)::int)) < 2)
+	FROM (SELECT array_agg(50 + 50 * (t % 7 = 0)::int + (t % 3) / 2.0 ORDER BY t) FILTER (WHERE t <= 100) AS y,
+		jsonb_build_object('regressors', jsonb_agg((t % 7 = 0)::int ORDER BY t)) AS o FROM generate_series(1, 114) AS t) AS v,
+	finops.forecast(v.y, 14, 1, 'arima', options => v.o) AS f), true, 'a regressor moves the forecast');
+
+-- level shift
+SELECT is((SELECT abs(mean - 300) < 5 FROM (SELECT array_agg(CASE WHEN t > 50 THEN 300 ELSE 100 END + (t % 5) - 2 ORDER BY t) AS y FROM generate_series(1, 70) AS t) AS v,
+	finops.forecast(v.y, 1, 1, 'mean', options => '{"level_shifts": true}')), true, 'what was before a shift is moved');
+SELECT is((SELECT finops.fit_model(v.y, 1, 'mean', '{"level_shifts": true}') ->> 'level_shifts'
+	FROM (SELECT array_agg((CASE WHEN t > 50 THEN 300 ELSE 100 END + (t % 5) - 2)::float8 ORDER BY t) AS y FROM generate_series(1, 70) AS t) AS v), '[51]', 'and reported');
+
+-- explanation
+SELECT is((SELECT finops.fit_model(y, 12, 'ARIMA(0,1,1)(0,1,1)') #>> '{members,0,model}' FROM s), 'ARIMA(0,1,1)(0,1,1)[12]', 'orders');
+SELECT is((SELECT round(sum((m ->> 'weight')::numeric), 9) FROM s, jsonb_array_elements(finops.fit_model(y, 12) -> 'members') AS m), 1.000000000, 'weights sum to one');
+
+-- refused
+SELECT throws_ok($$ SELECT finops.forecast('{1,2,3}', 2, 1, options => '{"colour": 1}') $$, '22023', NULL, 'unknown option');
+SELECT throws_ok($$ SELECT finops.forecast('{1,2,3}', 2, 1, options => '{"regressors": [1, 2, 3]}') $$, '22023', NULL, 'regressors of the wrong length');
+SELECT throws_ok($$ SELECT finops.forecast('{1,2,3}', 2, 1, options => '{"lower": 2, "upper": 1}') $$, '22023', NULL, 'bounds that cross');
+SELECT throws_ok($$ SELECT finops.forecast('{1,0,3}', 2, 1, options => '{"lambda": 0}') $$, '22023', NULL, 'logarithm of zero');
+SELECT throws_ok($$ SELECT finops.forecast('{1,-1,3}', 2, 1, 'croston') $$, '22023', NULL, 'demand below zero');
+SELECT throws_ok($$ SELECT finops.forecast('{1,2,3,4,5,6}', 2, 1, 'mean(ets, auto)') $$, '22023', NULL, 'auto is no part of a combination');
+SELECT * FROM finish();
+ROLLBACK;
