@@ -124,7 +124,8 @@ static const char *const rollup_differs_sql =
 static const char *const entry_sql =
 "SELECT a.service, a.currency, sum(a.allocated_cost_usd) AS amount,"
 "  coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL AND NOT " UNPLACED "), 0) AS overhead,"
-"  coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL AND " UNPLACED "), 0) AS unallocated"
+"  coalesce(sum(a.allocated_cost_usd) FILTER (WHERE a.tenant_id IS NULL AND " UNPLACED "), 0) AS unallocated,"
+"  max(a.id) AS last_id"
 " FROM @s@.fact_cost_allocated a WHERE a.period_start = $1 GROUP BY 1, 2";
 
 static const char *const document_sql =
@@ -154,11 +155,19 @@ static const char *const rate_sql =
  * opposite signs, which needs no join.  %s: the amount of an entry in the
  * reporting currency, the rates where they are needed, and NOT_VOID.
  */
+#define BY_TENANT \
+	"  (SELECT a.tenant_id, -a.allocated_cost_usd%1$s AS amount FROM @s@.fact_cost_allocated a%2$s" \
+	"    WHERE a.period_start = $1 AND a.tenant_id IS NOT NULL" \
+	"   UNION ALL SELECT d.tenant_id, d.cost_usd FROM" LINES "%3$s) x"
+
+static const char *const balance_sql = "SELECT finops.nonzero_sums(x.tenant_id, x.amount) AS sums FROM" BY_TENANT;
+
 static const char *const difference_sql =
-"SELECT x.tenant_id, sum(x.amount) AS difference FROM"
-"  (SELECT a.tenant_id, -a.allocated_cost_usd%1$s AS amount FROM @s@.fact_cost_allocated a%2$s"
-"    WHERE a.period_start = $1 AND a.tenant_id IS NOT NULL"
-"   UNION ALL SELECT d.tenant_id, d.cost_usd FROM" LINES "%3$s) x"
+"SELECT j.key AS tenant_id, j.value::numeric AS difference FROM balance b, jsonb_each_text(b.sums) j";
+
+/* The same for amounts that such sums cannot hold. */
+static const char *const difference_by_group_sql =
+"SELECT x.tenant_id, sum(x.amount) AS difference FROM" BY_TENANT
 " GROUP BY 1 HAVING sum(x.amount) <> 0";
 
 /* Those of them that have documents or should.  $1 period. */
@@ -271,7 +280,7 @@ static const char *const measure_sql =
 "   jsonb_build_object('line_items', coalesce(sum(j.n), 0), 'documents', max(d.n), 'cost_in_from', $13,"
 "    'amount_floor', $8, 'policy', (SELECT jsonb_object_agg(stage, jsonb_build_object("
 "     'version', policy_version, 'warning_pct', warning_pct, 'failed_pct', failed_pct)) FROM policy),"
-"    'entries_up_to', (SELECT max(a.id) FROM @s@.fact_cost_allocated a WHERE a.period_start = $1),"
+"    'entries_up_to', (SELECT max(e.last_id) FROM entry_side e),"
 "    'rates', (SELECT jsonb_object_agg(r.currency, r.rate) FROM rate_side r),"
 "    'query_digest', $12, 'parameters', jsonb_build_object('period', $1, 'basis', $6, 'reporting_currency', $7, 'stages', $11),"
 "    'deliveries', (SELECT coalesce(jsonb_agg(jsonb_build_object('source', v.source, 'digest', v.digest)"
@@ -553,7 +562,7 @@ static char *
 keep_queries(const char *cost_sql)
 {
 	char	   *text = psprintf("%s;\n%s;\n%s;\n%s;\n%s;\n%s;\n%s", cost_sql, entry_sql,
-								document_sql, line_sql, difference_sql, measure_sql, exceptions_text(true));
+								document_sql, line_sql, balance_sql, measure_sql, exceptions_text(true));
 
 	FINOPS_RUN("INSERT INTO finops.recon_query (digest, query)"
 			   " VALUES (encode(sha256(convert_to($1, 'UTF8')), 'hex'), $1) ON CONFLICT (digest) DO NOTHING",
@@ -580,6 +589,18 @@ stage_cost(DateADT period, const char *cost_column, bool *from_rollup)
 	return sql;
 }
 
+static void
+stage_differences(DateADT period, const char *factor, const char *rates, const char *not_void)
+{
+	FINOPS_STAGE("balance", psprintf(balance_sql, factor, rates, not_void), ARG_DATE(period));
+	if (FINOPS_RUN0("SELECT FROM balance b WHERE b.sums IS NOT NULL") > 0)
+		FinopsStage("tenant_difference", difference_sql, 0, NULL);
+	else
+		FINOPS_STAGE("tenant_difference",
+					 psprintf(difference_by_group_sql, factor, rates, not_void), ARG_DATE(period));
+	FinopsEndStage("balance");
+}
+
 /*
  * Reads each side once.  The sums by tenant may take the memory of a
  * maintenance operation, as building an index would.
@@ -600,9 +621,8 @@ stage_sides(DateADT period, const char *cost_column, bool *from_rollup)
 	FINOPS_STAGE("line_side", psprintf(line_sql, not_void), ARG_DATE(period), ARG_TEXT(finops_reporting_currency));
 	FINOPS_STAGE("rate_side", rate_sql, ARG_DATE(period), ARG_TEXT(finops_reporting_currency));
 	foreign_currency = FINOPS_RUN0("SELECT FROM rate_side r WHERE r.rate IS DISTINCT FROM 1") > 0;
-	FINOPS_STAGE("tenant_difference",
-				 psprintf(difference_sql, foreign_currency ? " * coalesce(r.rate, 1)" : "",
-						  foreign_currency ? " LEFT JOIN rate_side r USING (currency)" : "", not_void), ARG_DATE(period));
+	stage_differences(period, foreign_currency ? " * coalesce(r.rate, 1)" : "",
+					  foreign_currency ? " LEFT JOIN rate_side r USING (currency)" : "", not_void);
 	FINOPS_STAGE("differing", differing_sql, ARG_DATE(period));
 	FINOPS_STAGE("tenant_service", tenant_service_sql, ARG_DATE(period));
 	FinopsStage("tenant_side", tenant_sql, 0, NULL);
