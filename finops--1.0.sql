@@ -2146,7 +2146,7 @@ CREATE TABLE finops.issuer (
 	CONSTRAINT issuer_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
 	CONSTRAINT issuer_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT issuer_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
-	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'carry', 'credit_note']))
+	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue']))
 );
 COMMENT ON TABLE finops.issuer IS 'who issues invoices: legal name, address, VAT id, bank, number format and payment terms (finops.set_issuer)';
 COMMENT ON COLUMN finops.issuer.payment_terms_from IS 'issue: due payment_terms_days after issue; month_end: after the end of the month of issue';
@@ -2154,7 +2154,7 @@ COMMENT ON COLUMN finops.issuer.language IS 'of the texts of documents (finops.i
 COMMENT ON COLUMN finops.issuer.time_zone IS 'in which days of issue, due days and ageing are counted';
 COMMENT ON COLUMN finops.issuer.tax_rounding IS 'line: the tax is rounded for each line and added up; category: once for each tax category and rate on the sum of its lines';
 COMMENT ON COLUMN finops.issuer.zero_invoices IS 'skip: a document of 0 stays open; issue: it is issued';
-COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; carry: it is set off against the next invoice; credit_note: it is issued as a credit note';
+COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; issue: it is issued and stands as a credit balance of the tenant';
 COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
 
 CREATE TABLE finops.tenant_billing (
@@ -2175,7 +2175,7 @@ CREATE TABLE finops.tenant_billing (
 	CONSTRAINT tenant_billing_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
 	CONSTRAINT tenant_billing_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT tenant_billing_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
-	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'carry', 'credit_note']))
+	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue']))
 );
 COMMENT ON TABLE finops.tenant_billing IS 'how a tenant is billed where it differs from its issuer (finops.set_billing); NULL: as the issuer has it';
 COMMENT ON COLUMN finops.tenant_billing.issuer_id IS 'who invoices the tenant; NULL: the issuer default';
@@ -2507,6 +2507,30 @@ AS 'MODULE_PATHNAME', 'finops_verify_invoices';
 COMMENT ON FUNCTION finops.verify_invoices() IS 'recomputes every issued document, its link in the hash chain and the numbers of its series; empty when all is as it was issued';
 REVOKE ALL ON FUNCTION finops.verify_invoices() FROM PUBLIC;
 
+CREATE FUNCTION finops.rebuild_invoice(invoice_id text)
+RETURNS TABLE (part text, stored text, rebuilt text, identical boolean)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_rebuild_invoice';
+COMMENT ON FUNCTION finops.rebuild_invoice(text) IS 'computes a document again from the inputs stored with it and compares header, lines, taxes and the whole, each as SHA-256 of its bytes';
+REVOKE ALL ON FUNCTION finops.rebuild_invoice(text) FROM PUBLIC;
+
+CREATE FUNCTION finops.set_billing(tenant_id text, issuer_id text DEFAULT NULL, language text DEFAULT NULL, time_zone text DEFAULT NULL,
+	po_number text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, payment_terms_from text DEFAULT NULL,
+	zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL)
+RETURNS SETOF finops.tenant_billing
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_billing';
+COMMENT ON FUNCTION finops.set_billing(text, text, text, text, text, integer, text, text, text) IS 'how a tenant is billed where it differs from its issuer: language, time zone, purchase order, payment terms, zero invoices, credit balances; what is NULL keeps its value, an empty text takes it back';
+REVOKE ALL ON FUNCTION finops.set_billing(text, text, text, text, text, integer, text, text, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.set_issuer_policy(issuer_id text DEFAULT 'default', language text DEFAULT NULL, time_zone text DEFAULT NULL,
+	payment_terms_from text DEFAULT NULL, tax_rounding text DEFAULT NULL, zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL)
+RETURNS SETOF finops.issuer
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_issuer_policy';
+COMMENT ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) IS 'how an issuer bills: language, time zone, from when payment terms run, where tax is rounded, zero invoices, credit balances; what is NULL keeps its value';
+REVOKE ALL ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) FROM PUBLIC;
+
 -- what is issued stays
 
 CREATE FUNCTION finops.guard_invoice_header()
@@ -2584,8 +2608,7 @@ INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
 	('en', 'terms_issue', 'Payable within {days} days', true),
 	('en', 'terms_issue_0', 'Payable at once', true),
 	('en', 'terms_month_end', 'Payable {days} days after the end of the month', true),
-	('en', 'terms_month_end_0', 'Payable by the end of the month', true),
-	('en', 'carried', 'Credit brought forward from {from}', true);
+	('en', 'terms_month_end_0', 'Payable by the end of the month', true);
 
 REVOKE ALL ON finops.invoice_phrase FROM PUBLIC;
 

@@ -172,9 +172,9 @@ FinopsCheckDay(DateADT day, const char *name)
 bool
 FinopsPeriodIsLocked(DateADT period)
 {
-	uint64		n = FINOPS_RUN("SELECT 1 FROM @s@.period_lock"
-							   " WHERE period_start = $1 AND state = 'LOCKED'",
-							   ARG_DATE(period));
+	uint64		n = FINOPS_RUN_KEPT("SELECT 1 FROM @s@.period_lock"
+									" WHERE period_start = $1 AND state = 'LOCKED'",
+									ARG_DATE(period));
 
 	return n > 0;
 }

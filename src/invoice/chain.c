@@ -9,51 +9,43 @@
  * abort gives the block back, and another issuer waits only for the end of
  * the transaction.  Within a series issued_at never decreases.
  *
- * Each document is hashed together with the hash before it in its series,
- * over a text in which every field is delimited by position or by its length
- * and which does not depend on any setting of the session.
+ * digest = SHA-256 over the content digest of the document (digest.c), its
+ * number and what else the issue freezes; hash = SHA-256 of
+ * "<hash of the document before it in the series>\n<digest>".
  *
  *-------------------------------------------------------------------------
  */
-#include "invoice/invoice.h"
+#include "invoice/document_reader.h"
 
-#include "catalog/pg_type.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
-#include "utils/array.h"
 #include "utils/datetime.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/timestamp.h"
 
 /* SHA-256 over "<previous hash>\n<digest>", hex. */
-char *
-InvoiceChainHash(const char *prev_hash, const char *digest)
+void
+InvoiceChainHash(const char *prev_hash, const char *digest, char *hex)
 {
-	uint8		sum[PG_SHA256_DIGEST_LENGTH];
-	char	   *hex = palloc(PG_SHA256_DIGEST_LENGTH * 2 + 1);
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
+	char		text[2 * 64 + 2];
+	int			len = snprintf(text, sizeof(text), "%s\n%s", prev_hash, digest);
 
-	if (pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) prev_hash, strlen(prev_hash)) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) "\n", 1) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) digest, strlen(digest)) < 0 ||
-		pg_cryptohash_final(ctx, sum, sizeof(sum)) < 0)
-		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(ctx));
-	pg_cryptohash_free(ctx);
-	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
-		sprintf(hex + 2 * i, "%02x", sum[i]);
-	return hex;
+	if (len >= (int) sizeof(text))
+		elog(ERROR, "hash of a document is too long");
+	InvoiceSha256(text, (size_t) len, hex);
 }
 
-InvoiceIssuer
-InvoiceReadIssuer(void)
-{
-	InvoiceIssuer issuer = {0};
+/* JSON that is frozen into documents. */
+#define ISSUER_SNAPSHOT "jsonb_strip_nulls(jsonb_build_object('legal_name', i.legal_name," \
+	" 'address', i.address, 'vat_id', i.vat_id, 'bank', i.bank, 'payment_terms_days', i.payment_terms_days))"
 
-	if (FINOPS_RUN0("SELECT jsonb_strip_nulls(jsonb_build_object('legal_name', legal_name,"
-					" 'address', address, 'vat_id', vat_id, 'bank', bank,"
-					" 'payment_terms_days', payment_terms_days))::text,"
-					" number_format, credit_number_format, payment_terms_days"
-					" FROM finops.issuer WHERE issuer_id = 'default'") == 0)
+InvoiceIssuer
+InvoiceReadIssuerOf(const char *issuer_id)
+{
+	InvoiceIssuer issuer = {.issuer_id = pstrdup(issuer_id)};
+
+	if (FINOPS_RUN_KEPT("SELECT " ISSUER_SNAPSHOT "::text, i.number_format, i.credit_number_format, i.payment_terms_days"
+						" FROM finops.issuer i WHERE i.issuer_id = $1", ARG_TEXT(issuer_id)) == 0)
 		return issuer;
 	issuer.exists = true;
 	issuer.snapshot = FinopsText(0, 1);
@@ -63,12 +55,22 @@ InvoiceReadIssuer(void)
 	return issuer;
 }
 
+InvoiceIssuer
+InvoiceReadIssuer(void)
+{
+	return InvoiceReadIssuerOf("default");
+}
+
+/* A run of numbers of one series, under its lock. */
 typedef struct NumberBlock
 {
+	const InvoiceIssuer *issuer;
 	const char *format;
+	const char *kind;
 	char	   *series;
-	int64		before;			/* last number given so far */
-	char	   *last_hash;
+	int64		first;			/* number given last before this block */
+	int64		last;
+	char		last_hash[65];
 	TimestampTz issued_at;
 	int			year;
 	int			month;
@@ -76,12 +78,15 @@ typedef struct NumberBlock
 
 /* Lock the series until commit; the time of issue is read under the lock. */
 static NumberBlock
-lock_series(const char *format, const char *kind)
+lock_series(const InvoiceIssuer *issuer, const char *kind)
 {
-	NumberBlock block = {.format = format};
+	bool		credit = strcmp(kind, "credit_note") == 0;
+	NumberBlock block = {.issuer = issuer, .kind = kind};
+	const char *prefix = strcmp(issuer->issuer_id, "default") == 0 ? "" : psprintf("%s:", issuer->issuer_id);
 	struct pg_tm tm;
 	fsec_t		fsec;
 
+	block.format = credit ? issuer->credit_number_format : issuer->number_format;
 	FinopsLock(FINOPS_LOCK_NUMBERING, 0);
 	block.issued_at = GetCurrentTimestamp();
 	/* without a zone: UTC */
@@ -89,21 +94,23 @@ lock_series(const char *format, const char *kind)
 		elog(ERROR, "timestamp out of range");
 	block.year = tm.tm_year;
 	block.month = tm.tm_mon;
-	block.series = InvoiceNumberIsYearly(format) ?
-		psprintf("%s/%04d", kind, block.year) : pstrdup(kind);
-	FINOPS_RUN("INSERT INTO finops.number_series AS s (series) VALUES ($1)"
-			   " ON CONFLICT (series) DO UPDATE SET updated_at = now()"
-			   " RETURNING last_number, coalesce(last_hash, '')",
-			   ARG_TEXT(block.series));
-	block.before = FinopsInt64(0, 1);
-	block.last_hash = FinopsText(0, 2);
+	block.series = InvoiceNumberIsYearly(block.format) ?
+		psprintf("%s%s/%04d", prefix, kind, block.year) : psprintf("%s%s", prefix, kind);
+	if (FINOPS_RUN_KEPT("SELECT last_number, coalesce(last_hash, '') FROM finops.number_series WHERE series = $1 FOR NO KEY UPDATE",
+						ARG_TEXT(block.series)) == 0)
+		FINOPS_RUN("INSERT INTO finops.number_series (series) VALUES ($1) RETURNING last_number, ''::text",
+				   ARG_TEXT(block.series));
+	block.first = block.last = FinopsInt64(0, 1);
+	strlcpy(block.last_hash, FinopsText(0, 2), sizeof(block.last_hash));
 	return block;
 }
 
-static Datum
-text_array(Datum *items, int64 count)
+static void
+end_series(const NumberBlock *block)
 {
-	return PointerGetDatum(construct_array(items, (int) count, TEXTOID, -1, false, TYPALIGN_INT));
+	FINOPS_RUN_KEPT("UPDATE finops.number_series SET last_number = $2, last_hash = $3, updated_at = now()"
+					" WHERE series = $1", ARG_TEXT(block->series),
+					ARG_INT8(block->last), ARG_TEXT(block->last_hash));
 }
 
 static char *
@@ -119,102 +126,268 @@ number_text(const NumberBlock *block, int64 seq)
 	return pstrdup(number);
 }
 
-/* The numbers of the block, in order. */
-static FinopsArg
-number_array(const NumberBlock *block, int64 count)
+/* The next number and link of the chain for a document. */
+static void
+number_document(NumberBlock *block, InvoiceIssue *issue, const char *content_digest,
+				char *digest, char *prev_hash)
 {
-	Datum	   *numbers = palloc_array(Datum, count);
-
-	for (int64 i = 0; i < count; i++)
-		numbers[i] = CStringGetTextDatum(number_text(block, block->before + 1 + i));
-	return ARG_DATUM(TEXTARRAYOID, text_array(numbers, count), false);
+	issue->series = block->series;
+	issue->seq = ++block->last;
+	issue->invoice_number = number_text(block, issue->seq);
+	issue->issued_at = block->issued_at;
+	InvoiceIssueDigest(issue, content_digest, digest);
+	strcpy(prev_hash, block->last_hash);
+	InvoiceChainHash(prev_hash, digest, block->last_hash);
 }
 
-/*
- * Stage inv_numbered: the documents as they will be issued, and the digest
- * of each.
- */
-static void
-stage_numbered(const NumberBlock *block, const InvoiceIssuer *issuer,
-			   int64 count, const char *recon_id)
+/* Columns of a document to be numbered; $1 time of issue, $2 its reconciliation. */
+#define TO_NUMBER_SQL \
+	" h.invoice_id, h.kind, h.revision, h.original_invoice_id, coalesce(h.recon_id, $2), h.reason, h.issuer," \
+	" coalesce(h.recipient, jsonb_strip_nulls(jsonb_build_object('tenant_id', t.tenant_id," \
+	"  'tenant_name', t.tenant_name, 'billing_contact', t.billing_contact, 'tax_profile', t.tax_profile)))," \
+	" CASE WHEN h.payment_terms_from = 'month_end' THEN (date_trunc('month', $1 AT TIME ZONE z.name) + interval '1 month -1 day'" \
+	"   + coalesce(h.payment_terms_days, 30) * interval '1 day') AT TIME ZONE z.name" \
+	"  ELSE $1 + coalesce(h.payment_terms_days, $3) * interval '1 day' END, h.input_digest"
+
+#define TO_NUMBER_FROM \
+	" JOIN @s@.tenant_master t ON t.tenant_id = h.tenant_id" \
+	" CROSS JOIN LATERAL (SELECT coalesce(b.time_zone, i.time_zone, 'UTC') AS name FROM (VALUES (0)) one" \
+	"  LEFT JOIN finops.issuer i ON i.issuer_id = h.issuer_id LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id) z"
+
+enum
 {
-	FINOPS_STAGE("inv_numbered",
-				 "WITH doc AS MATERIALIZED (SELECT r.seq, h.invoice_id, h.tenant_id, h.plan_code, h.original_invoice_id,"
-				 "  h.reason, h.period_start, h.period_end, h.kind, h.revision, h.currency, h.subtotal, h.tax, h.total,"
-				 "  h.fx_rate, h.tax_rate, h.tax_inclusive,"
-				 "  coalesce(h.recon_id, $6) AS recon_id, coalesce(h.issuer, $4::jsonb) AS issuer,"
-				 "  coalesce(h.recipient, jsonb_strip_nulls(jsonb_build_object('tenant_id', t.tenant_id,"
-				 "   'tenant_name', t.tenant_name, 'billing_contact', t.billing_contact, 'tax_profile', t.tax_profile))) AS recipient,"
-				 "  u.invoice_number, $2::text AS number_series, $3 + r.seq AS number_seq,"
-				 "  $5 AS issued_at, $5 + $7 * interval '1 day' AS due_at"
-				 "  FROM inv_ready r JOIN unnest($1) WITH ORDINALITY u(invoice_number, seq) USING (seq)"
-				 "  JOIN @s@.invoice_header h USING (invoice_id)"
-				 "  JOIN @s@.tenant_master t ON t.tenant_id = h.tenant_id),"
-				 " line AS (SELECT l.invoice_id, " INVOICE_LINES_SQL " AS lines"
-				 "  FROM inv_ready r JOIN @s@.invoice_detail l USING (invoice_id) GROUP BY l.invoice_id)"
-				 " SELECT h.seq, h.invoice_id, h.invoice_number, h.number_series, h.number_seq, h.issued_at, h.due_at,"
-				 "  h.recon_id, h.issuer, h.recipient, " INVOICE_DIGEST_SQL " AS digest"
-				 " FROM doc h LEFT JOIN line l USING (invoice_id)",
-				 number_array(block, count), ARG_TEXT(block->series),
-				 ARG_INT8(block->before), ARG_TEXT(issuer->snapshot),
-				 ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(block->issued_at), false),
-				 ARG_TEXT(recon_id), ARG_INT4(issuer->terms_days));
+	N_ID = 1, N_KIND, N_REVISION, N_ORIGINAL, N_RECON, N_REASON, N_ISSUER, N_RECIPIENT, N_DUE, N_INPUT
+};
+
+/* Of a document that no run has computed: from its rows. */
+static char *
+content_digest(const char *invoice_id)
+{
+	InvoiceReader *reader = InvoiceReaderOpen(invoice_id);
+	InvoiceStored doc;
+	char	   *digest;
+
+	if (!InvoiceReaderNext(reader, &doc))
+		elog(ERROR, "document \"%s\" is gone", invoice_id);
+	digest = pstrdup(doc.content_digest);
+	InvoiceReaderClose(reader);
+	return digest;
 }
 
-/*
- * Chain the digests in order; element i of hashes is the hash of document i,
- * that of before the one it links to.
- */
-static void
-chain_hashes(NumberBlock *block, int64 count, FinopsArg *before_arg,
-			 FinopsArg *hashes_arg)
+static char *
+json_datum_text(Datum value)
 {
-	Datum	   *before = palloc_array(Datum, count);
-	Datum	   *hashes = palloc_array(Datum, count);
+	Jsonb	   *json = DatumGetJsonbP(value);
 
-	if ((int64) FINOPS_RUN0("SELECT digest FROM inv_numbered ORDER BY seq") != count)
-		elog(ERROR, "documents to be numbered are incomplete");
-	for (int64 i = 0; i < count; i++)
+	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+}
+
+/* The columns of inv_numbered, in order. */
+static const char *const numbered_sql =
+	"SELECT h.invoice_id, h.invoice_number, h.number_seq, h.due_at, h.recon_id, h.issuer, h.recipient, h.input_digest,"
+	" h.digest, h.prev_hash, h.hash FROM @s@.invoice_header h";
+
+#define NUMBERED_COLUMNS 11
+
+typedef struct Numbering
+{
+	NumberBlock *block;
+	const char *caller;
+	Datum		issuer;			/* jsonb of the snapshot */
+	const char *issuer_text;
+	Tuplestorestate *store;
+	TupleDesc	desc;
+} Numbering;
+
+static void
+number_row(Numbering *n, HeapTuple row, TupleDesc desc)
+{
+	Datum		in[N_INPUT];
+	bool		isnull[N_INPUT];
+	Datum		out[NUMBERED_COLUMNS];
+	bool		nulls[NUMBERED_COLUMNS] = {false};
+	InvoiceIssue issue = {.issued_by = n->caller};
+	char		digest[65];
+	char		prev_hash[65];
+	const char *content;
+
+	heap_deform_tuple(row, desc, in, isnull);
+#define TEXT_OF(c) (isnull[(c) - 1] ? NULL : TextDatumGetCString(in[(c) - 1]))
+	issue.invoice_id = TEXT_OF(N_ID);
+	issue.kind = TEXT_OF(N_KIND);
+	issue.revision = DatumGetInt32(in[N_REVISION - 1]);
+	issue.original = TEXT_OF(N_ORIGINAL);
+	issue.recon_id = TEXT_OF(N_RECON);
+	issue.reason = TEXT_OF(N_REASON);
+	issue.issuer = isnull[N_ISSUER - 1] ? n->issuer_text : json_datum_text(in[N_ISSUER - 1]);
+	issue.recipient = json_datum_text(in[N_RECIPIENT - 1]);
+	issue.due_at = DatumGetTimestampTz(in[N_DUE - 1]);
+	content = isnull[N_INPUT - 1] ? content_digest(issue.invoice_id) : TEXT_OF(N_INPUT);
+#undef TEXT_OF
+	number_document(n->block, &issue, content, digest, prev_hash);
+	out[0] = in[N_ID - 1];
+	out[1] = CStringGetTextDatum(issue.invoice_number);
+	out[2] = Int64GetDatum(issue.seq);
+	out[3] = in[N_DUE - 1];
+	out[4] = in[N_RECON - 1];
+	nulls[4] = isnull[N_RECON - 1];
+	out[5] = isnull[N_ISSUER - 1] ? n->issuer : in[N_ISSUER - 1];
+	out[6] = in[N_RECIPIENT - 1];
+	out[7] = CStringGetTextDatum(content);
+	out[8] = CStringGetTextDatum(digest);
+	out[9] = CStringGetTextDatum(prev_hash);
+	out[10] = CStringGetTextDatum(n->block->last_hash);
+	tuplestore_putvalues(n->store, n->desc, out, nulls);
+}
+
+/* One after the other, in the order of inv_ready. */
+static void
+number_rows(Numbering *n, const char *recon_id)
+{
+	FinopsArg	args[] = {ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(n->block->issued_at), false),
+	ARG_TEXT(recon_id), ARG_INT4(n->block->issuer->terms_days), ARG_TEXT(n->block->issuer->issuer_id)};
+	Oid			types[lengthof(args)];
+	Datum		values[lengthof(args)];
+	char		nulls[lengthof(args) + 1] = {'\0'};
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "finops numbering", ALLOCSET_DEFAULT_SIZES);
+	Portal		portal;
+
+	for (size_t i = 0; i < lengthof(args); i++)
 	{
-		before[i] = CStringGetTextDatum(block->last_hash);
-		block->last_hash = InvoiceChainHash(block->last_hash, FinopsText(i, 1));
-		hashes[i] = CStringGetTextDatum(block->last_hash);
+		types[i] = args[i].type;
+		values[i] = args[i].value;
+		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
-	*before_arg = ARG_DATUM(TEXTARRAYOID, text_array(before, count), false);
-	*hashes_arg = ARG_DATUM(TEXTARRAYOID, text_array(hashes, count), false);
+	portal = SPI_cursor_open_with_args(NULL, FinopsExpandSchema("SELECT" TO_NUMBER_SQL " FROM inv_ready r JOIN @s@.invoice_header h"
+																" ON h.invoice_id = r.invoice_id" TO_NUMBER_FROM
+																" WHERE h.issuer_id = $4 OR h.kind = 'credit_note' ORDER BY r.seq"),
+									   lengthof(args), types, values, nulls, false, 0);
+	for (;;)
+	{
+		SPITupleTable *rows;
+		uint64		count;
+
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, 1000);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			MemoryContext old = MemoryContextSwitchTo(scratch);
+
+			number_row(n, rows->vals[i], rows->tupdesc);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(scratch);
+		}
+		SPI_freetuptable(rows);
+		if (count == 0)
+			break;
+	}
+	SPI_cursor_close(portal);
+	MemoryContextDelete(scratch);
+}
+
+static void
+freeze_documents(const Numbering *n)
+{
+	FINOPS_RUN("UPDATE @s@.invoice_header h SET status = 'issued', invoice_number = n.invoice_number,"
+			   " number_series = $1, number_seq = n.number_seq, issued_at = $2, due_at = n.due_at, recon_id = n.recon_id,"
+			   " issuer = n.issuer, recipient = n.recipient, issued_by = $3, input_digest = n.input_digest,"
+			   " digest = n.digest, prev_hash = n.prev_hash, hash = n.hash"
+			   " FROM inv_numbered n WHERE h.invoice_id = n.invoice_id",
+			   ARG_TEXT(n->block->series), ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(n->block->issued_at), false),
+			   ARG_TEXT(n->caller));
 }
 
 char *
 InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer,
 					   const char *kind, int64 count, const char *recon_id)
 {
+	NumberBlock block = lock_series(issuer, kind);
+	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session)};
 	bool		credit = strcmp(kind, "credit_note") == 0;
-	NumberBlock block = lock_series(credit ? issuer->credit_number_format :
-									issuer->number_format, kind);
-	FinopsArg	before;
-	FinopsArg	hashes;
 
-	if (count > INT32_MAX / 256)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many documents to issue at once")));
-	stage_numbered(&block, issuer, count, recon_id);
-	chain_hashes(&block, count, &before, &hashes);
-	FINOPS_RUN("UPDATE @s@.invoice_header h SET status = 'issued', invoice_number = n.invoice_number,"
-			   " number_series = n.number_series, number_seq = n.number_seq, issued_at = n.issued_at,"
-			   " due_at = n.due_at, recon_id = n.recon_id, issuer = n.issuer, recipient = n.recipient,"
-			   " prev_hash = u.prev_hash, hash = u.hash"
-			   " FROM inv_numbered n JOIN ROWS FROM (unnest($1), unnest($2)) WITH ORDINALITY u(prev_hash, hash, seq) USING (seq)"
-			   " WHERE h.invoice_id = n.invoice_id", before, hashes);
-	FINOPS_RUN("UPDATE finops.number_series SET last_number = $2, last_hash = $3, updated_at = now()"
-			   " WHERE series = $1", ARG_TEXT(block.series),
-			   ARG_INT8(block.before + count), ARG_TEXT(block.last_hash));
+	numbering.issuer = DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer->snapshot));
+	numbering.issuer_text = json_datum_text(numbering.issuer);
+	numbering.store = FinopsStageEmpty("inv_numbered", numbered_sql, &numbering.desc);
+	number_rows(&numbering, recon_id);
+	if (block.last - block.first != count)
+		elog(ERROR, "documents to be numbered are incomplete");
+	freeze_documents(&numbering);
+	end_series(&block);
 	FINOPS_RUN("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id, metadata)"
 			   " SELECT 'operator_user', $1, $2, $3, invoice_id, jsonb_build_object('invoice_number', invoice_number)"
-			   " FROM inv_numbered ORDER BY seq",
-			   ARG_TEXT(FinopsCallerName(session)),
-			   ARG_TEXT(credit ? "credit_note_issue" : "invoice_issue"), ARG_TEXT(kind));
-	return count == 1 ? number_text(&block, block.before + 1) :
-		psprintf("%s to %s", number_text(&block, block.before + 1),
-				 number_text(&block, block.before + count));
+			   " FROM inv_numbered ORDER BY number_seq",
+			   ARG_TEXT(numbering.caller), ARG_TEXT(credit ? "credit_note_issue" : "invoice_issue"), ARG_TEXT(kind));
+	FinopsEndStage("inv_numbered");
+	return count == 1 ? number_text(&block, block.last) :
+		psprintf("%s to %s", number_text(&block, block.first + 1), number_text(&block, block.last));
+}
+
+/* ---------------------------------------------------------------------
+ * One document of one tenant, by kept statements
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * A document that can be issued at once: the tenant's open invoice of the
+ * period, everything complete and reconciled.
+ */
+static const char *const ready_sql =
+	"SELECT" TO_NUMBER_SQL ", h.issuer_id FROM @s@.invoice_header h" TO_NUMBER_FROM
+	" WHERE h.period_start = $4 AND h.tenant_id = $5 AND h.kind = 'invoice' AND h.status = 'open' AND h.total > 0"
+	" AND h.plan_code IS NOT NULL AND h.input_digest IS NOT NULL"
+	" AND EXISTS (SELECT FROM finops.period_gate g WHERE g.period_start = $4 AND g.gate = 'reconciliation'"
+	"  AND g.status IN ('ok', 'resolved'))"
+	" AND EXISTS (SELECT FROM @s@.fact_cost_allocated f WHERE f.period_start = $4 LIMIT 1)"
+	" AND EXISTS (SELECT FROM finops.issuer i WHERE i.issuer_id = h.issuer_id AND " INVOICE_ISSUER_MISSING("h.tax <> 0") " = '')"
+	" AND " INVOICE_TENANT_MISSING " = ''";
+
+bool
+InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant, const char *recon_id)
+{
+	NumberBlock block;
+	InvoiceIssuer issuer;
+	InvoiceIssue issue = {.issued_by = FinopsCallerName(session)};
+	char	   *content;
+	char		digest[65];
+	char		prev_hash[65];
+	bool		isnull;
+	Datum		recipient;
+	FinopsArg	now = ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false);
+
+	if (FINOPS_RUN_KEPT(ready_sql, now, ARG_TEXT(recon_id), ARG_INT4(0), ARG_DATE(period), ARG_TEXT(tenant)) != 1)
+		return false;
+	issue.invoice_id = FinopsText(0, N_ID);
+	issue.kind = FinopsText(0, N_KIND);
+	issue.revision = (int) FinopsInt64(0, N_REVISION);
+	issue.recon_id = FinopsText(0, N_RECON);
+	issue.reason = FinopsText(0, N_REASON);
+	recipient = SPI_datumTransfer(FinopsValue(0, N_RECIPIENT, &isnull), false, -1);
+	issue.recipient = json_datum_text(recipient);
+	issue.due_at = DatumGetTimestampTz(FinopsValue(0, N_DUE, &isnull));
+	content = FinopsText(0, N_INPUT);
+	issuer = InvoiceReadIssuerOf(FinopsText(0, N_INPUT + 1));
+	issue.issuer = json_datum_text(DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer.snapshot)));
+	FINOPS_RUN_KEPT("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id)"
+					" VALUES ('operator_user', $1, 'invoice_issue', 'invoice', $2)",
+					ARG_TEXT(issue.issued_by), ARG_TEXT(issue.invoice_id));
+	block = lock_series(&issuer, "invoice");
+	/* the time under the lock is the later one: the due time moves with it */
+	issue.due_at += block.issued_at - DatumGetTimestampTz(now.value);
+	number_document(&block, &issue, content, digest, prev_hash);
+	end_series(&block);
+	/* the last result is the row */
+	if (FINOPS_RUN_KEPT("UPDATE @s@.invoice_header h SET status = 'issued', invoice_number = $2, number_series = $3, number_seq = $4,"
+						" issued_at = $5, due_at = $6, recon_id = $7, issuer = $8, recipient = $9, issued_by = $10,"
+						" digest = $11, prev_hash = $12, hash = $13 WHERE h.invoice_id = $1 AND h.status = 'open' RETURNING h.*",
+						ARG_TEXT(issue.invoice_id), ARG_TEXT(issue.invoice_number), ARG_TEXT(issue.series), ARG_INT8(issue.seq),
+						ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issue.issued_at), false),
+						ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issue.due_at), false),
+						ARG_TEXT(issue.recon_id),
+						ARG_DATUM(JSONBOID, DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer.snapshot)), false),
+						ARG_DATUM(JSONBOID, recipient, false), ARG_TEXT(issue.issued_by),
+						ARG_TEXT(digest), ARG_TEXT(prev_hash), ARG_TEXT(block.last_hash)) != 1)
+		elog(ERROR, "document \"%s\" changed while it was issued", issue.invoice_id);
+	return true;
 }

@@ -73,13 +73,26 @@ InvoiceRefuse(InvoiceCharges *charges, const char *problem, const char *call)
 	charges->call = call;
 }
 
-const InvoiceRate *
-InvoiceFindRate(const InvoiceRun *run, const char *currency)
+static const InvoiceRate *
+find_rate(const InvoiceRun *run, const char *currency)
 {
 	for (int i = 0; i < run->nrates; i++)
 		if (strcmp(run->rates[i].currency, currency) == 0)
 			return &run->rates[i];
 	return NULL;
+}
+
+const InvoiceRate *
+InvoiceFindRate(const InvoiceRun *run, const char *currency)
+{
+	const InvoiceRate *rate = find_rate(run, currency);
+
+	if (rate == NULL && run->tenant != NULL)
+	{
+		InvoiceLoadRate(unconstify(InvoiceRun *, run), currency);
+		rate = find_rate(run, currency);
+	}
+	return rate;
 }
 
 /* ---------------------------------------------------------------------
@@ -156,10 +169,10 @@ char *
 InvoiceText(const InvoiceTenant *tenant, const char *phrase, ...)
 {
 	const char *text = phrase_text(tenant->language, phrase);
-	StringInfoData out;
+	StringInfoData out = {palloc(128), 0, 128, 0};
 	const char *open;
 
-	initStringInfo(&out);
+	out.data[0] = '\0';
 	while ((open = strchr(text, '{')) != NULL)
 	{
 		size_t		len = strcspn(open + 1, "}");

@@ -113,7 +113,7 @@ end_line(CostLine *line, InvoiceCharges *charges)
 	else
 		charge->den = power;
 	charge->unit_price.units = charge->num;
-	initStringInfo(&refs);
+	refs = (StringInfoData) {palloc0(128), 0, 128, 0};
 	appendStringInfoString(&refs, "{\"rules\": {");
 	appendBinaryStringInfo(&refs, line->rules.data, line->rules.len);
 	appendStringInfoString(&refs, "}, \"service\": ");
@@ -149,7 +149,7 @@ charge_costs(void *state, InvoiceCharges *charges)
 		{
 			end_line(&line, charges);
 			line = (CostLine) {.service = InvoiceStreamCopy(rows, COL_SERVICE), .currency = InvoiceStreamCopy(rows, COL_CURRENCY)};
-			initStringInfo(&line.rules);
+			line.rules = (StringInfoData) {palloc0(64), 0, 64, 0};
 		}
 		if (version != line.version || !same_text(rows, COL_RULE, line.rule))
 		{

@@ -40,12 +40,19 @@ InvoiceSha256(const void *data, size_t len, char *hex)
 	hex[2 * PG_SHA256_DIGEST_LENGTH] = '\0';
 }
 
-static void
+/* The low n bytes of a value, low byte first. */
+static inline void
 append_unsigned(StringInfo bytes, uint128 value, int n)
 {
-	enlargeStringInfo(bytes, n);
+	if (unlikely(bytes->len + n >= bytes->maxlen))
+		enlargeStringInfo(bytes, n);
+#ifdef WORDS_BIGENDIAN
 	for (int i = 0; i < n; i++)
-		bytes->data[bytes->len++] = (char) (value >> (8 * i));
+		bytes->data[bytes->len + i] = (char) (value >> (8 * i));
+#else
+	memcpy(bytes->data + bytes->len, &value, (size_t) n);
+#endif
+	bytes->len += n;
 }
 
 void

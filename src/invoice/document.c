@@ -46,6 +46,14 @@ shift_ratio(int128 *num, int128 *den, int exponent)
 {
 	int128		power;
 
+	if (exponent > 0 && *den <= PG_INT64_MAX)
+	{
+		int64		small = (int64) *den;
+
+		for (; exponent > 0 && small % 10 == 0; exponent--)
+			small /= 10;
+		*den = small;
+	}
 	while (exponent > 0 && *den % 10 == 0)
 	{
 		*den /= 10;
@@ -82,9 +90,17 @@ convert(const InvoiceRate *from, const InvoiceRate *to, int digits, int128 *num,
 static int128
 floor_ratio(int128 num, int128 den)
 {
-	int128		q = num / den;
+	int128		q;
 
-	return q - (num % den != 0 && num < 0);
+	if (num <= PG_INT64_MAX && num >= PG_INT64_MIN && den <= PG_INT64_MAX)
+	{
+		int64		n = (int64) num;
+		int64		d = (int64) den;
+
+		return n / d - (n % d != 0 && n < 0);
+	}
+	q = num / den;
+	return q - (q * den != num && num < 0);
 }
 
 static InvoiceDecimal
@@ -425,6 +441,8 @@ fill_line(InvoiceDraft *draft, InvoiceCharges *charges, int i, Exact *exact)
 static int
 class_of(const InvoiceParty *party, const InvoiceCharge *charge)
 {
+	if (charge->tax_class > 0)
+		return charge->tax_class - 1;
 	if (charge->tax_category != NULL)
 		for (int i = 0; i < party->nclasses; i++)
 			if (strcmp(party->classes[i].class.category, charge->tax_category) == 0)
@@ -565,7 +583,9 @@ digest_draft(InvoiceDraft *draft)
 	InvoiceContent content = InvoiceDraftContent(draft);
 	StringInfoData bytes;
 
+	/* room for the usual line, so that it need not grow */
 	initStringInfo(&bytes);
+	enlargeStringInfo(&bytes, 512 + 320 * Min(draft->nlines, 100000));
 	InvoiceDigestBegin(&bytes, &content);
 	for (int i = 0; i < draft->nlines; i++)
 		InvoiceDigestLine(&bytes, &draft->lines[i]);
@@ -615,7 +635,7 @@ InvoiceCompute(const InvoiceParty *party, InvoiceCharges *charges, InvoiceDraft 
 		InvoiceRefuse(charges, "the amounts are beyond 18 digits", "finops.set_fx_rate()");
 		return false;
 	}
-	draft->terms = terms_text(party);
+	draft->terms = party->terms != NULL ? party->terms : terms_text(party);
 	digest_draft(draft);
 	return true;
 }

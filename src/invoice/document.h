@@ -65,6 +65,7 @@ typedef struct InvoiceParty
 	const char *po_number;
 	int			terms_days;
 	const char *terms_from;
+	const char *terms;			/* NULL: made from the two before */
 	bool		inclusive;
 	TaxRounding rounding;
 	int			nclasses;		/* the first is that of standard supplies */
@@ -166,6 +167,13 @@ extern void InvoiceSha256(const void *data, size_t len, char *hex);
  * ---------------------------------------------------------------------
  */
 extern Datum InvoiceEncodeInputs(const InvoiceDraft *draft);	/* bytea */
+
+/*
+ * Fill rates and tax classes, and the exact amounts of charges that the
+ * caller has made from the lines; XX001 for inputs that do not fit.
+ */
+extern void InvoiceDecodeInputs(Datum inputs, InvoiceRun *run, InvoiceParty *party,
+								InvoiceCharge *charges, int ncharges);
 
 /* ---------------------------------------------------------------------
  * Writing, document_writer.c

@@ -21,6 +21,30 @@ AS 'MODULE_PATHNAME', 'finops_verify_invoices';
 COMMENT ON FUNCTION finops.verify_invoices() IS 'recomputes every issued document, its link in the hash chain and the numbers of its series; empty when all is as it was issued';
 REVOKE ALL ON FUNCTION finops.verify_invoices() FROM PUBLIC;
 
+CREATE FUNCTION finops.rebuild_invoice(invoice_id text)
+RETURNS TABLE (part text, stored text, rebuilt text, identical boolean)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_rebuild_invoice';
+COMMENT ON FUNCTION finops.rebuild_invoice(text) IS 'computes a document again from the inputs stored with it and compares header, lines, taxes and the whole, each as SHA-256 of its bytes';
+REVOKE ALL ON FUNCTION finops.rebuild_invoice(text) FROM PUBLIC;
+
+CREATE FUNCTION finops.set_billing(tenant_id text, issuer_id text DEFAULT NULL, language text DEFAULT NULL, time_zone text DEFAULT NULL,
+	po_number text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, payment_terms_from text DEFAULT NULL,
+	zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL)
+RETURNS SETOF finops.tenant_billing
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_billing';
+COMMENT ON FUNCTION finops.set_billing(text, text, text, text, text, integer, text, text, text) IS 'how a tenant is billed where it differs from its issuer: language, time zone, purchase order, payment terms, zero invoices, credit balances; what is NULL keeps its value, an empty text takes it back';
+REVOKE ALL ON FUNCTION finops.set_billing(text, text, text, text, text, integer, text, text, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.set_issuer_policy(issuer_id text DEFAULT 'default', language text DEFAULT NULL, time_zone text DEFAULT NULL,
+	payment_terms_from text DEFAULT NULL, tax_rounding text DEFAULT NULL, zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL)
+RETURNS SETOF finops.issuer
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_issuer_policy';
+COMMENT ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) IS 'how an issuer bills: language, time zone, from when payment terms run, where tax is rounded, zero invoices, credit balances; what is NULL keeps its value';
+REVOKE ALL ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) FROM PUBLIC;
+
 -- what is issued stays
 
 CREATE FUNCTION finops.guard_invoice_header()
@@ -98,8 +122,7 @@ INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
 	('en', 'terms_issue', 'Payable within {days} days', true),
 	('en', 'terms_issue_0', 'Payable at once', true),
 	('en', 'terms_month_end', 'Payable {days} days after the end of the month', true),
-	('en', 'terms_month_end_0', 'Payable by the end of the month', true),
-	('en', 'carried', 'Credit brought forward from {from}', true);
+	('en', 'terms_month_end_0', 'Payable by the end of the month', true);
 
 REVOKE ALL ON finops.invoice_phrase FROM PUBLIC;
 

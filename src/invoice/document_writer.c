@@ -224,6 +224,19 @@ put_product(Table *table, InvoiceDecimal a, InvoiceDecimal b)
 		put_number(table, product);
 }
 
+/* A number, and behind it the number in the reporting currency. */
+static void
+put_both(Table *table, InvoiceDecimal value, InvoiceDecimal rate)
+{
+	Datum		number = InvoiceNumeric(value);
+
+	put(table, number);
+	if (rate.units == 1 && rate.scale == 0)
+		put(table, number);
+	else
+		put_product(table, value, rate);
+}
+
 static void
 end_row(Table *table, bool aside)
 {
@@ -285,10 +298,8 @@ fill_line(Table *t, const InvoiceDraft *draft, const InvoiceLine *l, Datum invoi
 	put_text(t, l->description);
 	put_number(t, l->quantity);
 	put_text(t, l->unit);
-	put_number(t, l->unit_price);
-	put_product(t, l->unit_price, fx);
-	put_number(t, l->amount);
-	put_product(t, l->amount, fx);
+	put_both(t, l->unit_price, fx);
+	put_both(t, l->amount, fx);
 	if (l->has_gross)
 		put_number(t, l->gross);
 	else

@@ -139,3 +139,140 @@ InvoiceEncodeInputs(const InvoiceDraft *draft)
 	SET_VARSIZE(out.data, out.len);
 	return PointerGetDatum(out.data);
 }
+
+/* ---------------------------------------------------------------------
+ * Reading
+ * ---------------------------------------------------------------------
+ */
+typedef struct Reader
+{
+	const unsigned char *at;
+	const unsigned char *end;
+} Reader;
+
+pg_noreturn static void
+raise_corrupt(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored inputs do not fit the document")));
+}
+
+static int128
+get_integer(Reader *in)
+{
+	uint128		bits = 0;
+
+	for (int shift = 0;; shift += 7)
+	{
+		unsigned char byte;
+
+		if (in->at == in->end || shift > 126)
+			raise_corrupt();
+		byte = *in->at++;
+		bits |= (uint128) (byte & 0x7F) << shift;
+		if (byte < 0x80)
+			break;
+	}
+	return bits & 1 ? (int128) ~(bits >> 1) : (int128) (bits >> 1);
+}
+
+static int
+get_small(Reader *in, int low, int high)
+{
+	int128		value = get_integer(in);
+
+	if (value < low || value > high)
+		raise_corrupt();
+	return (int) value;
+}
+
+static InvoiceDecimal
+get_decimal(Reader *in)
+{
+	InvoiceDecimal value;
+
+	value.scale = get_small(in, 0, 1000);
+	value.units = get_integer(in);
+	return value;
+}
+
+static char *
+get_text(Reader *in)
+{
+	int			len = get_small(in, -1, 1 << 20);
+	char	   *text;
+
+	if (len < 0)
+		return NULL;
+	if (in->end - in->at < len)
+		raise_corrupt();
+	text = pnstrdup((const char *) in->at, len);
+	in->at += len;
+	return text;
+}
+
+static void
+get_classes(Reader *in, InvoiceParty *party)
+{
+	party->nclasses = get_small(in, 1, 1000);
+	party->classes = palloc0_array(InvoiceTaxClass, party->nclasses);
+	for (int i = 0; i < party->nclasses; i++)
+	{
+		InvoiceTaxClass *class = &party->classes[i];
+		char	   *category = get_text(in);
+
+		if (category == NULL || strlen(category) > TAX_CATEGORY_LEN)
+			raise_corrupt();
+		strcpy(class->class.category, category);
+		class->reason = get_text(in);
+		class->rate = get_decimal(in);
+		class->class.nparts = get_small(in, 0, TAX_MAX_PARTS);
+		for (int p = 0; p < class->class.nparts; p++)
+		{
+			class->class.parts[p].rate = get_small(in, 0, (int) TAX_RATE_ONE);
+			class->class.parts[p].compound = get_small(in, 0, 1) != 0;
+		}
+	}
+}
+
+void
+InvoiceDecodeInputs(Datum inputs, InvoiceRun *run, InvoiceParty *party,
+					InvoiceCharge *charges, int ncharges)
+{
+	bytea	   *bytes = DatumGetByteaPP(inputs);
+	Reader		in = {(const unsigned char *) VARDATA_ANY(bytes),
+	(const unsigned char *) VARDATA_ANY(bytes) + VARSIZE_ANY_EXHDR(bytes)};
+
+	(void) get_small(&in, FORMAT_VERSION, FORMAT_VERSION);
+	run->nrates = get_small(&in, 1, 1000);
+	run->rates = palloc0_array(InvoiceRate, run->nrates);
+	for (int i = 0; i < run->nrates; i++)
+	{
+		run->rates[i].currency = get_text(&in);
+		run->rates[i].digits = get_small(&in, 0, 18);
+		run->rates[i].rate = get_decimal(&in);
+		run->rates[i].known = true;
+		if (run->rates[i].currency == NULL)
+			raise_corrupt();
+	}
+	get_classes(&in, party);
+	(void) get_small(&in, ncharges, ncharges);
+	for (int i = 0; i < ncharges; i++)
+	{
+		InvoiceCharge *charge = &charges[i];
+
+		charge->currency = run->rates[get_small(&in, 0, run->nrates - 1)].currency;
+		charge->num = get_integer(&in);
+		charge->den = get_integer(&in);
+		charge->round_group = get_small(&in, 0, 1 << 20);
+		charge->tax_class = 1 + get_small(&in, 0, party->nclasses - 1);
+		charge->has_unit_price = get_small(&in, 0, 1) != 0;
+		if (charge->has_unit_price)
+			charge->unit_price = get_decimal(&in);
+		if (charge->den <= 0)
+			raise_corrupt();
+	}
+	if (in.at != in.end)
+		raise_corrupt();
+}

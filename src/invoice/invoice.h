@@ -54,43 +54,43 @@ extern void InvoiceSelectDocuments(DateADT period, const char *tenant);
  * ---------------------------------------------------------------------
  */
 
-/*
- * SQL expression: SHA-256, hex, over what is issued.  "h" is a row with the
- * columns of invoice_header, "l.lines" the text INVOICE_LINES_SQL makes of the
- * document's lines.  Status, paid_at and created_at are not part of it.
- */
-#define INVOICE_FIELD(x) "octet_length(" x "), ':', " x ", '|', "
-#define INVOICE_DIGEST_SQL \
-	"encode(sha256(convert_to(concat(" \
-	INVOICE_FIELD("h.invoice_id") INVOICE_FIELD("h.invoice_number") \
-	INVOICE_FIELD("h.tenant_id") INVOICE_FIELD("h.plan_code") \
-	INVOICE_FIELD("h.original_invoice_id") INVOICE_FIELD("h.recon_id") \
-	INVOICE_FIELD("h.reason") INVOICE_FIELD("h.number_series") \
-	INVOICE_FIELD("h.issuer::text") INVOICE_FIELD("h.recipient::text") \
-	"h.number_seq, '|', h.period_start, '|', h.period_end, '|', h.kind, '|'," \
-	" h.revision, '|', h.currency, '|', h.subtotal, '|', h.tax, '|', h.total, '|'," \
-	" h.fx_rate, '|', h.tax_rate, '|', h.tax_inclusive, '|', h.issued_at, '|'," \
-	" h.due_at, E'\\n', l.lines), 'UTF8')), 'hex')"
-#define INVOICE_LINES_SQL \
-	"string_agg(concat(l.line_no, '|', l.line_type, '|', l.tenant_id, '|', l.period_start, '|'," \
-	" l.quantity, '|', l.unit_price, '|', l.amount, '|', l.gross_amount, '|', l.tax_rate, '|'," \
-	" l.cost, '|', l.cost_currency, '|', l.cost_usd, '|', " \
-	INVOICE_FIELD("l.service") INVOICE_FIELD("l.metric_code") INVOICE_FIELD("l.description") \
-	INVOICE_FIELD("l.unit") INVOICE_FIELD("l.notes") "l.reference_ids), E'\\n' ORDER BY l.line_no)"
+/* hex has room for 65 bytes */
+extern void InvoiceChainHash(const char *prev_hash, const char *digest, char *hex);
 
-extern char *InvoiceChainHash(const char *prev_hash, const char *digest);
+/*
+ * SQL expressions over issuer "i" and tenant "t": what is missing to issue,
+ * as a list, empty when nothing is.  taxed: a condition under which a VAT id
+ * is needed.
+ */
+#define INVOICE_ISSUER_MISSING(taxed) \
+	"concat_ws(', ', CASE WHEN btrim(coalesce(i.legal_name, '')) = '' THEN 'legal_name' END," \
+	" CASE WHEN i.address IS NULL OR i.address IN ('\"\"', '{}', 'null') THEN 'address' END," \
+	" CASE WHEN btrim(coalesce(i.vat_id, '')) = '' AND (" taxed ") THEN 'vat_id' END)"
+#define INVOICE_TENANT_MISSING \
+	"concat_ws(', ', CASE WHEN btrim(t.tenant_name) = '' THEN 'tenant_name' END," \
+	" CASE WHEN coalesce(t.billing_contact -> 'address', 'null') IN ('null', '\"\"', '{}')" \
+	"  THEN 'billing_contact.address' END," \
+	" CASE WHEN coalesce(t.tax_profile -> 'exempt' = 'true', false) THEN NULL" \
+	"  WHEN coalesce(jsonb_typeof(t.tax_profile -> 'rate_pct') = 'number', false) THEN" \
+	"   CASE WHEN (t.tax_profile -> 'rate_pct')::numeric NOT BETWEEN 0 AND 100" \
+	"    THEN 'tax_profile.rate_pct from 0 to 100' END" \
+	"  WHEN t.tax_profile ? 'jurisdiction' OR t.tax_profile ? 'category'" \
+	"   THEN (SELECT x.missing FROM finops.tax_of(t.tax_profile, current_date) x)" \
+	"  ELSE 'tax_profile.rate_pct or tax_profile.exempt' END)"
 
 /* Who issues, as of now; the formats are checked when they are stored. */
 typedef struct InvoiceIssuer
 {
 	bool		exists;
+	char	   *issuer_id;
 	char	   *snapshot;		/* JSON that is frozen into the document */
 	char	   *number_format;
 	char	   *credit_number_format;
 	int			terms_days;
 } InvoiceIssuer;
 
-extern InvoiceIssuer InvoiceReadIssuer(void);
+extern InvoiceIssuer InvoiceReadIssuer(void);	/* the issuer default */
+extern InvoiceIssuer InvoiceReadIssuerOf(const char *issuer_id);
 
 /*
  * Give numbers to the documents that the staged relation inv_ready (seq
@@ -102,6 +102,19 @@ extern char *InvoiceNumberDocuments(const FinopsSession *session,
 									const InvoiceIssuer *issuer,
 									const char *kind, int64 count,
 									const char *recon_id);
+
+/*
+ * Issue the tenant's open document of the period when all is complete, and
+ * leave its row as the last result; false when something is in the way.
+ */
+extern bool InvoiceIssueOne(const FinopsSession *session, DateADT period,
+							const char *tenant, const char *recon_id);
+
+/*
+ * Let others number documents while this transaction's commit is on its way
+ * to the disk; early_commit.c.
+ */
+extern void InvoiceCommitEarly(void);
 
 /* ---------------------------------------------------------------------
  * Tax, tax_rates.c; the mathematics is in invoice/tax.h

@@ -5,12 +5,14 @@
  *
  * Everything that can be wrong is checked first and refused with the call
  * that helps; nothing is half-issued.  A document that is not a demand for
- * money stays open: a total of zero silently, a negative total with a
- * warning, since an invoice is no way to pay money back.
+ * money stays open unless the issuer's or tenant's policy says otherwise: a
+ * total of zero silently, a negative total with a warning.
  *
  *-------------------------------------------------------------------------
  */
 #include "invoice/invoice.h"
+
+#include "common/hashfn.h"
 
 PG_FUNCTION_INFO_V1(finops_issue_invoices);
 
@@ -83,23 +85,23 @@ check_unchanged(DateADT period, const InvoicePreparation *done)
 						 month, month)));
 }
 
+/* Every issuer of the documents that are ready. */
 static void
-check_issuer(const InvoiceIssuer *issuer)
+check_issuers(void)
 {
-	if (FINOPS_RUN0("SELECT concat_ws(', ',"
-					" CASE WHEN btrim(coalesce(i.legal_name, '')) = '' THEN 'legal_name' END,"
-					" CASE WHEN i.address IS NULL OR i.address IN ('\"\"', '{}', 'null') THEN 'address' END,"
-					" CASE WHEN btrim(coalesce(i.vat_id, '')) = '' AND EXISTS (SELECT FROM inv_ready r"
-					"  JOIN @s@.invoice_header h USING (invoice_id) WHERE h.tax <> 0) THEN 'vat_id' END)"
-					" FROM (VALUES (0)) one LEFT JOIN finops.issuer i ON i.issuer_id = 'default'") > 0 &&
-		FinopsText(0, 1)[0] != '\0')
+	uint64		n = FINOPS_RUN0("SELECT x.issuer_id, " INVOICE_ISSUER_MISSING("x.taxed")
+								" FROM (SELECT h.issuer_id, bool_or(h.tax <> 0) AS taxed FROM inv_ready r"
+								"  JOIN @s@.invoice_header h USING (invoice_id) GROUP BY 1) x"
+								" LEFT JOIN finops.issuer i ON i.issuer_id = x.issuer_id"
+								" WHERE " INVOICE_ISSUER_MISSING("x.taxed") " <> '' ORDER BY 1");
+
+	if (n > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("issuer is incomplete"),
-				 errdetail("Missing: %s.", FinopsText(0, 1)),
+				 strcmp(FinopsText(0, 1), "default") == 0 ? errmsg("issuer is incomplete") :
+				 errmsg("issuer \"%s\" is incomplete", FinopsQuoteForMessage(FinopsText(0, 1))),
+				 errdetail("Missing: %s.", FinopsText(0, 2)),
 				 errhint("Run SELECT finops.set_issuer(legal_name => 'Example Ltd', address => 'Main Street 1, Example City', vat_id => 'DE123456789') with your own data.")));
-	if (!issuer->exists)
-		elog(ERROR, "issuer is missing");
 }
 
 /* Names the first few tenants and counts the rest: "A, B and 3 more". */
@@ -116,53 +118,79 @@ list_rows(uint64 n)
 	return buf.data;
 }
 
-static void
-check_plans(DateADT period)
+/*
+ * Stage inv_blocked: documents that are ready but for the tenant's data, why,
+ * and the call that helps.
+ */
+static uint64
+stage_blocked(void)
 {
-	uint64		n = FINOPS_RUN0("SELECT h.tenant_id, (SELECT min(p.plan_code COLLATE \"C\") FROM @s@.plan_master p)"
-								" FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
-								" WHERE h.plan_code IS NULL ORDER BY r.seq");
-
-	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg_plural("no plan is bound for %llu tenant in billing period %s",
-							   "no plan is bound for %llu tenants in billing period %s",
-							   n, (unsigned long long) n, FinopsPeriodText(period)),
-				 errdetail("Without plan: %s.", list_rows(n)),
-				 FinopsText(0, 2) == NULL ?
-				 errhint("Run SELECT finops.set_plan('standard', base_price => 0), then SELECT finops.bind_plan('%s', 'standard', '%s-01') for each.",
-						 FinopsQuoteForMessage(FinopsText(0, 1)), FinopsPeriodText(period)) :
-				 errhint("Run SELECT finops.bind_plan('%s', '%s', '%s-01') for each, with its plan.",
-						 FinopsQuoteForMessage(FinopsText(0, 1)),
-						 FinopsQuoteForMessage(FinopsText(0, 2)), FinopsPeriodText(period))));
+	return FINOPS_STAGE0("inv_blocked",
+						 "SELECT r.seq, r.invoice_id, m.tenant_id, m.without_plan, m.missing, m.first_plan FROM inv_ready r JOIN ("
+						 " SELECT h.invoice_id, h.tenant_id, h.plan_code IS NULL AS without_plan, " INVOICE_TENANT_MISSING " AS missing,"
+						 "  CASE WHEN h.plan_code IS NULL THEN (SELECT min(p.plan_code COLLATE \"C\") FROM @s@.plan_master p) END AS first_plan"
+						 "  FROM inv_ready q JOIN @s@.invoice_header h USING (invoice_id) JOIN @s@.tenant_master t USING (tenant_id)) m"
+						 " ON m.invoice_id = r.invoice_id WHERE m.without_plan OR m.missing <> ''");
 }
 
 static void
-check_tenants(void)
+refuse_without_plan(DateADT period)
 {
-	uint64		n = FINOPS_RUN0("SELECT format('%s (%s)', m.tenant_id, m.missing), m.tenant_id FROM ("
-								" SELECT r.seq, t.tenant_id, concat_ws(', ',"
-								"  CASE WHEN btrim(t.tenant_name) = '' THEN 'tenant_name' END,"
-								"  CASE WHEN coalesce(t.billing_contact -> 'address', 'null') IN ('null', '\"\"', '{}')"
-								"   THEN 'billing_contact.address' END,"
-								"  CASE WHEN coalesce(t.tax_profile -> 'exempt' = 'true', false) THEN NULL"
-								"   WHEN coalesce(jsonb_typeof(t.tax_profile -> 'rate_pct') = 'number', false) THEN"
-								"    CASE WHEN (t.tax_profile -> 'rate_pct')::numeric NOT BETWEEN 0 AND 100"
-								"     THEN 'tax_profile.rate_pct from 0 to 100' END"
-								"   ELSE 'tax_profile.rate_pct or tax_profile.exempt' END) AS missing"
-								" FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
-								" JOIN @s@.tenant_master t USING (tenant_id)) m WHERE m.missing <> '' ORDER BY m.seq");
+	uint64		n = FINOPS_RUN0("SELECT tenant_id, first_plan FROM inv_blocked WHERE without_plan ORDER BY seq");
 
-	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg_plural("billing data of %llu tenant is incomplete",
-							   "billing data of %llu tenants is incomplete",
-							   n, (unsigned long long) n),
-				 errdetail("Missing: %s.", list_rows(n)),
-				 errhint("Run SELECT finops.register_tenant('%s', billing_contact => '{\"address\": \"Main Street 2, Example City\"}', tax_profile => '{\"rate_pct\": 19}') with the data of each.",
-						 FinopsQuoteForMessage(FinopsText(0, 2)))));
+	if (n == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg_plural("no plan is bound for %llu tenant in billing period %s",
+						   "no plan is bound for %llu tenants in billing period %s",
+						   n, (unsigned long long) n, FinopsPeriodText(period)),
+			 errdetail("Without plan: %s.", list_rows(n)),
+			 FinopsText(0, 2) == NULL ?
+			 errhint("Run SELECT finops.set_plan('standard', base_price => 0), then SELECT finops.bind_plan('%s', 'standard', '%s-01') for each.",
+					 FinopsQuoteForMessage(FinopsText(0, 1)), FinopsPeriodText(period)) :
+			 errhint("Run SELECT finops.bind_plan('%s', '%s', '%s-01') for each, with its plan.",
+					 FinopsQuoteForMessage(FinopsText(0, 1)),
+					 FinopsQuoteForMessage(FinopsText(0, 2)), FinopsPeriodText(period))));
+}
+
+static void
+refuse_incomplete(void)
+{
+	uint64		n = FINOPS_RUN0("SELECT format('%s (%s)', tenant_id, missing), tenant_id FROM inv_blocked"
+								" WHERE missing <> '' ORDER BY seq");
+
+	if (n == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg_plural("billing data of %llu tenant is incomplete",
+						   "billing data of %llu tenants is incomplete",
+						   n, (unsigned long long) n),
+			 errdetail("Missing: %s.", list_rows(n)),
+			 errhint("Run SELECT finops.register_tenant('%s', billing_contact => '{\"address\": \"Main Street 2, Example City\"}', tax_profile => '{\"rate_pct\": 19}') with the data of each.",
+					 FinopsQuoteForMessage(FinopsText(0, 2)))));
+}
+
+/* The others are issued; a warning and a table tell of these. */
+static void
+report_blocked(DateADT period, uint64 n)
+{
+	FINOPS_RUN("INSERT INTO finops.invoice_failure (period_start, tenant_id, step, reason, call)"
+			   " SELECT $1, b.tenant_id, 'issue', CASE WHEN b.without_plan THEN 'no plan is bound' ELSE 'missing: ' || b.missing END,"
+			   " CASE WHEN b.without_plan THEN format('SELECT finops.bind_plan(%L, %L, %L)', b.tenant_id, coalesce(b.first_plan, 'plan'), to_char($1, 'YYYY-MM-DD'))"
+			   "  ELSE format('SELECT finops.register_tenant(%L, billing_contact => ..., tax_profile => ...)', b.tenant_id) END"
+			   " FROM inv_blocked b ON CONFLICT (period_start, tenant_id) DO UPDATE"
+			   " SET step = EXCLUDED.step, reason = EXCLUDED.reason, call = EXCLUDED.call, failed_at = now()",
+			   ARG_DATE(period));
+	FINOPS_RUN0("SELECT format('%s (%s)', tenant_id, CASE WHEN without_plan THEN 'no plan' ELSE missing END)"
+				" FROM inv_blocked ORDER BY seq");
+	ereport(WARNING,
+			(errmsg_plural("%llu document of billing period %s stays open", "%llu documents of billing period %s stay open",
+						   n, (unsigned long long) n, FinopsPeriodText(period)),
+			 errdetail("Missing: %s.", list_rows(n)),
+			 errhint("SELECT * FROM finops.invoice_failure WHERE period_start = '%s-01' lists the calls that help.",
+					 FinopsPeriodText(period))));
 }
 
 static void
@@ -182,46 +210,92 @@ report_negative(DateADT period, const char *tenant)
 				 errhint("Credit an earlier invoice of the tenant instead, or change the allocation and prepare again.")));
 }
 
-static void
-issue_ready(const FinopsSession *session, DateADT period, int64 count)
+/* Stage inv_ready: documents in the order of their numbers. */
+static uint64
+stage_ready(DateADT period, const char *tenant, bool unblocked)
 {
-	InvoiceIssuer issuer = InvoiceReadIssuer();
+	static const char *const ready_sql =
+		"SELECT row_number() OVER (ORDER BY h.tenant_id COLLATE \"C\", h.revision) AS seq,"
+		" h.invoice_id FROM @s@.invoice_header h LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id"
+		" LEFT JOIN finops.issuer i ON i.issuer_id = h.issuer_id WHERE h.period_start = $1"
+		" AND h.kind = 'invoice' AND h.status = 'open'"
+		" AND (h.total > 0 OR (h.total = 0 AND coalesce(b.zero_invoices, i.zero_invoices) = 'issue')"
+		"  OR (h.total < 0 AND coalesce(b.credit_balances, i.credit_balances) = 'issue'))"
+		" AND ($2 IS NULL OR h.tenant_id = $2)";
+	static const char *const unblocked_sql =
+		"SELECT row_number() OVER (ORDER BY r.seq) AS seq, r.invoice_id FROM inv_all r"
+		" WHERE $1 IS NOT NULL AND $2 IS NULL AND r.invoice_id NOT IN (SELECT b.invoice_id FROM inv_blocked b)";
+
+	if (!unblocked)
+		return FINOPS_STAGE("inv_ready", ready_sql, ARG_DATE(period), ARG_TEXT(tenant));
+	FINOPS_STAGE0("inv_all", "SELECT seq, invoice_id FROM inv_ready");
+	FinopsEndStage("inv_ready");
+	return FINOPS_STAGE("inv_ready", unblocked_sql, ARG_DATE(period), ARG_TEXT(tenant));
+}
+
+static void
+issue_ready(const FinopsSession *session, DateADT period, const char *tenant, int64 count)
+{
+	uint64		blocked;
+	uint64		issuers;
+	char	  **issuer_ids;
+	int64	   *counts;
+	char	   *numbers = NULL;
 	int64		run_id;
-	char	   *numbers;
 	char	   *detail;
 
 	check_reconciled(period);
-	check_issuer(&issuer);
-	check_plans(period);
-	check_tenants();
+	check_issuers();
+	blocked = stage_blocked();
+	if (blocked > 0 && (tenant != NULL || blocked == (uint64) count))
+	{
+		refuse_without_plan(period);
+		refuse_incomplete();
+	}
+	if (blocked > 0)
+	{
+		report_blocked(period, blocked);
+		count = (int64) stage_ready(period, NULL, true);
+	}
+	else if (tenant == NULL)
+		FINOPS_RUN("DELETE FROM finops.invoice_failure WHERE period_start = $1 AND step = 'issue'", ARG_DATE(period));
 	run_id = FinopsStartRun(session, "issue_invoices", period);
-	numbers = InvoiceNumberDocuments(session, &issuer, "invoice", count,
-									 psprintf("RECON-%s", FinopsPeriodText(period)));
-	FINOPS_RUN("SELECT jsonb_build_object('documents', $1, 'numbers', $2)::text",
-			   ARG_INT8(count), ARG_TEXT(numbers));
+	issuers = FINOPS_RUN0("SELECT h.issuer_id, count(*) FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
+						  " GROUP BY 1 ORDER BY 1");
+	issuer_ids = palloc_array(char *, issuers);
+	counts = palloc_array(int64, issuers);
+	for (uint64 i = 0; i < issuers; i++)
+	{
+		issuer_ids[i] = FinopsText(i, 1);
+		counts[i] = FinopsInt64(i, 2);
+	}
+	for (uint64 i = 0; i < issuers; i++)
+	{
+		InvoiceIssuer issuer = InvoiceReadIssuerOf(issuer_ids[i]);
+		char	   *given = InvoiceNumberDocuments(session, &issuer, "invoice", counts[i],
+												   psprintf("RECON-%s", FinopsPeriodText(period)));
+
+		numbers = numbers == NULL ? given : psprintf("%s, %s", numbers, given);
+	}
+	FINOPS_RUN("SELECT jsonb_build_object('documents', $1, 'numbers', $2, 'failed', $3)::text",
+			   ARG_INT8(count), ARG_TEXT(numbers), ARG_INT8((int64) blocked));
 	detail = FinopsText(0, 1);
 	FinopsSetGate(period, FINOPS_GATE_DOCUMENTS, "issued",
 				  psprintf("%lld document%s, %s", (long long) count, count == 1 ? "" : "s", numbers), run_id);
 	FinopsFinishRun(run_id, "completed", detail);
 }
 
-/* The period's lock is held; a month that is locked has nothing to issue. */
 static void
-issue_period(const FinopsSession *session, DateADT period, const char *tenant)
+issue_prepared(const FinopsSession *session, DateADT period, const char *tenant,
+			   const InvoicePreparation *done)
 {
-	InvoicePreparation done = InvoicePrepare(session, period, tenant);
-	uint64		ready = FINOPS_STAGE("inv_ready",
-									 "SELECT row_number() OVER (ORDER BY h.tenant_id COLLATE \"C\", h.revision) AS seq,"
-									 " h.invoice_id FROM @s@.invoice_header h WHERE h.period_start = $1"
-									 " AND h.kind = 'invoice' AND h.status = 'open' AND h.total > 0"
-									 " AND ($2 IS NULL OR h.tenant_id = $2)",
-									 ARG_DATE(period), ARG_TEXT(tenant));
+	uint64		ready = stage_ready(period, tenant, false);
 
 	if (ready > 0)
 	{
 		check_allocated(period);
-		check_unchanged(period, &done);
-		issue_ready(session, period, (int64) ready);
+		check_unchanged(period, done);
+		issue_ready(session, period, tenant, (int64) ready);
 	}
 	else if (FINOPS_RUN("SELECT FROM @s@.invoice_header WHERE period_start = $1"
 						" AND status IN ('issued', 'paid') LIMIT 1", ARG_DATE(period)) == 0)
@@ -233,6 +307,67 @@ issue_period(const FinopsSession *session, DateADT period, const char *tenant)
 				 errhint("Invoices go to tenants with billing_mode invoice; register them with finops.register_tenant().")));
 	}
 	report_negative(period, tenant);
+}
+
+/* The period's lock is held; a month that is locked has nothing to issue. */
+static void
+issue_period(const FinopsSession *session, DateADT period, const char *tenant)
+{
+	InvoicePreparation done = InvoicePrepare(session, period, tenant);
+
+	issue_prepared(session, period, tenant, &done);
+}
+
+/* The tenant's documents of the period, by a kept statement. */
+static uint64
+select_of_tenant(DateADT period, const char *tenant)
+{
+	return FINOPS_RUN_KEPT("SELECT h.* FROM @s@.invoice_header h WHERE h.tenant_id = $2 AND h.period_start = $1"
+						   " AND h.kind = 'invoice' AND h.status <> 'void' ORDER BY h.revision",
+						   ARG_DATE(period), ARG_TEXT(tenant));
+}
+
+static bool
+has_final(uint64 n)
+{
+	int			column = n == 0 ? 0 : SPI_fnumber(SPI_tuptable->tupdesc, "status");
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *status = FinopsText(i, column);
+
+		if (strcmp(status, "issued") == 0 || strcmp(status, "paid") == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One tenant: many sessions may do this for the same month at once.  They
+ * share the month's lock, and a lock of the tenant lets one of them issue;
+ * the others find its document.  Leaves the documents as the last result.
+ */
+static void
+issue_tenant(const FinopsSession *session, DateADT period, const char *tenant)
+{
+	InvoicePreparation done;
+
+	FinopsLockShared(FINOPS_LOCK_PERIOD, period);
+	if (has_final(select_of_tenant(period, tenant)))
+		return;
+	InvoiceRequireTenant(tenant);
+	/* the lock of another tenant with this hash only makes one wait */
+	FinopsLock(FINOPS_LOCK_TENANT, (int32) hash_bytes((const unsigned char *) tenant, (int) strlen(tenant)));
+	if (has_final(select_of_tenant(period, tenant)) || FinopsPeriodIsLocked(period))
+	{
+		(void) select_of_tenant(period, tenant);
+		return;
+	}
+	done = InvoicePrepare(session, period, tenant);
+	if (done.rewritten == 0 && InvoiceIssueOne(session, period, tenant, psprintf("RECON-%s", FinopsPeriodText(period))))
+		return;
+	issue_prepared(session, period, tenant, &done);
+	InvoiceSelectDocuments(period, tenant);
 }
 
 /*
@@ -257,15 +392,22 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 	check_ended(period);
 	FinopsRequireWritable("finops.issue_invoices()");
 	FinopsBegin(&session);
-	InvoiceRequireTenant(tenant);
-	FinopsLock(FINOPS_LOCK_PERIOD, period);
-	if (!FinopsPeriodIsLocked(period))
+	if (tenant != NULL && !IsolationUsesXactSnapshot())
+		issue_tenant(&session, period, tenant);
+	else
 	{
-		FinopsOpenPeriod(period);
-		issue_period(&session, period, tenant);
+		InvoiceRequireTenant(tenant);
+		FinopsLock(FINOPS_LOCK_PERIOD, period);
+		if (!FinopsPeriodIsLocked(period))
+		{
+			FinopsOpenPeriod(period);
+			issue_period(&session, period, tenant);
+		}
+		InvoiceSelectDocuments(period, tenant);
 	}
-	InvoiceSelectDocuments(period, tenant);
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
+	if (tenant != NULL)
+		InvoiceCommitEarly();
 	return (Datum) 0;
 }

@@ -19,8 +19,9 @@
 
 PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 
-#define LISTED_TENANTS	5		/* how many a message names */
 #define ID_SUFFIX		8		/* hexadecimal digits */
+#define SCRATCH_SIZE	(256 * 1024)
+#define LATE_RATES		64		/* currencies of a run for one tenant */
 
 /*
  * Tenants that get documents, with how they are billed, and the document that
@@ -118,30 +119,58 @@ set_up_planner(bool single)
 	}
 }
 
-void
-InvoiceLoadRates(InvoiceRun *run)
+/* $1 first day after the period, $2 reporting currency, $3 a currency or NULL. */
+#define RATE_SQL(condition) \
+	"SELECT c.code, c.minor_unit::int4," \
+	" CASE WHEN c.code = $2 THEN 1::numeric ELSE (SELECT f.rate FROM finops.fx_rate f" \
+	"  WHERE f.currency = c.code AND f.valid_from < $1 ORDER BY f.valid_from DESC LIMIT 1) END" \
+	" FROM finops.currency c WHERE " condition " ORDER BY c.shipped"
+
+static void
+add_rates(InvoiceRun *run, uint64 n)
 {
-	uint64		n = FINOPS_RUN_KEPT("SELECT c.code, c.minor_unit::int4,"
-									" CASE WHEN c.code = $2 THEN 1::numeric ELSE (SELECT f.rate FROM finops.fx_rate f"
-									"  WHERE f.currency = c.code AND f.valid_from < $1 ORDER BY f.valid_from DESC LIMIT 1) END"
-									" FROM (SELECT DISTINCT ON (code) code, minor_unit FROM finops.currency ORDER BY code, shipped) c"
-									" WHERE c.code = $2 OR EXISTS (SELECT FROM finops.fx_rate f WHERE f.currency = c.code)",
-									ARG_DATE(run->next), ARG_TEXT(finops_reporting_currency));
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 
-	run->nrates = (int) n;
-	run->rates = palloc0_array(InvoiceRate, Max(n, 1));
+	/* documents point to their rates, so that the array never moves */
+	if (run->rates == NULL)
+		run->rates = palloc_array(InvoiceRate, Max(n, LATE_RATES));
+	else if (run->nrates + n > LATE_RATES)
+		elog(ERROR, "too many currencies in one document");
 	for (uint64 i = 0; i < n; i++)
 	{
-		InvoiceRate *rate = &run->rates[i];
+		InvoiceRate *rate = &run->rates[run->nrates++];
 		bool		isnull;
 		Datum		value = FinopsValue(i, 3, &isnull);
 
+		memset(rate, 0, sizeof(*rate));
 		rate->currency = FinopsText(i, 1);
 		rate->digits = (int) FinopsInt64(i, 2);
 		rate->known = !isnull && InvoiceDecodeNumeric(value, &rate->rate);
 	}
 	MemoryContextSwitchTo(old);
+}
+
+/* All that have a rate, or in a run for one tenant the usual one. */
+void
+InvoiceLoadRates(InvoiceRun *run)
+{
+	FinopsArg	next = ARG_DATE(run->next);
+	FinopsArg	reporting = ARG_TEXT(finops_reporting_currency);
+
+	if (run->tenant != NULL)
+		add_rates(run, FINOPS_RUN_KEPT(RATE_SQL("c.code = $3") " LIMIT 1", next, reporting, reporting));
+	else
+		add_rates(run, FINOPS_RUN_KEPT(RATE_SQL("(c.code = $2 OR EXISTS (SELECT FROM finops.fx_rate f WHERE f.currency = c.code))"
+												" AND NOT (c.shipped AND EXISTS (SELECT FROM finops.currency o WHERE o.code = c.code AND NOT o.shipped))"),
+									   next, reporting));
+}
+
+/* A currency that a run for one tenant meets for the first time. */
+void
+InvoiceLoadRate(InvoiceRun *run, const char *currency)
+{
+	add_rates(run, FINOPS_RUN_KEPT(RATE_SQL("c.code = $3") " LIMIT 1", ARG_DATE(run->next),
+								   ARG_TEXT(finops_reporting_currency), ARG_TEXT(currency)));
 }
 
 void
@@ -316,7 +345,7 @@ static void
 prepare_tenant(Preparation *prep, const InvoiceStream *rows)
 {
 	Existing	existing = read_existing(rows);
-	InvoiceParty party;
+	InvoiceParty party = {0};
 	InvoiceCharges charges = {.run = &prep->run, .tenant = &party.tenant};
 	InvoiceDraft draft;
 
@@ -469,7 +498,9 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant)
 
 	set_up_planner(tenant != NULL);
 	InvoiceRunBegin(&prep.run, period, tenant);
-	prep.scratch = AllocSetContextCreate(prep.run.context, "finops document", ALLOCSET_DEFAULT_SIZES);
+	/* the first block is kept from tenant to tenant */
+	prep.scratch = AllocSetContextCreate(prep.run.context, "finops document", tenant == NULL ? SCRATCH_SIZE : 0,
+										 ALLOCSET_DEFAULT_INITSIZE, ALLOCSET_DEFAULT_MAXSIZE);
 	prep.writer = InvoiceWriterOpen(&prep.run);
 	if (tenant == NULL)
 		load_ids(&prep);

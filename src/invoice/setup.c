@@ -95,8 +95,8 @@ void
 InvoiceRequireTenant(const char *tenant)
 {
 	if (tenant != NULL &&
-		FINOPS_RUN("SELECT FROM @s@.tenant_master WHERE tenant_id = $1",
-				   ARG_TEXT(tenant)) == 0)
+		FINOPS_RUN_KEPT("SELECT FROM @s@.tenant_master WHERE tenant_id = $1",
+						ARG_TEXT(tenant)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("unknown tenant \"%s\"", FinopsQuoteForMessage(tenant)),

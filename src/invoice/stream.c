@@ -11,6 +11,8 @@
  */
 #include "invoice/charge.h"
 
+#include "access/htup_details.h"
+#include "utils/lsyscache.h"
 #include "utils/portal.h"
 
 #define ROWS_AT_ONCE	1000
@@ -22,7 +24,8 @@ struct InvoiceStream
 	SPITupleTable *rows;
 	uint64		n;
 	uint64		at;				/* row to look at next */
-	HeapTuple	current;
+	Datum	   *values;			/* of the current row */
+	bool	   *nulls;
 	char	   *tenant_id;		/* NULL: any */
 };
 
@@ -85,6 +88,8 @@ InvoiceStreamOpen(const InvoiceRun *run, const char *sql)
 		stream->portal = SPI_cursor_open(NULL, plan, values, nulls, false);
 		fetch(stream);
 	}
+	stream->values = MemoryContextAllocZero(run->context, sizeof(Datum) * stream->rows->tupdesc->natts);
+	stream->nulls = MemoryContextAllocZero(run->context, sizeof(bool) * stream->rows->tupdesc->natts);
 	return stream;
 }
 
@@ -134,7 +139,9 @@ InvoiceStreamNext(InvoiceStream *stream)
 		order = stream->tenant_id == NULL ? 0 : compare_tenant(stream);
 		if (order > 0)
 			return false;
-		stream->current = stream->rows->vals[stream->at++];
+		if (order == 0)
+			heap_deform_tuple(stream->rows->vals[stream->at], stream->rows->tupdesc, stream->values, stream->nulls);
+		stream->at++;
 		if (order == 0)
 			return true;
 	}
@@ -143,34 +150,30 @@ InvoiceStreamNext(InvoiceStream *stream)
 Datum
 InvoiceStreamDatum(const InvoiceStream *stream, int column)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(stream->current, stream->rows->tupdesc, column, &isnull);
-
-	if (isnull)
+	if (stream->nulls[column - 1])
 		elog(ERROR, "unexpected null in column %d", column);
-	return value;
+	return stream->values[column - 1];
 }
 
 bool
 InvoiceStreamIsNull(const InvoiceStream *stream, int column)
 {
-	bool		isnull;
-
-	(void) SPI_getbinval(stream->current, stream->rows->tupdesc, column, &isnull);
-	return isnull;
+	return stream->nulls[column - 1];
 }
 
 char *
 InvoiceStreamCopy(const InvoiceStream *stream, int column)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(stream->current, stream->rows->tupdesc, column, &isnull);
+	Oid			type = TupleDescAttr(stream->rows->tupdesc, column - 1)->atttypid;
+	Oid			output;
+	bool		varlena;
 
-	if (isnull)
+	if (stream->nulls[column - 1])
 		return NULL;
-	if (SPI_gettypeid(stream->rows->tupdesc, column) == TEXTOID)
-		return TextDatumGetCString(value);
-	return SPI_getvalue(stream->current, stream->rows->tupdesc, column);
+	if (type == TEXTOID)
+		return TextDatumGetCString(stream->values[column - 1]);
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, stream->values[column - 1]);
 }
 
 int64
@@ -185,6 +188,7 @@ InvoiceStreamInt(const InvoiceStream *stream, int column)
 		case INT4OID:
 			return DatumGetInt32(value);
 		case INT8OID:
+		case TIMESTAMPTZOID:
 			return DatumGetInt64(value);
 		default:
 			elog(ERROR, "column %d is not an integer", column);

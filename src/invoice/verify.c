@@ -3,50 +3,31 @@
  * verify.c
  *	  Find what was changed behind the back of the guards.
  *
- * Every issued document is recomputed from its stored rows: the sums, the
- * tax, the digest and its link in the chain of its series.  A document that
- * is gone leaves a hole in the numbers, one that is gone at the end leaves
- * the series ahead of its last document.
+ * Every issued document is read back and digested anew: its sums, its taxes,
+ * its digest.  Then the chain of each series is walked: every link is the
+ * hash of the digest and the link before, numbers have no gap.  A document
+ * that is gone leaves a hole in the numbers, one that is gone at the end
+ * leaves the series ahead of its last document.
  *
  *-------------------------------------------------------------------------
  */
-#include "invoice/invoice.h"
+#include "invoice/document_reader.h"
 
 PG_FUNCTION_INFO_V1(finops_verify_invoices);
 
-/* Columns of the query below. */
-enum
-{
-	COL_ID = 1, COL_NUMBER, COL_SERIES, COL_SEQ, COL_PREV, COL_HASH, COL_DIGEST,
-	COL_SUM_PROBLEM, COL_PREV_SEQ
-};
+static const char *const chain_sql =
+	"SELECT h.number_series, h.number_seq, h.invoice_id, h.prev_hash, h.hash, h.digest FROM @s@.invoice_header h"
+	" WHERE h.number_series IS NOT NULL ORDER BY h.number_series COLLATE \"C\", h.number_seq";
 
-static const char *const documents_sql =
-	"WITH line AS (SELECT l.invoice_id, " INVOICE_LINES_SQL " AS lines, sum(l.amount) AS amount,"
-	"  sum(l.gross_amount) AS gross, count(*) FILTER (WHERE l.tenant_id <> h.tenant_id"
-	"   OR l.period_start <> h.period_start OR l.tax_rate <> h.tax_rate"
-	"   OR l.amount_usd <> l.amount * h.fx_rate) AS strange"
-	"  FROM @s@.invoice_detail l JOIN @s@.invoice_header h USING (invoice_id)"
-	"  WHERE h.status IN ('issued', 'paid') GROUP BY l.invoice_id)"
-	" SELECT h.invoice_id, h.invoice_number, h.number_series, h.number_seq, h.prev_hash, h.hash, " INVOICE_DIGEST_SQL ","
-	" CASE WHEN l.amount IS DISTINCT FROM h.subtotal THEN format('lines add up to %s, subtotal is %s', l.amount, h.subtotal)"
-	"  WHEN h.tax_inclusive AND l.gross IS DISTINCT FROM h.total THEN format('gross lines add up to %s, total is %s', l.gross, h.total)"
-	"  WHEN h.kind = 'invoice' AND h.tax <> x.tax THEN format('tax of %s at rate %s is %s, document says %s',"
-	"   h.subtotal, h.tax_rate, x.tax, h.tax)"
-	"  WHEN l.strange > 0 THEN 'lines contradict the header'"
-	"  WHEN h.kind = 'credit_note' AND o.invoice_id IS NULL THEN format('credits %s, which is not issued', h.original_invoice_id)"
-	"  WHEN n.credited < -h.total THEN format('credit notes add up to %s, total is %s', n.credited, h.total) END,"
-	" lag(h.number_seq, 1, 0::bigint) OVER (PARTITION BY h.number_series ORDER BY h.number_seq)"
-	" FROM @s@.invoice_header h LEFT JOIN line l USING (invoice_id)"
-	" LEFT JOIN @s@.invoice_header o ON o.invoice_id = h.original_invoice_id AND o.status IN ('issued', 'paid')"
-	" LEFT JOIN (SELECT original_invoice_id AS invoice_id, sum(total) AS credited FROM @s@.invoice_header"
-	"  WHERE kind = 'credit_note' AND status IN ('issued', 'paid') GROUP BY 1) n ON n.invoice_id = h.invoice_id"
-	" CROSS JOIN LATERAL (SELECT ('1e' || finops.currency_minor_unit(h.currency))::numeric AS scale,"
-	"  ('1e-' || finops.currency_minor_unit(h.currency))::numeric AS unit) c"
-	" CROSS JOIN LATERAL (SELECT CASE WHEN h.tax_inclusive"
-	"  THEN sign(h.total) * div(2 * abs(h.total) * c.scale * h.tax_rate + 1 + h.tax_rate, 2 * (1 + h.tax_rate))"
-	"  ELSE sign(h.subtotal) * div(2 * abs(h.subtotal) * c.scale * h.tax_rate + 1, 2) END * c.unit AS tax) x"
-	" WHERE h.status IN ('issued', 'paid') ORDER BY h.number_series COLLATE \"C\", h.number_seq";
+/* Credit notes against what they credit. */
+static const char *const credits_sql =
+	"SELECT n.invoice_id, format('credits %s, which is not issued', n.original_invoice_id) FROM @s@.invoice_header n"
+	" WHERE n.kind = 'credit_note' AND n.status IN ('issued', 'paid') AND NOT EXISTS (SELECT FROM @s@.invoice_header o"
+	"  WHERE o.invoice_id = n.original_invoice_id AND o.number_series IS NOT NULL)"
+	" UNION ALL SELECT o.invoice_id, format('credit notes add up to %s, total is %s', c.credited, o.total)"
+	" FROM (SELECT original_invoice_id, sum(total) AS credited FROM @s@.invoice_header"
+	"  WHERE kind = 'credit_note' AND status IN ('issued', 'paid') GROUP BY 1) c"
+	" JOIN @s@.invoice_header o ON o.invoice_id = c.original_invoice_id WHERE c.credited < -o.total ORDER BY 1";
 
 static const char *const series_sql =
 	"SELECT s.series, s.last_number, coalesce(s.last_hash, ''), coalesce(h.last_seq, 0), coalesce(h.last_hash, '')"
@@ -68,30 +49,131 @@ emit(ReturnSetInfo *rsinfo, const char *invoice_id, const char *problem)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-static void
-verify_row(ReturnSetInfo *rsinfo, uint64 row, char *prev_hash)
+static char *
+decimal_text(InvoiceDecimal value)
 {
-	char	   *id = FinopsText(row, COL_ID);
-	char	   *problem = FinopsText(row, COL_SUM_PROBLEM);
-	char	   *hash = FinopsText(row, COL_HASH);
-	int64		before = FinopsInt64(row, COL_PREV_SEQ);
-	int64		seq = FinopsInt64(row, COL_SEQ);
+	return DatumGetCString(DirectFunctionCall1(numeric_out, InvoiceNumeric(value)));
+}
+
+/* Sums of decimals of one scale: amounts are in minor units. */
+static bool
+add(InvoiceDecimal *sum, InvoiceDecimal value)
+{
+	if (value.scale != sum->scale)
+		return false;
+	sum->units += value.units;
+	return true;
+}
+
+static void
+verify_sums(ReturnSetInfo *rsinfo, const InvoiceStored *doc)
+{
+	const InvoiceContent *c = &doc->content;
+	InvoiceDecimal net = {0, c->subtotal.scale};
+	InvoiceDecimal gross = {0, c->total.scale};
+	InvoiceDecimal tax = {0, c->tax.scale};
+	bool		scales = true;
+
+	for (int i = 0; i < doc->nlines; i++)
+	{
+		scales &= add(&net, doc->lines[i].amount);
+		if (doc->lines[i].has_gross)
+			scales &= add(&gross, doc->lines[i].gross);
+	}
+	for (int i = 0; i < doc->ntaxes; i++)
+		scales &= add(&tax, doc->taxes[i].tax);
+	if (net.units != c->subtotal.units || !scales)
+		emit(rsinfo, doc->invoice_id, psprintf("lines add up to %s, subtotal is %s", decimal_text(net), decimal_text(c->subtotal)));
+	if (c->inclusive && strcmp(doc->issue.kind, "invoice") == 0 && gross.units != c->total.units)
+		emit(rsinfo, doc->invoice_id, psprintf("gross lines add up to %s, total is %s", decimal_text(gross), decimal_text(c->total)));
+	if (tax.units != c->tax.units)
+		emit(rsinfo, doc->invoice_id, psprintf("tax adds up to %s, document says %s", decimal_text(tax), decimal_text(c->tax)));
+	if (c->total.units != c->subtotal.units + c->tax.units)
+		emit(rsinfo, doc->invoice_id, "subtotal and tax do not add up to the total");
+	if (doc->contradictions > 0)
+		emit(rsinfo, doc->invoice_id, "lines contradict the header");
+}
+
+static void
+verify_documents(ReturnSetInfo *rsinfo)
+{
+	InvoiceReader *reader = InvoiceReaderOpen(NULL);
+	InvoiceStored doc;
+	char		digest[65];
+
+	while (InvoiceReaderNext(reader, &doc))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(doc.status, "issued") != 0 && strcmp(doc.status, "paid") != 0 && doc.issue.series == NULL)
+			continue;
+		verify_sums(rsinfo, &doc);
+		InvoiceIssueDigest(&doc.issue, doc.content_digest, digest);
+		if (doc.digest == NULL || strcmp(digest, doc.digest) != 0)
+			emit(rsinfo, doc.invoice_id, "hash does not match the document");
+	}
+	InvoiceReaderClose(reader);
+}
+
+static void
+verify_link(ReturnSetInfo *rsinfo, const InvoiceStream *rows, int64 before, const char *prev_hash)
+{
+	char	   *series = InvoiceStreamCopy(rows, 1);
+	int64		seq = InvoiceStreamInt(rows, 2);
+	char	   *id = InvoiceStreamCopy(rows, 3);
+	char	   *prev = InvoiceStreamCopy(rows, 4);
+	char	   *hash = InvoiceStreamCopy(rows, 5);
+	char	   *digest = InvoiceStreamCopy(rows, 6);
+	char		link[65];
 
 	if (seq == before + 2)
 		emit(rsinfo, NULL, psprintf("number %lld of series %s is missing",
-									(long long) (before + 1), FinopsText(row, COL_SERIES)));
+									(long long) (before + 1), series));
 	else if (seq > before + 2)
 		emit(rsinfo, NULL, psprintf("numbers %lld to %lld of series %s are missing",
-									(long long) (before + 1), (long long) (seq - 1),
-									FinopsText(row, COL_SERIES)));
-	if (problem != NULL)
-		emit(rsinfo, id, problem);
-	if (strcmp(FinopsText(row, COL_PREV), before == 0 ? "" : prev_hash) != 0)
+									(long long) (before + 1), (long long) (seq - 1), series));
+	if (prev == NULL || strcmp(prev, prev_hash) != 0)
 		emit(rsinfo, id, "previous hash is not the hash of the document before it");
-	if (strcmp(hash, InvoiceChainHash(FinopsText(row, COL_PREV),
-									  FinopsText(row, COL_DIGEST))) != 0)
-		emit(rsinfo, id, "hash does not match the document");
-	strlcpy(prev_hash, hash, 65);
+	if (prev == NULL || digest == NULL || hash == NULL || strlen(prev) > 64 || strlen(digest) != 64)
+	{
+		emit(rsinfo, id, "hash is no link of the chain");
+		return;
+	}
+	InvoiceChainHash(prev, digest, link);
+	if (strcmp(hash, link) != 0)
+		emit(rsinfo, id, "hash is no link of the chain");
+}
+
+static void
+verify_chains(ReturnSetInfo *rsinfo)
+{
+	InvoiceRun	run = {.context = CurrentMemoryContext};
+	InvoiceStream *rows = InvoiceStreamOpen(&run, chain_sql);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "finops chain", ALLOCSET_DEFAULT_SIZES);
+	char	   *series = NULL;
+	int64		before = 0;
+	char		prev_hash[65] = "";
+
+	while (InvoiceStreamNext(rows))
+	{
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		char	   *name = InvoiceStreamCopy(rows, 1);
+		char	   *hash;
+
+		CHECK_FOR_INTERRUPTS();
+		if (series == NULL || strcmp(series, name) != 0)
+		{
+			series = MemoryContextStrdup(run.context, name);
+			before = 0;
+			prev_hash[0] = '\0';
+		}
+		verify_link(rsinfo, rows, before, prev_hash);
+		before = InvoiceStreamInt(rows, 2);
+		hash = InvoiceStreamCopy(rows, 5);
+		strlcpy(prev_hash, hash == NULL ? "" : hash, sizeof(prev_hash));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+	InvoiceStreamClose(rows);
 }
 
 /*
@@ -104,18 +186,16 @@ finops_verify_invoices(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
 	ReturnSetInfo *rsinfo;
-	char		prev_hash[65] = "";
 	uint64		n;
 
 	InitMaterializedSRF(fcinfo, 0);
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	FinopsBegin(&session);
-	n = FINOPS_RUN0(documents_sql);
+	verify_documents(rsinfo);
+	verify_chains(rsinfo);
+	n = FINOPS_RUN0(credits_sql);
 	for (uint64 i = 0; i < n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		verify_row(rsinfo, i, prev_hash);
-	}
+		emit(rsinfo, FinopsText(i, 1), FinopsText(i, 2));
 	n = FINOPS_RUN0(series_sql);
 	for (uint64 i = 0; i < n; i++)
 		emit(rsinfo, NULL, psprintf("series %s stands at number %s, its last document at %s",
