@@ -97,8 +97,9 @@ finops_set_billing(PG_FUNCTION_ARGS)
 				   NEW("po_number", 5) ", payment_terms_days = coalesce($6, b.payment_terms_days), " NEW("payment_terms_from", 7) ", "
 				   NEW("zero_invoices", 8) ", " NEW("credit_balances", 9) ", updated_at = now() WHERE b.tenant_id = $1"
 				   " RETURNING to_jsonb(b.*)::text",
-				   ARG_TEXT(tenant), ARG_TEXT(issuer), ARG_TEXT(InvoiceTextArg(fcinfo, 2)), ARG_TEXT(InvoiceTextArg(fcinfo, 3)),
-				   ARG_TEXT(InvoiceTextArg(fcinfo, 4)), InvoiceDatumArg(fcinfo, 5, INT4OID), ARG_TEXT(InvoiceTextArg(fcinfo, 6)),
+				   ARG_TEXT(tenant), ARG_TEXT(issuer), ARG_TEXT(InvoiceTextArg(fcinfo, 2)),
+				   ARG_TEXT(InvoiceTextArg(fcinfo, 3)), ARG_TEXT(InvoiceTextArg(fcinfo, 4)),
+				   InvoiceDatumArg(fcinfo, 5, INT4OID), ARG_TEXT(InvoiceTextArg(fcinfo, 6)),
 				   ARG_TEXT(InvoiceTextArg(fcinfo, 7)), ARG_TEXT(InvoiceTextArg(fcinfo, 8))) > 0)
 		FinopsAudit(&session, "billing_change", "tenant", tenant, FinopsText(0, 1));
 #undef NEW
@@ -133,7 +134,8 @@ finops_set_issuer_policy(PG_FUNCTION_ARGS)
 				   " tax_rounding = coalesce($5, i.tax_rounding), zero_invoices = coalesce($6, i.zero_invoices),"
 				   " credit_balances = coalesce($7, i.credit_balances), updated_at = now() WHERE i.issuer_id = $1"
 				   " RETURNING to_jsonb(i.*)::text", ARG_TEXT(issuer), ARG_TEXT(InvoiceTextArg(fcinfo, 1)),
-				   ARG_TEXT(InvoiceTextArg(fcinfo, 2)), ARG_TEXT(InvoiceTextArg(fcinfo, 3)), ARG_TEXT(InvoiceTextArg(fcinfo, 4)),
+				   ARG_TEXT(InvoiceTextArg(fcinfo, 2)), ARG_TEXT(InvoiceTextArg(fcinfo, 3)),
+				   ARG_TEXT(InvoiceTextArg(fcinfo, 4)),
 				   ARG_TEXT(InvoiceTextArg(fcinfo, 5)), ARG_TEXT(InvoiceTextArg(fcinfo, 6))) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),

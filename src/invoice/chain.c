@@ -295,7 +295,8 @@ freeze_documents(const Numbering *n)
 			   " issuer = n.issuer, recipient = n.recipient, issued_by = $3, input_digest = n.input_digest,"
 			   " digest = n.digest, prev_hash = n.prev_hash, hash = n.hash"
 			   " FROM inv_numbered n WHERE h.invoice_id = n.invoice_id",
-			   ARG_TEXT(n->block->series), ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(n->block->issued_at), false),
+			   ARG_TEXT(n->block->series),
+			   ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(n->block->issued_at), false),
 			   ARG_TEXT(n->caller));
 }
 
@@ -354,9 +355,11 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 	char		prev_hash[65];
 	bool		isnull;
 	Datum		recipient;
+	Datum		issuer_json;
 	FinopsArg	now = ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false);
 
-	if (FINOPS_RUN_KEPT(ready_sql, now, ARG_TEXT(recon_id), ARG_INT4(0), ARG_DATE(period), ARG_TEXT(tenant)) != 1)
+	if (FINOPS_RUN_KEPT(ready_sql, now, ARG_TEXT(recon_id), ARG_INT4(0), ARG_DATE(period),
+						ARG_TEXT(tenant)) != 1)
 		return false;
 	issue.invoice_id = FinopsText(0, N_ID);
 	issue.kind = FinopsText(0, N_KIND);
@@ -368,7 +371,8 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 	issue.due_at = DatumGetTimestampTz(FinopsValue(0, N_DUE, &isnull));
 	content = FinopsText(0, N_INPUT);
 	issuer = InvoiceReadIssuerOf(FinopsText(0, N_INPUT + 1));
-	issue.issuer = json_datum_text(DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer.snapshot)));
+	issuer_json = DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer.snapshot));
+	issue.issuer = json_datum_text(issuer_json);
 	FINOPS_RUN_KEPT("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id)"
 					" VALUES ('operator_user', $1, 'invoice_issue', 'invoice', $2)",
 					ARG_TEXT(issue.issued_by), ARG_TEXT(issue.invoice_id));
@@ -381,11 +385,12 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 	if (FINOPS_RUN_KEPT("UPDATE @s@.invoice_header h SET status = 'issued', invoice_number = $2, number_series = $3, number_seq = $4,"
 						" issued_at = $5, due_at = $6, recon_id = $7, issuer = $8, recipient = $9, issued_by = $10,"
 						" digest = $11, prev_hash = $12, hash = $13 WHERE h.invoice_id = $1 AND h.status = 'open' RETURNING h.*",
-						ARG_TEXT(issue.invoice_id), ARG_TEXT(issue.invoice_number), ARG_TEXT(issue.series), ARG_INT8(issue.seq),
+						ARG_TEXT(issue.invoice_id), ARG_TEXT(issue.invoice_number), ARG_TEXT(issue.series),
+						ARG_INT8(issue.seq),
 						ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issue.issued_at), false),
 						ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issue.due_at), false),
 						ARG_TEXT(issue.recon_id),
-						ARG_DATUM(JSONBOID, DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer.snapshot)), false),
+						ARG_DATUM(JSONBOID, issuer_json, false),
 						ARG_DATUM(JSONBOID, recipient, false), ARG_TEXT(issue.issued_by),
 						ARG_TEXT(digest), ARG_TEXT(prev_hash), ARG_TEXT(block.last_hash)) != 1)
 		elog(ERROR, "document \"%s\" changed while it was issued", issue.invoice_id);

@@ -148,7 +148,9 @@ charge_costs(void *state, InvoiceCharges *charges)
 		if (!same_text(rows, COL_SERVICE, line.service) || !same_text(rows, COL_CURRENCY, line.currency))
 		{
 			end_line(&line, charges);
-			line = (CostLine) {.service = InvoiceStreamCopy(rows, COL_SERVICE), .currency = InvoiceStreamCopy(rows, COL_CURRENCY)};
+			line = (CostLine) {0};
+			line.service = InvoiceStreamCopy(rows, COL_SERVICE);
+			line.currency = InvoiceStreamCopy(rows, COL_CURRENCY);
 			line.rules = (StringInfoData) {palloc0(64), 0, 64, 0};
 		}
 		if (version != line.version || !same_text(rows, COL_RULE, line.rule))

@@ -25,6 +25,7 @@
 #include "utils/jsonb.h"
 
 #define PRICE_DIGITS	10		/* beyond the currency's, of a converted price */
+#define EXACT_LIMIT		(((int128) 1) << 124)	/* leaves room to double and add */
 
 /* An exact amount in minor units of the document's currency. */
 typedef struct Exact
@@ -84,7 +85,7 @@ convert(const InvoiceRate *from, const InvoiceRate *to, int digits, int128 *num,
 			return false;
 		exponent += b.scale - a.scale;
 	}
-	return shift_ratio(num, den, exponent) && *den < (((int128) 1) << 124) && Abs(*num) < (((int128) 1) << 124);
+	return shift_ratio(num, den, exponent) && *den < EXACT_LIMIT && Abs(*num) < EXACT_LIMIT;
 }
 
 static int128
@@ -209,7 +210,8 @@ compare_charges(const void *a, const void *b)
 static const InvoiceCharge **
 sort_charges(const InvoiceCharges *charges)
 {
-	const InvoiceCharge **sorted = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(*sorted) * Max(charges->n, 1));
+	const InvoiceCharge **sorted = MemoryContextAllocHuge(CurrentMemoryContext,
+														  sizeof(*sorted) * Max(charges->n, 1));
 	bool		in_order = true;
 
 	for (int i = 0; i < charges->n; i++)
@@ -276,19 +278,18 @@ common_den(Exact *exact, const int *member, int n, int128 *den)
 static bool
 round_group(Exact *exact, const int *member, int n)
 {
-	const int128 limit = ((int128) 1) << 124;
 	Share	   *share = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Share) * n);
 	int128		den;
 	int128		sum = 0;
 	int128		spare;
 	int			sign;
 
-	if (!common_den(exact, member, n, &den) || den >= limit)
+	if (!common_den(exact, member, n, &den) || den >= EXACT_LIMIT)
 		return false;
 	for (int i = 0; i < n; i++)
 	{
 		sum += exact[member[i]].num;
-		if (sum >= limit || sum <= -limit)
+		if (sum >= EXACT_LIMIT || sum <= -EXACT_LIMIT)
 			return false;
 	}
 	sign = sum < 0 ? -1 : 1;
@@ -410,8 +411,13 @@ fill_line(InvoiceDraft *draft, InvoiceCharges *charges, int i, Exact *exact)
 	line->quantity = charge->quantity;
 	line->unit = charge->unit;
 	line->notes = charge->notes;
-	line->service_start = charge->service_start != 0 || charge->service_end != 0 ? charge->service_start : run->period;
-	line->service_end = charge->service_start != 0 || charge->service_end != 0 ? charge->service_end : run->next - 1;
+	line->service_start = run->period;
+	line->service_end = run->next - 1;
+	if (charge->service_start != 0 || charge->service_end != 0)
+	{
+		line->service_start = charge->service_start;
+		line->service_end = charge->service_end;
+	}
 	if (charge->reference_ids != NULL)
 		line->refs_datum = InvoiceJson(run, charge->reference_ids, &line->refs);
 	exact->num = charge->num;

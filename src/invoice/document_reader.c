@@ -306,8 +306,9 @@ InvoiceReaderNext(InvoiceReader *reader, InvoiceStored *doc)
 void
 InvoiceIssueDigest(const InvoiceIssue *issue, const char *content_digest, char *hex)
 {
-	const char *const texts[] = {content_digest, issue->invoice_id, issue->kind, issue->invoice_number, issue->series,
-	issue->original, issue->recon_id, issue->reason, issue->issuer, issue->recipient, issue->issued_by};
+	const char *const texts[] = {content_digest, issue->invoice_id, issue->kind, issue->invoice_number,
+	issue->series, issue->original, issue->recon_id, issue->reason, issue->issuer, issue->recipient,
+	issue->issued_by};
 	StringInfoData bytes;
 
 	initStringInfo(&bytes);

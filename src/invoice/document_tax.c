@@ -126,8 +126,9 @@ tax_rate(InvoiceDecimal ratio)
 static InvoiceTaxClass
 plain_class(InvoiceDecimal ratio)
 {
-	InvoiceTaxClass class = {.class = {.nparts = 1}};
+	InvoiceTaxClass class = {0};
 
+	class.class.nparts = 1;
 	class.class.parts[0].rate = tax_rate(ratio);
 	strcpy(class.class.category, class.class.parts[0].rate > 0 ? "S" : "Z");
 	class.rate = InvoiceTrim((InvoiceDecimal) {class.class.parts[0].rate, TAX_RATE_SCALE});

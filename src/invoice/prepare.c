@@ -197,7 +197,8 @@ text_hash(const char *text)
 static void
 load_ids(Preparation *prep)
 {
-	HASHCTL		control = {.keysize = sizeof(uint64), .entrysize = sizeof(IdEntry), .hcxt = prep->run.context};
+	HASHCTL		control = {.keysize = sizeof(uint64), .entrysize = sizeof(IdEntry),
+	.hcxt = prep->run.context};
 	InvoiceRun	run = prep->run;
 	InvoiceStream *rows;
 
@@ -420,7 +421,8 @@ raise_failure(const Failure *failure, uint64 others)
 }
 
 void
-InvoiceReportFailure(DateADT period, const char *tenant, const char *step, const char *reason, const char *call)
+InvoiceReportFailure(DateADT period, const char *tenant, const char *step,
+					 const char *reason, const char *call)
 {
 	FINOPS_RUN("INSERT INTO finops.invoice_failure (period_start, tenant_id, step, reason, call)"
 			   " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (period_start, tenant_id) DO UPDATE"

@@ -65,7 +65,8 @@ emit(ReturnSetInfo *rsinfo, const char *part, StringInfo stored, StringInfo rebu
 	values[0] = CStringGetTextDatum(part);
 	values[1] = CStringGetTextDatum(hex[0]);
 	values[2] = CStringGetTextDatum(hex[1]);
-	values[3] = BoolGetDatum(stored->len == rebuilt->len && memcmp(stored->data, rebuilt->data, stored->len) == 0);
+	values[3] = BoolGetDatum(stored->len == rebuilt->len &&
+							 memcmp(stored->data, rebuilt->data, stored->len) == 0);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	resetStringInfo(stored);
 	resetStringInfo(rebuilt);

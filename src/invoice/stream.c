@@ -140,7 +140,8 @@ InvoiceStreamNext(InvoiceStream *stream)
 		if (order > 0)
 			return false;
 		if (order == 0)
-			heap_deform_tuple(stream->rows->vals[stream->at], stream->rows->tupdesc, stream->values, stream->nulls);
+			heap_deform_tuple(stream->rows->vals[stream->at], stream->rows->tupdesc,
+							  stream->values, stream->nulls);
 		stream->at++;
 		if (order == 0)
 			return true;

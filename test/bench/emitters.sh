@@ -36,10 +36,10 @@ SQL
 
 echo "SELECT invoice_id FROM finops.issue_invoices('2022-09-01', 'B-' || to_char(nextval('bench_tenant'), 'FM0000000'));" >"$script/each.sql"
 printf '%s\n' "\\set n random(1, $tenants)" \
-  "SELECT invoice_id FROM finops.issue_invoices('2022-09-01', 'B-' || to_char(:n, 'FM0000000'));" >"$script/same.sql"
+  "SELECT invoice_id FROM finops.issue_invoices('2022-09-01', 'B-' || to_char(:n::int, 'FM0000000'));" >"$script/same.sql"
 for clients in 1 8 32; do
   echo "each invoice once, $clients clients:" \
-    "$(pgbench -n -M prepared -c "$clients" -j 2 -t $((tenants / 4 / clients)) -f "$script/each.sql" 2>/dev/null | grep -E '^tps')"
+    "$(pgbench -n -M prepared -c "$clients" -j 2 -t $((tenants / 4 / clients)) -f "$script/each.sql" 2>&1 | grep -E "^tps|ERROR" | head -3)"
 done
-echo "the same tenants, 8 clients: $(pgbench -n -M prepared -c 8 -j 2 -t 1000 -f "$script/same.sql" 2>/dev/null | grep -E '^tps')"
+echo "the same tenants, 8 clients: $(pgbench -n -M prepared -c 8 -j 2 -t 1000 -f "$script/same.sql" 2>&1 | grep -E "^tps|ERROR" | head -3)"
 run -c "SELECT format('%s issued, %s tenants, numbers 1 to %s, %s problems', count(*), count(DISTINCT tenant_id), max(number_seq), (SELECT count(*) FROM finops.verify_invoices())) FROM invoice_header WHERE status = 'issued'"
