@@ -96,6 +96,7 @@ DELETE FROM period_lock WHERE period_start >= '2023-01-01' AND period_start < '2
 DELETE FROM rule_version_map WHERE period_start >= '2023-01-01' AND period_start < '2024-01-01';
 DELETE FROM finops.cost_daily WHERE billing_period >= '2023-01-01' AND billing_period < '2024-01-01';
 DELETE FROM tag_validation_log WHERE period_start >= '2023-01-01' AND period_start < '2024-01-01';
+DELETE FROM finops.payment_application WHERE payment_id = 'close-pay';
 DELETE FROM payment_txn WHERE payment_id = 'close-pay';
 DELETE FROM invoice_detail WHERE tenant_id LIKE 'close-%';
 DELETE FROM invoice_header WHERE tenant_id LIKE 'close-%';

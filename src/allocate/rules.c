@@ -308,7 +308,7 @@ finops_approve_rule(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("version %d of allocation rule \"%s\" is approved", version, FinopsQuoteForMessage(rule_id)),
 				 errdetail("\"%s\" approved it.", FinopsText(0, 2))));
-	if (FinopsText(0, 1) != NULL && strcmp(FinopsText(0, 1), caller) == 0)
+	if (FinopsIsSamePerson(&session, FinopsText(0, 1), NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("\"%s\" cannot approve what it prepared", caller),

@@ -223,6 +223,7 @@ typedef enum FinopsLockKind
 	FINOPS_LOCK_PERIOD,			/* key: billing period; all writers of a month */
 	FINOPS_LOCK_TENANT,			/* key: hash of the tenant; documents of one tenant */
 	FINOPS_LOCK_PARTITION,		/* key: 0; partition DDL */
+	FINOPS_LOCK_SETTLEMENT,		/* key: 0; whoever settles several invoices at once */
 	FINOPS_LOCK_NUMBERING,		/* key: 0; document numbers */
 	FINOPS_LOCK_API_CLOCK		/* key: 0; turns of API requests, given back at once */
 } FinopsLockKind;
@@ -314,6 +315,33 @@ extern void FinopsAudit(const FinopsSession *session, const char *action,
  */
 extern void FinopsPostOutbox(const char *topic, const char *key,
 							 const char *severity, const char *payload_json);
+
+/* ---------------------------------------------------------------------
+ * Four eyes, approval.c
+ * ---------------------------------------------------------------------
+ */
+extern bool finops_four_eyes;	/* finops.four_eyes */
+
+/* Whether the caller, or who logged in, is that role or that login. */
+extern bool FinopsIsSamePerson(const FinopsSession *session, const char *role,
+							   const char *login);
+
+/*
+ * Where finops.four_eyes is on: write down what is asked for and answer true;
+ * the caller does nothing.  kind: write_off, credit_note.
+ */
+extern bool FinopsAwaitsApproval(const FinopsSession *session, const char *kind,
+								 const char *object_id, const char *payload_json);
+
+/* Within finops.approve(): the arguments of a request, then its work. */
+extern char *FinopsTakeApproval(const FinopsSession *session, const char *kind,
+								int64 request_id, const char *note,
+								char **object_id);
+extern void FinopsRunApproved(const char *sql, const char *payload);
+
+/* Who asked for what runs now, and who approved it; NULL where nobody had to. */
+extern const char *FinopsRequestedBy(const FinopsSession *session);
+extern const char *FinopsApprovedBy(void);
 
 /* ---------------------------------------------------------------------
  * Small checks and texts, session.c

@@ -173,6 +173,11 @@ define_settings(void)
 							NULL,
 							&finops_cost_explorer_rate, 5, 1, 1000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.four_eyes",
+							 "Write-offs and credit notes wait for the approval of a second person.",
+							 "Allocation rules have the policy approval = four_eyes; reopening a locked period always needs two.",
+							 &finops_four_eyes, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("finops.keep_unknown_columns",
 							 "Whether facts keep the columns of a bill that its format does not know.",
 							 "In fact_cost_raw.other_columns; their names are logged either way.",

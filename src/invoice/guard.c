@@ -19,6 +19,7 @@
 PG_FUNCTION_INFO_V1(finops_guard_invoice_header);
 PG_FUNCTION_INFO_V1(finops_guard_invoice_detail);
 PG_FUNCTION_INFO_V1(finops_guard_payment);
+PG_FUNCTION_INFO_V1(finops_guard_settlement);
 PG_FUNCTION_INFO_V1(finops_guard_truncate);
 
 static TriggerData *
@@ -47,27 +48,28 @@ static bool
 same_but(TriggerData *trigger, const char *const *columns, int ncolumns)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	Datum	   *values = palloc_array(Datum, desc->natts * 2);
+	bool	   *nulls = palloc_array(bool, desc->natts * 2);
+	bool		same = true;
 
-	for (int i = 0; i < desc->natts; i++)
+	heap_deform_tuple(trigger->tg_trigtuple, desc, values, nulls);
+	heap_deform_tuple(trigger->tg_newtuple, desc, values + desc->natts, nulls + desc->natts);
+	for (int i = 0; i < desc->natts && same; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int			j = i + desc->natts;
 		bool		free_column = att->attisdropped;
-		bool		old_null;
-		bool		new_null;
-		Datum		old_value;
-		Datum		new_value;
 
-		for (int c = 0; c < ncolumns; c++)
-			free_column |= strcmp(NameStr(att->attname), columns[c]) == 0;
-		if (free_column)
+		if (!free_column && nulls[i] == nulls[j] &&
+			(nulls[i] || datum_image_eq(values[i], values[j], att->attbyval, att->attlen)))
 			continue;
-		old_value = heap_getattr(trigger->tg_trigtuple, i + 1, desc, &old_null);
-		new_value = heap_getattr(trigger->tg_newtuple, i + 1, desc, &new_null);
-		if (old_null != new_null ||
-			(!old_null && !datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
-			return false;
+		for (int c = 0; c < ncolumns && !free_column; c++)
+			free_column = strcmp(NameStr(att->attname), columns[c]) == 0;
+		same = free_column;
 	}
-	return true;
+	pfree(values);
+	pfree(nulls);
+	return same;
 }
 
 static HeapTuple
@@ -93,8 +95,8 @@ refuse_document_change(TriggerData *trigger)
 
 /*
  * open documents: any change, also to issued or void, and removal;
- * issued ones: only the settlement, issued -> paid with paid_at; paid and
- * void ones: nothing.
+ * issued and paid ones: only the settlement, from one to the other with
+ * paid_at, for a payment may be charged back; void ones: nothing.
  */
 Datum
 finops_guard_invoice_header(PG_FUNCTION_ARGS)
@@ -112,7 +114,8 @@ finops_guard_invoice_header(PG_FUNCTION_ARGS)
 			allowed = strcmp(next, "paid") != 0;
 		else
 			allowed = (strcmp(status, next) == 0 && same_but(trigger, NULL, 0)) ||
-				(strcmp(status, "issued") == 0 && strcmp(next, "paid") == 0 &&
+				(((strcmp(status, "issued") == 0 && strcmp(next, "paid") == 0) ||
+				  (strcmp(status, "paid") == 0 && strcmp(next, "issued") == 0)) &&
 				 same_but(trigger, settlement, lengthof(settlement)));
 	}
 	if (!allowed)
@@ -151,11 +154,24 @@ finops_guard_invoice_detail(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* A payment's status may follow its bank; the rest is as it was received. */
+/* What was unknown may become known; what is known stays, or is unknown again. */
+static bool
+becomes_known(TriggerData *trigger, const char *column)
+{
+	char	   *before = column_text(trigger, trigger->tg_trigtuple, column);
+	char	   *after = column_text(trigger, trigger->tg_newtuple, column);
+
+	return before == NULL || after == NULL || strcmp(before, after) == 0;
+}
+
+/*
+ * A payment's status may follow its bank, and whose it is and for what may
+ * become known; the rest is as it was received.
+ */
 Datum
 finops_guard_payment(PG_FUNCTION_ARGS)
 {
-	static const char *const progress[] = {"status"};
+	static const char *const progress[] = {"status", "invoice_id", "tenant_id"};
 	TriggerData *trigger = trigger_data(fcinfo);
 	char	   *status = column_text(trigger, trigger->tg_trigtuple, "status");
 	bool		allowed = false;
@@ -165,6 +181,7 @@ finops_guard_payment(PG_FUNCTION_ARGS)
 		char	   *next = column_text(trigger, trigger->tg_newtuple, "status");
 
 		allowed = same_but(trigger, progress, lengthof(progress)) &&
+			becomes_known(trigger, "tenant_id") && becomes_known(trigger, "invoice_id") &&
 			(strcmp(status, next) == 0 ||
 			 (strcmp(status, "pending") == 0 && strcmp(next, "refunded") != 0) ||
 			 (strcmp(status, "confirmed") == 0 && strcmp(next, "refunded") == 0));
@@ -176,6 +193,19 @@ finops_guard_payment(PG_FUNCTION_ARGS)
 						column_text(trigger, trigger->tg_trigtuple, "payment_id"), status),
 				 errhint("Record what happened as another payment.")));
 	return PointerGetDatum(result_row(trigger));
+}
+
+/* Entries of a settlement are added, never changed. */
+Datum
+finops_guard_settlement(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of \"%s\" never change", RelationGetRelationName(trigger->tg_relation)),
+			 errhint("Take it back with finops.unapply_payment().")));
+	return (Datum) 0;
 }
 
 Datum

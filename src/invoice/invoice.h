@@ -138,12 +138,15 @@ extern void InvoiceStageTax(DateADT day, const char *tenant);
  * ---------------------------------------------------------------------
  */
 
-/* SQL expression over invoice "h": total less credit notes less payments. */
+/*
+ * SQL expression over invoice "h": total less credit notes, payments applied
+ * and adjustments.
+ */
 #define INVOICE_OPEN_SQL \
 	"(h.total + coalesce((SELECT sum(c.total) FROM @s@.invoice_header c" \
 	" WHERE c.original_invoice_id = h.invoice_id AND c.status IN ('issued', 'paid')), 0)" \
-	" - coalesce((SELECT sum(p.amount) FROM @s@.payment_txn p" \
-	" WHERE p.invoice_id = h.invoice_id AND p.status = 'confirmed'), 0))"
+	" - coalesce((SELECT sum(a.invoice_amount) FROM finops.payment_application a WHERE a.invoice_id = h.invoice_id), 0)" \
+	" - coalesce((SELECT sum(j.amount) FROM finops.receivable_adjustment j WHERE j.invoice_id = h.invoice_id), 0))"
 
 typedef struct InvoiceDocument
 {
@@ -156,7 +159,10 @@ typedef struct InvoiceDocument
 /* Lock an issued invoice for a settlement; P0002, 55000. */
 extern InvoiceDocument InvoiceLockDocument(const char *invoice_id);
 
-/* Mark the invoice paid when nothing is open any more. */
+/*
+ * Mark the invoice paid when nothing is open any more, and issued again when
+ * something is.
+ */
 extern void InvoiceSettle(const char *invoice_id, FinopsArg settled_at);
 
 /* ---------------------------------------------------------------------

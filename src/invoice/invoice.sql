@@ -246,7 +246,7 @@ CREATE TABLE @extschema@.invoice_header (
 			ELSE invoice_number IS NULL AND number_series IS NULL AND number_seq IS NULL AND issued_at IS NULL AND hash IS NULL END),
 	CONSTRAINT invoice_header_rounding_check CHECK (tax_rounding OPERATOR(pg_catalog.=) ANY (ARRAY['line', 'category'])),
 	CONSTRAINT invoice_header_paid_check CHECK ((status OPERATOR(pg_catalog.=) 'paid') OPERATOR(pg_catalog.=) (paid_at IS NOT NULL))
-);
+) WITH (fillfactor = 80);
 COMMENT ON TABLE @extschema@.invoice_header IS 'invoices and credit notes; open ones are recomputed by finops.prepare_invoices, issued ones never change';
 COMMENT ON COLUMN @extschema@.invoice_header.invoice_id IS 'exists from preparation: INV-<YYYYMM>-<tenant>, -R2 and so on for later revisions, CN- for credit notes';
 COMMENT ON COLUMN @extschema@.invoice_header.invoice_number IS 'legal number without gaps, given at issue';
@@ -266,7 +266,7 @@ COMMENT ON COLUMN @extschema@.invoice_header.recipient IS 'the tenant''s name, b
 COMMENT ON COLUMN @extschema@.invoice_header.input_digest IS 'SHA-256, hex, over what was computed: header, lines and taxes; preparation rewrites an open document when it differs';
 COMMENT ON COLUMN @extschema@.invoice_header.hash IS 'SHA-256, hex, over the document and the hash of the document before it in its series (finops.verify_invoices)';
 
-CREATE INDEX invoice_header_period_idx ON @extschema@.invoice_header (period_start, status);
+CREATE INDEX invoice_header_period_idx ON @extschema@.invoice_header (period_start);
 CREATE INDEX invoice_header_original_idx ON @extschema@.invoice_header (original_invoice_id) WHERE original_invoice_id IS NOT NULL;
 
 CREATE TABLE @extschema@.invoice_detail (

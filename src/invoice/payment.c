@@ -1,22 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * payment.c
- *	  Payments received and what is still owed.
+ *	  Payments received.
  *
- * A payment pays one invoice, or none yet.  What is open of an invoice is its
- * total less its credit notes less its confirmed payments; applying more than
- * that is refused.  Every writer of a settlement first writes the invoice's
- * row, so that two of them run one after the other and a REPEATABLE READ
- * transaction that waited gets 40001 instead of counting without the other.
+ * What is open of an invoice is its total less its credit notes, the payments
+ * applied to it and its adjustments; applying more than that is refused.
+ * Every writer of a settlement first writes the invoice's row, so that two of
+ * them run one after the other and a REPEATABLE READ transaction that waited
+ * gets 40001 instead of counting without the other.
  *
  *-------------------------------------------------------------------------
  */
-#include "invoice/invoice.h"
+#include "invoice/payment.h"
 
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(finops_record_payment);
-PG_FUNCTION_INFO_V1(finops_receivables_ageing);
 
 typedef struct Payment
 {
@@ -69,6 +68,9 @@ InvoiceSettle(const char *invoice_id, FinopsArg settled_at)
 	FINOPS_RUN("UPDATE @s@.invoice_header h SET status = 'paid', paid_at = $2"
 			   " WHERE h.invoice_id = $1 AND h.status = 'issued' AND " INVOICE_OPEN_SQL " <= 0",
 			   ARG_TEXT(invoice_id), settled_at);
+	FINOPS_RUN("UPDATE @s@.invoice_header h SET status = 'issued', paid_at = NULL"
+			   " WHERE h.invoice_id = $1 AND h.status = 'paid' AND " INVOICE_OPEN_SQL " > 0",
+			   ARG_TEXT(invoice_id));
 }
 
 /* An amount in whole minor units of its currency. */
@@ -104,8 +106,9 @@ check_payment_method(const Payment *p)
 static bool
 is_recorded(const Payment *p)
 {
-	if (FINOPS_RUN("SELECT (invoice_id, amount, currency, method, provider_ref)"
-				   " IS NOT DISTINCT FROM ($2, $3, $4, $5, $6)"
+	/* without an invoice it may have been matched since */
+	if (FINOPS_RUN("SELECT (coalesce($2, invoice_id), amount, currency, method, provider_ref)"
+				   " IS NOT DISTINCT FROM (invoice_id, $3, $4, $5, $6)"
 				   " FROM @s@.payment_txn WHERE payment_id = $1",
 				   ARG_TEXT(p->id), ARG_TEXT(p->invoice_id), p->amount,
 				   ARG_TEXT(p->currency), ARG_TEXT(p->method),
@@ -119,6 +122,10 @@ is_recorded(const Payment *p)
 	return true;
 }
 
+/*
+ * What is more than the invoice is refused, unless a policy says what becomes
+ * of it.
+ */
 static void
 check_open_amount(const Payment *p, const InvoiceDocument *doc)
 {
@@ -128,26 +135,26 @@ check_open_amount(const Payment *p, const InvoiceDocument *doc)
 				 errmsg("payment in %s for an invoice in %s", p->currency, doc->currency),
 				 errhint("Convert the payment, or record it without invoice_id.")));
 	if (FINOPS_RUN("SELECT " INVOICE_OPEN_SQL "::text FROM @s@.invoice_header h"
-				   " WHERE h.invoice_id = $1 AND " INVOICE_OPEN_SQL " < $2",
+				   " WHERE h.invoice_id = $1 AND " INVOICE_OPEN_SQL " < $2 AND " POLICY_SQL("over_payment", "'reject'") " = 'reject'",
 				   ARG_TEXT(p->invoice_id), p->amount) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("payment is more than what is open of invoice \"%s\"",
 						FinopsQuoteForMessage(p->invoice_id)),
 				 errdetail("%s %s is open.", FinopsText(0, 1), doc->currency),
-				 errhint("Record the part that is open, and the rest without invoice_id under a payment_id of its own.")));
+				 errhint("Record the part that is open, and the rest without invoice_id under a payment_id of its own; or SELECT finops.set_settlement_policy(over_payment => 'credit').")));
 }
 
 static void
 insert_payment(const FinopsSession *session, const Payment *p)
 {
 	if (FINOPS_RUN("INSERT INTO @s@.payment_txn AS t (payment_id, invoice_id, method, currency, amount, amount_usd,"
-				   " provider_ref, paid_at)"
+				   " provider_ref, paid_at, tenant_id)"
 				   " SELECT $1, $2, $3, $4, $5, $5 * CASE WHEN $2 IS NOT NULL"
 				   "  THEN (SELECT fx_rate FROM @s@.invoice_header WHERE invoice_id = $2)"
 				   "  WHEN $4 = $8 THEN 1 ELSE (SELECT f.rate FROM finops.fx_rate f WHERE f.currency = $4"
 				   "   AND f.valid_from <= ($7 AT TIME ZONE 'UTC')::date ORDER BY f.valid_from DESC LIMIT 1) END,"
-				   " $6, $7"
+				   " $6, $7, (SELECT tenant_id FROM @s@.invoice_header WHERE invoice_id = $2)"
 				   " ON CONFLICT (payment_id) DO NOTHING RETURNING to_jsonb(t.*)::text",
 				   ARG_TEXT(p->id), ARG_TEXT(p->invoice_id), ARG_TEXT(p->method),
 				   ARG_TEXT(p->currency), p->amount, ARG_TEXT(p->provider_ref),
@@ -171,6 +178,46 @@ check_unapplied_rate(const Payment *p)
 				 errhint("Set it with SELECT finops.set_fx_rate('%s', valid_from, rate).", p->currency)));
 }
 
+/* What is left of the payment pays the tenant's oldest invoices, where the policy says so. */
+static void
+pay_next_invoices(const FinopsSession *session, const Payment *p)
+{
+	uint64		n;
+	char	  **ids;
+
+	if (FINOPS_RUN("SELECT FROM @s@.payment_txn p JOIN @s@.invoice_header h USING (invoice_id) WHERE p.payment_id = $1 AND "
+				   PAYMENT_UNAPPLIED_SQL " > 0 AND " POLICY_SQL("over_payment", "'reject'") " = 'next_invoice'",
+				   ARG_TEXT(p->id)) == 0)
+		return;
+	n = FINOPS_RUN("SELECT h.invoice_id FROM @s@.invoice_header h JOIN @s@.invoice_header x ON x.invoice_id = $1"
+				   " WHERE h.tenant_id = x.tenant_id AND h.currency = x.currency AND h.kind = 'invoice' AND h.status = 'issued'"
+				   " ORDER BY h.due_at, h.invoice_id COLLATE \"C\"", ARG_TEXT(p->invoice_id));
+	ids = palloc_array(char *, n + 1);
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = FinopsText(i, 1);
+	for (uint64 i = 0; i < n; i++)
+	{
+		(void) InvoiceLockDocument(ids[i]);
+		if (PaymentApply(session, p->id, ids[i], ARG_DATUM(NUMERICOID, (Datum) 0, true),
+						 ARG_DATUM(NUMERICOID, (Datum) 0, true), "oldest") == 0)
+			break;
+		InvoiceSettle(ids[i], p->paid_at);
+	}
+}
+
+/* The invoice is locked; the payment was just recorded, or is older. */
+static void
+apply_to_named(const FinopsSession *session, const Payment *p)
+{
+	if (FINOPS_RUN("SELECT FROM finops.payment_application WHERE payment_id = $1", ARG_TEXT(p->id)) > 0)
+		return;
+	(void) PaymentApply(session, p->id, p->invoice_id, ARG_DATUM(NUMERICOID, (Datum) 0, true),
+						ARG_DATUM(NUMERICOID, (Datum) 0, true), "named");
+	PaymentWriteOffSmall(session, p->invoice_id);
+	InvoiceSettle(p->invoice_id, p->paid_at);
+	pay_next_invoices(session, p);
+}
+
 /*
  * finops.record_payment(payment_id text, amount numeric, currency text,
  *	method text, provider_ref text, invoice_id text DEFAULT NULL,
@@ -178,7 +225,7 @@ check_unapplied_rate(const Payment *p)
  *
  * Records a confirmed payment once; the last one that settles the invoice
  * makes it paid.  Errors: 22004; 22023 for an amount that is not positive, has
- * too many digits or exceeds what is open, an unknown currency or method, a
+ * too many digits or, where no policy takes it, exceeds what is open, an unknown currency or method, a
  * currency other than the invoice's; P0002 for an unknown invoice; 55000 for
  * one that is open or void; 23505 for a payment_id with other data.
  */
@@ -209,8 +256,11 @@ finops_record_payment(PG_FUNCTION_ARGS)
 	{
 		if (p.invoice_id != NULL)
 		{
-			InvoiceDocument doc = InvoiceLockDocument(p.invoice_id);
+			InvoiceDocument doc;
 
+			if (FINOPS_RUN0("SELECT FROM finops.settlement_policy WHERE over_payment = 'next_invoice' LIMIT 1") > 0)
+				FinopsLock(FINOPS_LOCK_SETTLEMENT, 0);
+			doc = InvoiceLockDocument(p.invoice_id);
 			/* the wait for the document may have been for this very payment */
 			if (!is_recorded(&p))
 				check_open_amount(&p, &doc);
@@ -218,44 +268,9 @@ finops_record_payment(PG_FUNCTION_ARGS)
 		check_unapplied_rate(&p);
 		insert_payment(&session, &p);
 		if (p.invoice_id != NULL)
-			InvoiceSettle(p.invoice_id, p.paid_at);
+			apply_to_named(&session, &p);
 	}
 	FINOPS_RUN("SELECT * FROM @s@.payment_txn WHERE payment_id = $1", ARG_TEXT(p.id));
-	FinopsReturnRows(fcinfo);
-	FinopsEnd(&session);
-	return (Datum) 0;
-}
-
-/*
- * finops.receivables_ageing(as_of date DEFAULT CURRENT_DATE)
- *
- * What was open at the end of a day (UTC), by days past due; a tenant's
- * credit balance counts against its bucket.  Payments without invoice stand
- * in a row of their own without tenant.
- */
-Datum
-finops_receivables_ageing(PG_FUNCTION_ARGS)
-{
-	FinopsSession session;
-
-	FinopsRequireArg(fcinfo, 0, "as_of");
-	FinopsCheckDay(PG_GETARG_DATEADT(0), "as_of");
-	FinopsBegin(&session);
-	FINOPS_RUN("WITH item AS (SELECT h.tenant_id, h.currency, $1 - h.due_at::date AS late,"
-			   "  h.total + coalesce((SELECT sum(c.total) FROM @s@.invoice_header c"
-			   "   WHERE c.original_invoice_id = h.invoice_id AND c.issued_at::date <= $1), 0)"
-			   "  - coalesce((SELECT sum(p.amount) FROM @s@.payment_txn p WHERE p.invoice_id = h.invoice_id"
-			   "   AND p.status = 'confirmed' AND p.paid_at::date <= $1), 0) AS open"
-			   "  FROM @s@.invoice_header h WHERE h.kind = 'invoice' AND h.issued_at::date <= $1)"
-			   " SELECT tenant_id, currency, coalesce(sum(open) FILTER (WHERE late <= 0), 0),"
-			   " coalesce(sum(open) FILTER (WHERE late BETWEEN 1 AND 30), 0),"
-			   " coalesce(sum(open) FILTER (WHERE late BETWEEN 31 AND 60), 0),"
-			   " coalesce(sum(open) FILTER (WHERE late BETWEEN 61 AND 90), 0),"
-			   " coalesce(sum(open) FILTER (WHERE late > 90), 0), sum(open), 0::numeric"
-			   " FROM item WHERE open <> 0 GROUP BY tenant_id, currency"
-			   " UNION ALL SELECT NULL, currency, 0, 0, 0, 0, 0, 0, sum(amount) FROM @s@.payment_txn"
-			   " WHERE invoice_id IS NULL AND status = 'confirmed' AND paid_at::date <= $1 GROUP BY currency"
-			   " ORDER BY 1 NULLS LAST, 2", ARG_DATE(PG_GETARG_DATEADT(0)));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;

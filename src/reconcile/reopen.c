@@ -98,10 +98,7 @@ require_request(const FinopsSession *session, int64 request_id)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("request %lld is %s already", (long long) request_id, FinopsText(0, 2)),
 				 errhint("SELECT * FROM finops.period_reopening WHERE request_id = %lld shows by whom.", (long long) request_id)));
-	if (strcmp(FinopsText(0, 3), FinopsCallerName(session)) == 0 ||
-		strcmp(FinopsText(0, 3), session_user_name()) == 0 ||
-		strcmp(FinopsText(0, 4), FinopsCallerName(session)) == 0 ||
-		strcmp(FinopsText(0, 4), session_user_name()) == 0)
+	if (FinopsIsSamePerson(session, FinopsText(0, 3), FinopsText(0, 4)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("a reopening is approved by another role than asked for it"),
