@@ -223,6 +223,29 @@ AS 'MODULE_PATHNAME', 'finops_set_seats';
 COMMENT ON FUNCTION finops.set_seats(text, integer, date) IS 'how many seats a tenant has from a day on; not more than max_seats of its plan';
 REVOKE ALL ON FUNCTION finops.set_seats(text, integer, date) FROM PUBLIC;
 
+-- texts of the lines that plans and usage make
+
+INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
+	('en', 'subscription_part_second', 'Plan {plan}, {from} to {to}, by second', true),
+	('en', 'component', '{component}, {month}', true),
+	('en', 'component_part', '{component}, {from} to {to} ({days} of {of} days)', true),
+	('en', 'component_part_second', '{component}, {from} to {to}, by second', true),
+	('en', 'usage', '{component}, {month}', true),
+	('en', 'overage', '{metric} beyond the plan, {month}', true),
+	('en', 'component_minimum', '{component}, up to the minimum, {month}', true),
+	('en', 'component_maximum', '{component}, down to the maximum, {month}', true),
+	('en', 'true_up', 'Plan {plan}, up to the minimum, {month}', true),
+	('en', 'over_maximum', 'Plan {plan}, down to the maximum, {month}', true),
+	('en', 'topup', 'Top-up {sku}, {day}', true);
+
+CREATE FUNCTION finops.price_preview(tenant_id text, period date)
+RETURNS TABLE (line_no integer, line_type text, description text, metric_code text, quantity numeric, unit text, unit_price numeric,
+	amount numeric, currency text, tax_category text, detail jsonb)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_price_preview';
+COMMENT ON FUNCTION finops.price_preview(text, date) IS 'what a tenant would be charged for a billing period and how it comes about: amounts before rounding (12 decimals), conversion and tax; detail names the plan, the component, usage, prepaid and included units and the tiers';
+REVOKE ALL ON FUNCTION finops.price_preview(text, date) FROM PUBLIC;
+
 -- a plan on an issued document stays as it is
 
 CREATE FUNCTION finops.guard_plan()

@@ -103,7 +103,8 @@ end_old_plan(const char *tenant)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("plan \"%s\" of tenant \"%s\" begins on %s, the day of the change",
-						FinopsQuoteForMessage(FinopsText(0, 1)), FinopsQuoteForMessage(tenant), FinopsText(0, 2)),
+						FinopsQuoteForMessage(FinopsText(0, 1)), FinopsQuoteForMessage(tenant),
+							FinopsText(0, 2)),
 				 errhint("Change the plan on a later day.")));
 	FINOPS_RUN0("UPDATE @s@.tenant_plan_binding b SET period_end = c.day - 1, ends_at = c.at"
 				" FROM plan_change c WHERE b.binding_id = c.binding_id");

@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "invoice/document.h"
+#include "invoice/usage.h"
 
 #include "common/hashfn.h"
 #include "utils/hsearch.h"
@@ -499,6 +500,7 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant)
 	Preparation prep = {0};
 
 	set_up_planner(tenant != NULL);
+	UsageRefreshIfAny(session, period, tenant);
 	InvoiceRunBegin(&prep.run, period, tenant);
 	/* the first block is kept from tenant to tenant */
 	prep.scratch = AllocSetContextCreate(prep.run.context, "finops document", tenant == NULL ? SCRATCH_SIZE : 0,

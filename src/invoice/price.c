@@ -374,7 +374,7 @@ check_tiers(const Price *price)
 const char *
 PriceCheck(const Price *price)
 {
-	bool		percentage = price->model == PRICE_PERCENTAGE;
+	bool		by_percent = price->model == PRICE_PERCENTAGE;
 
 	if (price->flat_fee.units < 0 || price->unit_price.units < 0 ||
 		price->rate_pct.units < 0 || price->fixed_fee.units < 0)
@@ -390,12 +390,12 @@ PriceCheck(const Price *price)
 	if (price->has_transaction_max &&
 		PriceCompare(price->transaction_min, price->transaction_max) > 0)
 		return "The minimum of a transaction is above its maximum.";
-	if (!percentage &&
+	if (!by_percent &&
 		(price->rate_pct.units != 0 || price->fixed_fee.units != 0 ||
 		 price->has_free_count || price->has_free_amount ||
 		 price->transaction_min.units != 0 || price->has_transaction_max))
 		return "Rate, fixed fee, free transactions and their limits belong to a percentage price.";
-	if (percentage && price->included.units != 0)
+	if (by_percent && price->included.units != 0)
 		return "A percentage price frees transactions by count or amount.";
 	if (price->model == PRICE_PACKAGE ? price->package_size.units <= 0 : price->package_size.units != 0)
 		return "A package price, and only it, needs a package size above zero.";

@@ -1,6 +1,6 @@
 -- Invariants of documents over seeded random data, recomputed in plain SQL.
 BEGIN;
-SELECT plan(33);
+SELECT plan(34);
 
 CREATE TABLE finops.fact_cost_allocated_2022_01 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2022-01-01') TO ('2022-02-01');
 CREATE TEMP TABLE had AS SELECT coalesce(max(last_number), 0) AS n FROM finops.number_series WHERE series = 'invoice';
@@ -48,11 +48,12 @@ SELECT is_empty($$SELECT invoice_id, line_no FROM exact WHERE abs(priced - amoun
 SELECT is_empty($$SELECT invoice_id FROM exact GROUP BY invoice_id, digits HAVING sum(priced) <> round(sum(amount_exact), digits)$$, 'rounded lines add up to the rounded sum');
 SELECT cmp_ok(count(*)::int, '>', 60, 'rounding line by line would miss that in many documents (the test can fail)')
 FROM (SELECT FROM exact GROUP BY invoice_id, digits HAVING sum(round(amount_exact, digits)) <> round(sum(amount_exact), digits)) x;
-SELECT is_empty($$SELECT l.invoice_id FROM line l JOIN tenant_plan_binding b ON b.binding_id = (l.reference_ids ->> 'binding_id')::uuid JOIN plan_master p USING (plan_code)
-	LEFT JOIN finops.fx_rate f ON f.currency = p.currency WHERE l.line_type = 'subscription'
-	AND coalesce(l.gross_amount, l.amount) <> round(p.base_price * coalesce(f.rate, 1) / l.fx_rate
-		* ((least(coalesce(b.period_end, '2022-01-31'), '2022-01-31') - greatest(b.period_start, '2022-01-01') + 1) / 31.0::numeric), l.digits)$$,
-	'subscriptions are prorated by day and rounded once');
+CREATE TEMP VIEW part AS SELECT l.invoice_id, l.digits, l.minor, p.base_price, p.currency AS priced_in, coalesce(l.gross_amount, l.amount) AS priced, p.base_price * coalesce(f.rate, 1) / l.fx_rate
+		* (least(coalesce(b.period_end, '2022-01-31'), '2022-01-31') - greatest(b.period_start, '2022-01-01') + 1) / 31.0::numeric(40, 30) AS priced_exact
+	FROM line l JOIN tenant_plan_binding b ON b.binding_id = (l.reference_ids ->> 'binding_id')::uuid JOIN plan_master p USING (plan_code)
+	LEFT JOIN finops.fx_rate f ON f.currency = p.currency WHERE l.line_type = 'subscription';
+SELECT is_empty($$SELECT invoice_id FROM part GROUP BY invoice_id, base_price, priced_in, digits HAVING sum(priced) <> round(sum(priced_exact), digits)$$, 'subscriptions are prorated by day; parts of one price add up to it, rounded once');
+SELECT is_empty($$SELECT invoice_id FROM part WHERE abs(priced - priced_exact) >= minor$$, 'each part is the floor or the ceiling of its exact price');
 SELECT is_empty($$SELECT invoice_id FROM line WHERE abs(quantity * unit_price - coalesce(gross_amount, amount)) > minor$$, 'quantity x unit price is the amount, but for rounding');
 SELECT is_empty($$SELECT invoice_id FROM invoice_header WHERE period_start = '2022-01-01' AND (total_usd <> total * fx_rate OR total_usd <> subtotal_usd + tax_usd)$$, 'reporting currency: exact products that add up');
 SELECT is_empty($$SELECT invoice_id FROM invoice_header WHERE period_start = '2022-01-01' AND (status <> 'open' OR invoice_number IS NOT NULL)$$, 'prepared documents are open, without number');

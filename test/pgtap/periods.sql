@@ -17,7 +17,7 @@ SELECT cmp_ok(count(*), '>=', 17::bigint, 'the catalog knows the functions of a 
 CREATE FUNCTION pg_temp.call(f period_function, period text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('SELECT %s(%s)', f.name, string_agg(
 		CASE WHEN n = f.argument THEN format('%L::date', period)
-			ELSE format('%L::%s', CASE f.proargtypes[n - 1]::regtype WHEN 'text'::regtype THEN 'x' WHEN 'boolean'::regtype THEN 'false' ELSE '4' END,
+			ELSE format('%L::%s', CASE f.proargtypes[n - 1]::regtype WHEN 'text'::regtype THEN 'x' WHEN 'boolean'::regtype THEN 'false' WHEN 'date'::regtype THEN '2020-01-01' ELSE '4' END,
 				f.proargtypes[n - 1]::regtype) END, ', ' ORDER BY n))
 	FROM generate_series(1, f.pronargs) n
 $$;

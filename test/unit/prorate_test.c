@@ -77,7 +77,7 @@ splits(const char *price, int digits, int64 length, const int64 *ends, size_t n,
 static void
 test_by_hand(void)
 {
-	/* 322.58, 322.58 and 354.84 cents: two spare ones go to .84 and the first .58; one by one they would make 1001 */
+	/* 322.58, 322.58, 354.84 cents: two spare ones go to .84 and the first .58 */
 	ok(SPLITS("10", 2, 31, EDGES(10, 20, 31), 323, 322, 355), "three thirds of a 31-day month");
 	ok(SPLITS("10", 2, 28, EDGES(14, 28), 500, 500), "two halves of a 28-day month");
 	ok(SPLITS("99.99", 2, 30, EDGES(15, 30), 5000, 4999), "a tie goes to the earlier part");
@@ -111,7 +111,8 @@ one_random(void)
 {
 	ProratePart parts[MAX_PARTS];
 	uint128		scratch[MAX_PARTS];
-	int64		length = next_random() % 2 == 0 ? 28 + (int64) (next_random() % 4) : 2419200 + (int64) (next_random() % 260000);
+	int64		length = next_random() % 2 == 0 ?
+		28 + (int64) (next_random() % 4) : 2419200 + (int64) (next_random() % 260000);
 	int			digits = (int) (next_random() % 5);
 	size_t		n = 1 + next_random() % MAX_PARTS;
 	PriceDecimal price = {(int64) (next_random() % 1000000000000), (int) (next_random() % 8)};
