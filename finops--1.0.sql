@@ -2642,6 +2642,12 @@ INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
 REVOKE ALL ON finops.invoice_phrase FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('finops.invoice_phrase', 'WHERE NOT shipped');
+-- topic late: usage that comes after its month was billed
+
+INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
+	('en', 'late_delta', 'Late usage: {line}', true),
+	('en', 'late_reversal', 'Reversal: {line}', true),
+	('en', 'late_new', 'Billed anew with late usage: {line}', true);
 -- topic match: payments find their invoices
 
 CREATE TABLE finops.payment_suggestion (
@@ -3752,6 +3758,37 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.topup_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.usage_balance_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.usage_balance_entry_entry_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.usage_snapshot_daily', '');
+-- topic void: documents that are taken back before and after issue
+
+CREATE TABLE finops.invoice_replacement (
+	invoice_id text NOT NULL,
+	credit_invoice_id text,
+	reason text NOT NULL,
+	requested_by text NOT NULL,
+	requested_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	CONSTRAINT invoice_replacement_pkey PRIMARY KEY (invoice_id),
+	CONSTRAINT invoice_replacement_invoice_fkey FOREIGN KEY (invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
+	CONSTRAINT invoice_replacement_credit_fkey FOREIGN KEY (credit_invoice_id) REFERENCES @extschema@.invoice_header (invoice_id),
+	CONSTRAINT invoice_replacement_reason_check CHECK (pg_catalog.btrim(reason) OPERATOR(pg_catalog.<>) '')
+);
+COMMENT ON TABLE finops.invoice_replacement IS 'issued invoices that were cancelled by a credit note so that a new revision takes their place (finops.reissue_invoice)';
+COMMENT ON COLUMN finops.invoice_replacement.credit_invoice_id IS 'the credit note of what was left; NULL: it had been credited in full before';
+REVOKE ALL ON finops.invoice_replacement FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('finops.invoice_replacement', '');
+
+CREATE FUNCTION finops.void_invoice(invoice_id text, reason text)
+RETURNS SETOF @extschema@.invoice_header
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_void_invoice';
+COMMENT ON FUNCTION finops.void_invoice(text, text) IS 'takes an open document back; the next preparation makes a new revision. An issued one is credited or reissued';
+REVOKE ALL ON FUNCTION finops.void_invoice(text, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.reissue_invoice(invoice_id text, reason text)
+RETURNS SETOF @extschema@.invoice_header
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_reissue_invoice';
+COMMENT ON FUNCTION finops.reissue_invoice(text, text) IS 'cancels an issued invoice by a credit note for all that is left and prepares a new revision from the data of today; returns the credit note and the open revision';
+REVOKE ALL ON FUNCTION finops.reissue_invoice(text, text) FROM PUBLIC;
 -- room reconcile: the control of a billing period, its exceptions, the lock
 
 -- policy
@@ -6842,26 +6879,30 @@ SELECT
 	x.amount AS "PaymentCurrencyBilledCost",
 	h.invoice_id OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||) x.line AS "PaymentCurrencyInvoiceDetailId",
 	h.due_at AS "PaymentDueDate",
-	'Net ' OPERATOR(pg_catalog.||) COALESCE(pg_catalog.date_part('day', pg_catalog.date_trunc('day', h.due_at) OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.issued_at))::pg_catalog.int4, i.payment_terms_days, 30) AS "PaymentTerms",
-	NULL::pg_catalog.text AS "PurchaseOrderNumber",
+	COALESCE(h.terms, 'Net ' OPERATOR(pg_catalog.||) COALESCE(pg_catalog.date_part('day', pg_catalog.date_trunc('day', h.due_at) OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.issued_at))::pg_catalog.int4, h.payment_terms_days, i.payment_terms_days, 30)) AS "PaymentTerms",
+	h.po_number AS "PurchaseOrderNumber",
 	COALESCE(o.invoice_number, h.original_invoice_id, h.invoice_number, h.invoice_id) AS "ReferenceInvoiceId"
 FROM @extschema@.invoice_header h
 LEFT JOIN @extschema@.invoice_header o ON o.invoice_id OPERATOR(pg_catalog.=) h.original_invoice_id
-LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) 'default'
+LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) h.issuer_id
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.lpad(d.line_no::pg_catalog.text, 4, '0') AS line, d.amount, d.description, d.service,
 		CASE
-			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup']) THEN 'Purchase'
-			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['overage', 'allocation']) THEN 'Usage'
+			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup', 'commitment']) THEN 'Purchase'
+			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['overage', 'allocation', 'usage']) THEN 'Usage'
 			WHEN d.line_type OPERATOR(pg_catalog.=) 'credit' THEN 'Credit'
 			ELSE 'Adjustment'
 		END AS charge_category
 	FROM @extschema@.invoice_detail d
 	WHERE d.invoice_id OPERATOR(pg_catalog.=) h.invoice_id
 	UNION ALL
-	SELECT 'tax', h.tax, 'Tax', NULL, 'Tax' WHERE h.tax OPERATOR(pg_catalog.<>) 0
+	SELECT 'tax-' OPERATOR(pg_catalog.||) t.tax_category OPERATOR(pg_catalog.||) pg_catalog.trim_scale(t.tax_rate OPERATOR(pg_catalog.*) 100)::pg_catalog.text, t.tax_amount,
+		'Tax ' OPERATOR(pg_catalog.||) pg_catalog.trim_scale(t.tax_rate OPERATOR(pg_catalog.*) 100)::pg_catalog.text OPERATOR(pg_catalog.||) ' %', NULL, 'Tax'
+	FROM finops.invoice_tax t WHERE t.invoice_id OPERATOR(pg_catalog.=) h.invoice_id AND t.tax_amount OPERATOR(pg_catalog.<>) 0
+	UNION ALL
+	SELECT 'tax', h.tax, 'Tax', NULL, 'Tax' WHERE h.tax OPERATOR(pg_catalog.<>) 0 AND NOT EXISTS (SELECT FROM finops.invoice_tax t WHERE t.invoice_id OPERATOR(pg_catalog.=) h.invoice_id)
 ) x;
-COMMENT ON VIEW finops.focus_invoice_detail IS 'our invoices and credit notes as the 22 columns of FOCUS 1.4 Invoice Detail: a row per line and one for the tax; BilledCost of an invoice adds up to its total';
+COMMENT ON VIEW finops.focus_invoice_detail IS 'our invoices and credit notes as the 22 columns of FOCUS 1.4 Invoice Detail: a row per line and one for each tax rate; BilledCost of an invoice adds up to its total';
 
 -- billing periods: our locks
 
@@ -7376,6 +7417,13 @@ END
 $$;
 COMMENT ON FUNCTION finops.validate_focus(regclass, text, text) IS 'checks a table or view with FOCUS column names, of texts or types, against the rules of FOCUS 1.2, 1.3 or 1.4, in two passes over it; reads with the rights of its caller';
 -- topic invoice_document: documents as people and machines read them
+
+CREATE FUNCTION finops.invoice_html(invoice_id text)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_invoice_html';
+COMMENT ON FUNCTION finops.invoice_html(text) IS 'an invoice or credit note as one self-contained HTML page that prints on A4; one that is not issued says that it is a draft';
+REVOKE ALL ON FUNCTION finops.invoice_html(text) FROM PUBLIC;
 
 CREATE FUNCTION finops.invoice_ubl(invoice_id text)
 RETURNS xml

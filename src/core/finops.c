@@ -18,6 +18,7 @@ PGDLLEXPORT void _PG_init(void);
 
 int			finops_cost_basis = FINOPS_BASIS_EFFECTIVE;
 bool		finops_keep_unknown_columns = true;
+int			finops_late_usage_months = 3;
 int			finops_max_rejects = 0;
 int			finops_progress_interval = 0;
 char	   *finops_recon_amount_floor;
@@ -183,6 +184,11 @@ define_settings(void)
 							 "In fact_cost_raw.other_columns; their names are logged either way.",
 							 &finops_keep_unknown_columns, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.late_usage_months",
+							"How many billed months late usage is looked for in.",
+							"The difference stands on the next document; 0: none.",
+							&finops_late_usage_months, 3, 0, 120,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.max_download_size",
 							"Largest object that is read from the network.",
 							NULL,

@@ -13,6 +13,7 @@
 static const InvoiceChargeSource *const sources[] = {
 	&InvoicePlanCharges,
 	&InvoiceCostCharges,
+	&InvoiceLateCharges,
 };
 
 static void *states[lengthof(sources)];

@@ -222,6 +222,7 @@ extern InvoiceDecimal InvoiceTrim(InvoiceDecimal value);	/* no trailing zeros */
  */
 extern const InvoiceChargeSource InvoicePlanCharges;	/* charge_plan.c */
 extern const InvoiceChargeSource InvoiceCostCharges;	/* charge_cost.c */
+extern const InvoiceChargeSource InvoiceLateCharges;	/* charge_late.c */
 
 extern void InvoiceLoadRate(InvoiceRun *run, const char *currency);
 extern void InvoiceLoadPhrases(const InvoiceRun *run);

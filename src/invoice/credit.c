@@ -116,6 +116,12 @@ check_credit(const char *invoice_id, const InvoiceDocument *doc)
 	" CROSS JOIN LATERAL (SELECT coalesce(l.gross_amount - l.amount," \
 	"  round(l.amount * l.tax_rate / $2) * $2) AS tax) x"
 
+static FinopsArg
+array_arg(Oid type, ArrayType *array)
+{
+	return ARG_DATUM(type, PointerGetDatum(array), false);
+}
+
 /* Arrays of the rows of the last result whose taxes are being computed. */
 static FinopsArg
 text_column(int column, uint64 n)
@@ -124,8 +130,7 @@ text_column(int column, uint64 n)
 
 	for (uint64 i = 0; i < n; i++)
 		values[i] = CStringGetTextDatum(FinopsText(i, column));
-	return ARG_DATUM(TEXTARRAYOID,
-					 PointerGetDatum(construct_array(values, (int) n, TEXTOID, -1, false, TYPALIGN_INT)), false);
+	return array_arg(TEXTARRAYOID, construct_array(values, (int) n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 static FinopsArg
@@ -135,8 +140,8 @@ units_array(const int64 *units, uint64 n)
 
 	for (uint64 i = 0; i < n; i++)
 		values[i] = Int64GetDatum(units[i]);
-	return ARG_DATUM(INT8ARRAYOID,
-					 PointerGetDatum(construct_array(values, (int) n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false);
+	return array_arg(INT8ARRAYOID,
+					 construct_array(values, (int) n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 /* Stage inv_credit_line: line_no and the tax, in units, that its credit carries. */
@@ -306,6 +311,48 @@ write_credit_note(const char *invoice_id, const InvoiceDocument *doc,
 }
 
 /*
+ * Issue a credit note for all that is left of the invoice, or for the lines
+ * named; the invoice is locked.  Returns its id.
+ */
+static char *
+issue_credit_note(const FinopsSession *session, const char *invoice_id,
+				  const char *reason, FinopsArg lines)
+{
+	InvoiceDocument doc = InvoiceLockDocument(invoice_id);
+	InvoiceIssuer issuer;
+	char	   *id;
+
+	if (!lines.isnull)
+		check_lines(lines);
+	stage_credit(invoice_id, lines);
+	check_credit(invoice_id, &doc);
+	id = write_credit_note(invoice_id, &doc, reason);
+	issuer = InvoiceReadIssuer();
+	if (!issuer.exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("issuer is incomplete"),
+				 errhint("Run SELECT finops.set_issuer(legal_name => ..., address => ..., vat_id => ...).")));
+	FINOPS_STAGE("inv_ready", "SELECT 1::bigint AS seq, $1 AS invoice_id", ARG_TEXT(id));
+	(void) InvoiceNumberDocuments(session, &issuer, "credit_note", 1, NULL);
+	InvoiceSettle(invoice_id, ARG_DATUM(TIMESTAMPTZOID,
+										TimestampTzGetDatum(GetCurrentTimestamp()), false));
+	return id;
+}
+
+char *
+InvoiceCreditRest(const FinopsSession *session, const char *invoice_id,
+				  const char *reason)
+{
+	FinopsArg	all = {JSONBOID, (Datum) 0, true};
+
+	if (FINOPS_RUN("SELECT FROM (" LEFT_SQL ") l WHERE l.amount_left <> 0 OR coalesce(l.cost_left, 0) <> 0 LIMIT 1",
+				   ARG_TEXT(invoice_id)) == 0)
+		return NULL;
+	return issue_credit_note(session, invoice_id, reason, all);
+}
+
+/*
  * finops.credit_invoice(invoice_id text, reason text, lines jsonb DEFAULT NULL)
  *	-> invoice_header
  *
@@ -321,28 +368,11 @@ finops_credit_invoice(PG_FUNCTION_ARGS)
 	char	   *invoice_id = InvoiceRequiredText(fcinfo, 0, "invoice_id");
 	char	   *reason = InvoiceRequiredText(fcinfo, 1, "reason");
 	FinopsArg	lines = InvoiceDatumArg(fcinfo, 2, JSONBOID);
-	InvoiceDocument doc;
-	InvoiceIssuer issuer;
 	char	   *id;
 
 	FinopsRequireWritable("finops.credit_invoice()");
 	FinopsBegin(&session);
-	doc = InvoiceLockDocument(invoice_id);
-	if (!lines.isnull)
-		check_lines(lines);
-	stage_credit(invoice_id, lines);
-	check_credit(invoice_id, &doc);
-	id = write_credit_note(invoice_id, &doc, reason);
-	issuer = InvoiceReadIssuer();
-	if (!issuer.exists)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("issuer is incomplete"),
-				 errhint("Run SELECT finops.set_issuer(legal_name => ..., address => ..., vat_id => ...).")));
-	FINOPS_STAGE("inv_ready", "SELECT 1::bigint AS seq, $1 AS invoice_id", ARG_TEXT(id));
-	(void) InvoiceNumberDocuments(&session, &issuer, "credit_note", 1, NULL);
-	InvoiceSettle(invoice_id, ARG_DATUM(TIMESTAMPTZOID,
-										TimestampTzGetDatum(GetCurrentTimestamp()), false));
+	id = issue_credit_note(&session, invoice_id, reason, lines);
 	FINOPS_RUN("SELECT * FROM @s@.invoice_header WHERE invoice_id = $1", ARG_TEXT(id));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);

@@ -134,6 +134,18 @@ extern void InvoiceStageTax(DateADT day, const char *tenant);
 	" AND c.service IN ('', coalesce(l.service, '')) ORDER BY c.service DESC LIMIT 1), 'standard')"
 
 /* ---------------------------------------------------------------------
+ * Credit notes, credit.c
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * Issue a credit note for all that is left of an issued invoice and return
+ * its id; NULL where nothing is left.
+ */
+extern char *InvoiceCreditRest(const FinopsSession *session,
+							   const char *invoice_id, const char *reason);
+
+/* ---------------------------------------------------------------------
  * Settlement, payment.c
  * ---------------------------------------------------------------------
  */

@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 
 /*
  * Tenants that get documents, with how they are billed, and the document that
- * each has: the issued one, else the latest.  A row without billing data is
+ * each has: the issued one that was not replaced, else the latest.  A row without billing data is
  * that of a tenant that gets no document any more.
  */
 static const char *const parties_sql =
@@ -45,9 +45,11 @@ static const char *const parties_sql =
 	"  AND m.tenant_id @tenant@) t"
 	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = t.tenant_id"
 	" LEFT JOIN finops.issuer i ON i.issuer_id = coalesce(b.issuer_id, 'default')"
-	" FULL JOIN (SELECT DISTINCT ON (h.tenant_id) h.tenant_id, h.invoice_id, h.status, h.revision, h.input_digest"
-	"  FROM @s@.invoice_header h WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.tenant_id @tenant@"
-	"  ORDER BY h.tenant_id, h.status IN ('issued', 'paid') DESC, h.revision DESC) e ON e.tenant_id = t.tenant_id"
+	" FULL JOIN (SELECT DISTINCT ON (h.tenant_id) h.tenant_id, h.invoice_id,"
+	"   CASE WHEN r.invoice_id IS NULL THEN h.status ELSE 'void' END AS status, h.revision, h.input_digest"
+	"  FROM @s@.invoice_header h LEFT JOIN finops.invoice_replacement r ON r.invoice_id = h.invoice_id"
+	"  WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.tenant_id @tenant@"
+	"  ORDER BY h.tenant_id, h.status IN ('issued', 'paid') AND r.invoice_id IS NULL DESC, h.revision DESC) e ON e.tenant_id = t.tenant_id"
 	" ORDER BY coalesce(t.tenant_id, e.tenant_id) COLLATE \"C\"";
 
 enum

@@ -48,7 +48,8 @@ finops_set_tax_rate(PG_FUNCTION_ARGS)
 				   " VALUES ($1, trim_scale($2), $3, $4, $5, $6) ON CONFLICT (jurisdiction, tax_code, name, valid_from)"
 				   " DO UPDATE SET rate_pct = EXCLUDED.rate_pct, compound = EXCLUDED.compound, set_at = now()"
 				   " WHERE r.rate_pct <> EXCLUDED.rate_pct OR r.compound <> EXCLUDED.compound RETURNING to_jsonb(r.*)::text",
-				   ARG_TEXT(jurisdiction), rate, ARG_DATE(PG_GETARG_DATEADT(2)), ARG_TEXT(tax_code), ARG_TEXT(name),
+				   ARG_TEXT(jurisdiction), rate, ARG_DATE(PG_GETARG_DATEADT(2)), ARG_TEXT(tax_code),
+				   ARG_TEXT(name),
 				   ARG_BOOL(PG_GETARG_BOOL(5))) > 0)
 		FinopsAudit(&session, "tax_rate_change", "jurisdiction", jurisdiction, FinopsText(0, 1));
 	FINOPS_RUN("SELECT * FROM finops.tax_rate WHERE jurisdiction = $1 AND tax_code = $2 AND name = $3 AND valid_from = $4",

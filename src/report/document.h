@@ -59,6 +59,7 @@ typedef struct DocumentTax
 	char	   *rate_pct;
 	char	   *taxable;
 	char	   *tax;
+	char	   *gross;
 	char	   *reason;			/* of no tax, or NULL */
 	char	   *reason_code;
 	/*

@@ -93,26 +93,30 @@ SELECT
 	x.amount AS "PaymentCurrencyBilledCost",
 	h.invoice_id OPERATOR(pg_catalog.||) '-' OPERATOR(pg_catalog.||) x.line AS "PaymentCurrencyInvoiceDetailId",
 	h.due_at AS "PaymentDueDate",
-	'Net ' OPERATOR(pg_catalog.||) COALESCE(pg_catalog.date_part('day', pg_catalog.date_trunc('day', h.due_at) OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.issued_at))::pg_catalog.int4, i.payment_terms_days, 30) AS "PaymentTerms",
-	NULL::pg_catalog.text AS "PurchaseOrderNumber",
+	COALESCE(h.terms, 'Net ' OPERATOR(pg_catalog.||) COALESCE(pg_catalog.date_part('day', pg_catalog.date_trunc('day', h.due_at) OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.issued_at))::pg_catalog.int4, h.payment_terms_days, i.payment_terms_days, 30)) AS "PaymentTerms",
+	h.po_number AS "PurchaseOrderNumber",
 	COALESCE(o.invoice_number, h.original_invoice_id, h.invoice_number, h.invoice_id) AS "ReferenceInvoiceId"
 FROM @extschema@.invoice_header h
 LEFT JOIN @extschema@.invoice_header o ON o.invoice_id OPERATOR(pg_catalog.=) h.original_invoice_id
-LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) 'default'
+LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) h.issuer_id
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.lpad(d.line_no::pg_catalog.text, 4, '0') AS line, d.amount, d.description, d.service,
 		CASE
-			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup']) THEN 'Purchase'
-			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['overage', 'allocation']) THEN 'Usage'
+			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['subscription', 'seat', 'topup', 'commitment']) THEN 'Purchase'
+			WHEN d.line_type OPERATOR(pg_catalog.=) ANY (ARRAY['overage', 'allocation', 'usage']) THEN 'Usage'
 			WHEN d.line_type OPERATOR(pg_catalog.=) 'credit' THEN 'Credit'
 			ELSE 'Adjustment'
 		END AS charge_category
 	FROM @extschema@.invoice_detail d
 	WHERE d.invoice_id OPERATOR(pg_catalog.=) h.invoice_id
 	UNION ALL
-	SELECT 'tax', h.tax, 'Tax', NULL, 'Tax' WHERE h.tax OPERATOR(pg_catalog.<>) 0
+	SELECT 'tax-' OPERATOR(pg_catalog.||) t.tax_category OPERATOR(pg_catalog.||) pg_catalog.trim_scale(t.tax_rate OPERATOR(pg_catalog.*) 100)::pg_catalog.text, t.tax_amount,
+		'Tax ' OPERATOR(pg_catalog.||) pg_catalog.trim_scale(t.tax_rate OPERATOR(pg_catalog.*) 100)::pg_catalog.text OPERATOR(pg_catalog.||) ' %', NULL, 'Tax'
+	FROM finops.invoice_tax t WHERE t.invoice_id OPERATOR(pg_catalog.=) h.invoice_id AND t.tax_amount OPERATOR(pg_catalog.<>) 0
+	UNION ALL
+	SELECT 'tax', h.tax, 'Tax', NULL, 'Tax' WHERE h.tax OPERATOR(pg_catalog.<>) 0 AND NOT EXISTS (SELECT FROM finops.invoice_tax t WHERE t.invoice_id OPERATOR(pg_catalog.=) h.invoice_id)
 ) x;
-COMMENT ON VIEW finops.focus_invoice_detail IS 'our invoices and credit notes as the 22 columns of FOCUS 1.4 Invoice Detail: a row per line and one for the tax; BilledCost of an invoice adds up to its total';
+COMMENT ON VIEW finops.focus_invoice_detail IS 'our invoices and credit notes as the 22 columns of FOCUS 1.4 Invoice Detail: a row per line and one for each tax rate; BilledCost of an invoice adds up to its total';
 
 -- billing periods: our locks
 

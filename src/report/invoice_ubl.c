@@ -230,7 +230,8 @@ is_endpoint_scheme(const char *scheme)
 static void
 endpoint(StringInfo out, const DocumentParty *party)
 {
-	if (party->endpoint != NULL && party->endpoint_scheme != NULL && is_endpoint_scheme(party->endpoint_scheme))
+	if (party->endpoint != NULL && party->endpoint_scheme != NULL &&
+		is_endpoint_scheme(party->endpoint_scheme))
 		attributed(out, "cbc:EndpointID", "schemeID", party->endpoint_scheme, party->endpoint);
 	else
 		attributed(out, "cbc:EndpointID", "schemeID", "EM", party->email);
@@ -473,7 +474,7 @@ lines(StringInfo out, const Document *doc)
 static char *
 plain_note(char *note)
 {
-	for (char *at = note; at != NULL && (at = strchr(at, '#')) != NULL;)
+	for (char *at = note != NULL ? strchr(note, '#') : NULL; at != NULL; at = strchr(at, '#'))
 		*at = ' ';
 	return note;
 }

@@ -200,7 +200,8 @@ random_document(void)
 			if (inclusive && lines[i].net + lines[i].tax != lines[i].amount)
 				return false;
 			/* floor or ceiling of the exact net */
-			if (inclusive && llabs(lines[i].net - (int64) TaxDivide((int128) lines[i].amount * TAX_RATE_ONE, den)) > 1)
+			if (inclusive &&
+				llabs(lines[i].net - (int64) TaxDivide((int128) lines[i].amount * TAX_RATE_ONE, den)) > 1)
 				return false;
 		}
 		if (line_net != rows[r].taxable || (inclusive && line_tax != rows[r].tax))
