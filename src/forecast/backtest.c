@@ -55,6 +55,31 @@ ForecastCountArg(FunctionCallInfo fcinfo, int argno, const char *name, int least
 	return value;
 }
 
+/* The key "forecast" of other options: those of finops.forecast. */
+const FcOptions *
+ForecastOptionsWithin(Jsonb *options)
+{
+	JsonbValue *v = options == NULL ? NULL :
+		getKeyJsonValueFromContainer(&options->root, "forecast", 8, NULL);
+	Jsonb	   *own;
+	LOCAL_FCINFO(fcinfo, 1);
+
+	if (v == NULL || v->type == jbvNull)
+		return &FcDefaults;
+	own = JsonbValueToJsonb(v);
+	if (JB_ROOT_IS_OBJECT(own) &&
+		(getKeyJsonValueFromContainer(&own->root, "regressors", 10, NULL) != NULL ||
+		 getKeyJsonValueFromContainer(&own->root, "sum", 3, NULL) != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("regressors and sum are for one series"),
+				 errhint("Use finops.forecast() for them.")));
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = JsonbPGetDatum(own);
+	fcinfo->args[0].isnull = false;
+	return ForecastOptionsArg(fcinfo, 0, 0, 1);
+}
+
 /* ---------------------------------------------------------------------
  * Backtest
  * ---------------------------------------------------------------------
@@ -136,7 +161,7 @@ BacktestModel(const BacktestSpec *spec, const FcModel *model,
 		int			origin = BacktestOrigin(spec, fold);
 		FcRequest	q = {.n = spec->window > 0 ? spec->window : origin,
 		.m = spec->m, .h = h, .nlevels = NLEVELS, .levels = levels,
-		.interrupt = ForecastInterrupt};
+		.interrupt = ForecastInterrupt, .options = spec->options};
 		double		absolute_scale,
 					square_scale;
 		const double *actual = spec->y + origin;
@@ -293,6 +318,8 @@ status_text(FcStatus status)
 			return "the season is too long for the model";
 		case FC_NEEDS_POSITIVE:
 			return "the model needs positive observations";
+		case FC_NEEDS_NONNEGATIVE:
+			return "the model needs observations that are not negative";
 		default:
 			return "the model does not suit the series";
 	}
@@ -330,7 +357,7 @@ finops_backtest_report(PG_FUNCTION_ARGS)
 {
 	static const char *const windows[] = {"expanding", "sliding"};
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Jsonb	   *options = OptionsArg(fcinfo, 5, "stride, window, window_size");
+	Jsonb	   *options = OptionsArg(fcinfo, 5, "forecast, stride, window, window_size");
 	BacktestSpec spec = {0};
 	BacktestSums *sums;
 	char	  **names;
@@ -350,6 +377,7 @@ finops_backtest_report(PG_FUNCTION_ARGS)
 	if (!sliding)
 		spec.window = 0;
 	BacktestCheck(&spec);
+	spec.options = ForecastOptionsWithin(options);
 	/* no fold sees its future in the season */
 	spec.m = ForecastSeasonArg(fcinfo, 2, spec.y, BacktestOrigin(&spec, 1));
 	sums = palloc_array(BacktestSums, spec.nhorizons + 1);

@@ -11,6 +11,8 @@
 #include "forecast/errors.h"
 #include "forecast/arguments.h"
 
+#include "utils/jsonb.h"
+
 typedef struct BacktestSpec
 {
 	const double *y;
@@ -22,6 +24,7 @@ typedef struct BacktestSpec
 	int			folds;
 	int			stride;			/* steps between origins */
 	int			window;			/* observations used; 0: all before the origin */
+	const FcOptions *options;	/* NULL: the defaults */
 } BacktestSpec;
 
 /* Sums over the forecasts of one horizon, or of all steps. */
@@ -74,6 +77,9 @@ extern FcStatus BacktestModel(const BacktestSpec *spec, const FcModel *model,
 
 /* A measure; false where it is not defined. */
 extern bool BacktestMeasure(const BacktestSums *sums, int measure, double *result);
+
+/* The key "forecast" of other options: those of finops.forecast. */
+extern const FcOptions *ForecastOptionsWithin(Jsonb *options);
 
 /* A count between two bounds; 22004 and 22023. */
 extern int	ForecastCountArg(FunctionCallInfo fcinfo, int argno, const char *name,

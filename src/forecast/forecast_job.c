@@ -18,6 +18,7 @@
 #include "forecast/forecast_job.h"
 
 #include "access/parallel.h"
+#include "miscadmin.h"
 #include "storage/shm_toc.h"
 #include "utils/memutils.h"
 
@@ -112,6 +113,7 @@ forecast_one(JobBatch *batch, int i)
 	q.nlevels = batch->settings.nlevels;
 	q.levels = batch->settings.levels;
 	q.interrupt = ForecastInterrupt;
+	q.options = &batch->settings.options;
 	series->model_status = FcForecast(&q, JobMean(batch, i), JobLower(batch, i),
 									  JobUpper(batch, i), NULL);
 	if (series->model_status != FC_OK)
@@ -157,7 +159,7 @@ JobRun(JobBatch *batch, int workers, void (*tick) (uint32 done, void *arg), void
 	JobBatch   *shared;
 
 	workers = Min(workers, batch->nseries - 1);
-	if (workers <= 0 || IsInParallelMode())
+	if (workers <= 0 || IsInParallelMode() || !IsUnderPostmaster)
 	{
 		work(batch, tick, arg);
 		return batch;
@@ -211,6 +213,8 @@ JobProblem(const JobSeries *series, const char *model)
 			return psprintf("season length %d is too long for model \"%s\"", series->m, model);
 		case FC_NEEDS_POSITIVE:
 			return psprintf("model \"%s\" needs positive observations", model);
+		case FC_NEEDS_NONNEGATIVE:
+			return psprintf("model \"%s\" needs observations that are not negative", model);
 		default:
 			return psprintf("model \"%s\" does not suit the series", model);
 	}

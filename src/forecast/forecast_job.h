@@ -21,6 +21,7 @@ typedef struct JobSettings
 	int			horizon;
 	int			nlevels;
 	double		levels[JOB_MAX_LEVELS];
+	FcOptions	options;		/* without regressors, which point elsewhere */
 } JobSettings;
 
 /* Why there is no forecast. */

@@ -11,6 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "forecast/backtest.h"
 #include "forecast/forecast_job.h"
 #include "forecast/jsonb_options.h"
 #include "forecast/series_agg.h"
@@ -35,7 +36,7 @@ PG_FUNCTION_INFO_V1(finops_forecast_table);
 #define PROGRESS_FORECAST	17	/* in place of a COPY command's kind */
 
 #define TABLE_OPTIONS \
-	"align, bucket, gaps, levels, model, season_length, time_zone, workers"
+	"align, bucket, forecast, gaps, levels, model, season_length, time_zone, workers"
 
 enum
 {
@@ -111,6 +112,7 @@ read_options(Table *table, Jsonb *options)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid bucket \"%s\"", FinopsQuoteForMessage(bucket)),
 				 errhint("Use 'hour', 'day', 'week', 'month', 'quarter', 'year', or a number of them such as '15 minutes'.")));
+	table->settings.options = *ForecastOptionsWithin(options);
 	table->season = OptionInt(options, "season_length", 0, 1, INT_MAX);
 	table->gaps = OptionChoice(options, "gaps", gaps, lengthof(gaps), GAPS_ZERO);
 	table->common_end = OptionChoice(options, "align", ends, lengthof(ends), 0) == 1;
@@ -467,8 +469,9 @@ run_batch(ReturnSetInfo *rsinfo, Table *table, TupleTableSlot *slot,
 		MemoryContextSwitchTo(row_context);
 		values = values_of(table, datum, isnull, &series[n], &pending[n]);
 		MemoryContextSwitchTo(batch_context);
-		y[n] = memcpy(palloc_array(double, Max(series[n].n, 1)), values == NULL ? (double[1]) {0} : values,
-					  series[n].n * sizeof(double));
+		y[n] = palloc_array(double, Max(series[n].n, 1));
+		if (series[n].n > 0)
+			memcpy(y[n], values, series[n].n * sizeof(double));
 		pending[n].keys = datumCopy(slot_getattr(slot, 1, &isnull), false, -1);
 		series[n].values = nvalues;
 		nvalues += series[n].n;

@@ -284,7 +284,7 @@ static void
 finish_run(Datum run_id, DateADT start, DateADT load_dt)
 {
 	FINOPS_RUN("WITH previous AS (SELECT r.run_id FROM forecast.run r"
-			   " WHERE r.run_id <> $1 AND r.status IN ('completed', 'warning')"
+			   " WHERE r.run_id <> $1 AND r.driver_load_dt IS NOT NULL AND r.status IN ('completed', 'warning')"
 			   " ORDER BY r.finished_at DESC, r.run_id LIMIT 1),"
 			   " both_runs AS (SELECT sum(n.total_cost) AS now, sum(p.total_cost) AS before"
 			   " FROM @s@.unit_cost_forecast n JOIN previous ON true"

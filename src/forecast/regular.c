@@ -47,6 +47,27 @@ floor_div(int64 a, int64 b)
 	return q - (a % b < 0);
 }
 
+/* Products and differences stop at the ends of what a time can be. */
+static int64
+multiply(int64 a, int64 b)
+{
+	int64		product;
+
+	if (!__builtin_mul_overflow(a, b, &product))
+		return product;
+	return (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
+}
+
+static int64
+subtract(int64 a, int64 b)
+{
+	int64		difference;
+
+	if (!__builtin_sub_overflow(a, b, &difference))
+		return difference;
+	return b < 0 ? INT64_MAX : INT64_MIN;
+}
+
 /* Days from 2000-01-01 to the first of a month, months counted from then. */
 static int64
 month_start(int64 month)
@@ -157,10 +178,10 @@ int64
 RegularStart(const RegularBucket *bucket, int64 number)
 {
 	if (bucket->months > 0)
-		return month_start(number * bucket->months) * REGULAR_DAY;
+		return multiply(month_start(number * bucket->months), REGULAR_DAY);
 	if (bucket->days > 0)
-		return (number * bucket->days + FIRST_MONDAY) * REGULAR_DAY;
-	return number * bucket->micros;
+		return multiply(number * bucket->days + FIRST_MONDAY, REGULAR_DAY);
+	return multiply(number, bucket->micros);
 }
 
 int64
@@ -259,7 +280,7 @@ usual_step(const RegularEntry *entries, int count)
 		return 0;
 	gap = ALLOC(int64, count - 1);
 	for (int i = 1; i < count; i++)
-		gap[i - 1] = entries[i].at - entries[i - 1].at;
+		gap[i - 1] = subtract(entries[i].at, entries[i - 1].at);
 	step = median(gap, count - 1);
 	FREE(gap);
 	return step;
@@ -338,7 +359,7 @@ is_partial(const Filled *filled, int count, bool last, int64 step)
 			others[n++] = last ? filled[i].slack : filled[i].lead;
 	usual = median(others, n);
 	FREE(others);
-	return own - usual > step / 2;
+	return subtract(own, usual) > step / 2;
 }
 
 static int
@@ -359,12 +380,12 @@ fill(const RegularEntry *entries, int count, const RegularBucket *bucket,
 		if (n == 0 || filled[n - 1].number != number)
 		{
 			filled[n].number = number;
-			filled[n].lead = at - RegularStart(bucket, number);
+			filled[n].lead = subtract(at, RegularStart(bucket, number));
 			filled[n].hi = filled[n].lo = 0;
 			end = RegularStart(bucket, number + 1);
 			n++;
 		}
-		filled[n - 1].slack = end - at;
+		filled[n - 1].slack = subtract(end, at);
 		add(&filled[n - 1].hi, &filled[n - 1].lo, entries[i].hi, entries[i].lo);
 	}
 	return n;
@@ -390,10 +411,10 @@ lay_out(const Filled *filled, int count, int64 step, RegularSeries *s)
 		s->partial_value = total(&filled[last--]);
 	if (s->first_partial)
 		s->first_value = total(&filled[first++]);
-	length = filled[last].number - filled[first].number + 1;
-	if (length > REGULAR_MAX_LENGTH)
+	length = subtract(filled[last].number, filled[first].number);
+	if (length >= REGULAR_MAX_LENGTH)
 		return REGULAR_TOO_LONG;
-	s->n = (int) length;
+	s->n = (int) length + 1;
 	s->start = RegularStart(&s->bucket, filled[first].number);
 	s->gaps = s->n - (last - first + 1);
 	s->values = ALLOC(double, s->n);

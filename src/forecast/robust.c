@@ -118,10 +118,10 @@ RobustFit(const double *x, const double *y, int n, RobustLine *line)
 	if (n < 3 || !varies)
 		return false;
 	fit_shape(x, y, n, SHAPE_LINE, line);
+	if (line->slope >= 0 && line->fixed < 0)
+		fit_shape(x, y, n, SHAPE_THROUGH_ORIGIN, line);
 	if (line->slope < 0)
 		fit_shape(x, y, n, SHAPE_LEVEL, line);
-	else if (line->fixed < 0)
-		fit_shape(x, y, n, SHAPE_THROUGH_ORIGIN, line);
 	line->fixed = Max(line->fixed, 0);
 	return true;
 }

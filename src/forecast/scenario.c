@@ -28,7 +28,8 @@ choose_run(FunctionCallInfo fcinfo, int argno)
 					" ORDER BY r.finished_at DESC, r.run_id LIMIT 1");
 	if (SPI_processed == 0)
 		ereport(ERROR,
-				(errcode(PG_ARGISNULL(argno) ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : ERRCODE_INVALID_PARAMETER_VALUE),
+				(errcode(PG_ARGISNULL(argno) ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE :
+						 ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("there is no such forecast run"),
 				 errhint("Load drivers with finops.load_drivers() and run finops.recalc_forecast().")));
 	run_id = FinopsValue(0, 1, &isnull);

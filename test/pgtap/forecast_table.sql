@@ -63,6 +63,37 @@ SELECT results_eq($$ SELECT mean FROM finops.forecast_table($q$ VALUES (date '20
 SELECT results_eq($$ SELECT at FROM finops.forecast_table($q$ SELECT t, 1 AS v FROM generate_series('2024-03-01 00:00+01'::timestamptz, '2024-03-09 23:00+01', '1 hour') t $q$, 't', 'v', '{}', 1, '{"bucket": "day", "time_zone": "Europe/Berlin"}') $$,
 	$$ VALUES (timestamp '2024-03-10') $$, 'days of a place');
 
+SELECT set_eq($$ SELECT keys_of[2], step, mean FROM finops.forecast_table('fc_rows', 'month', 'cost', '{provider,service; DROP}', 2, '{"forecast": {"lambda": "log", "upper": 105}}') $$,
+	$$ SELECT s.k, f.step, f.mean FROM (SELECT "service; DROP" AS k, array_agg(cost::float8 ORDER BY month) AS y FROM fc_rows GROUP BY 1) AS s, finops.forecast(s.y, 2, 12, options => '{"lambda": "log", "upper": 105}') AS f $$,
+	'options of forecasts');
+
+-- forecasts in workers of a query, and in one process: the same text
+
+CREATE TABLE fc_series AS SELECT k, array_agg((100 + 10 * sin(i / 12.0 * 2 * pi()) + (hashint4(i * 7919 + k) & 255) / 50.0)::float8 ORDER BY i) AS y FROM generate_series(1, 60) k, generate_series(1, 60) i GROUP BY k;
+ANALYZE fc_series;
+SET LOCAL extra_float_digits = 0;
+SET LOCAL max_parallel_workers_per_gather = 0;
+CREATE TEMP TABLE serial AS SELECT k, f.step, concat_ws(' ', f.mean, f.lower, f.upper) AS bytes FROM fc_series, finops.forecast(y, 6, 12) f;
+SET LOCAL max_parallel_workers_per_gather = 2;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+ALTER TABLE fc_series SET (parallel_workers = 2);
+CREATE FUNCTION pg_temp.plan(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	plan text := '';
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN ' || statement LOOP
+		plan := plan || line || E'\n';
+	END LOOP;
+	RETURN plan;
+END $$;
+SELECT matches(pg_temp.plan('SELECT k, f.step, f.mean FROM fc_series, finops.forecast(y, 6, 12) f'), 'Gather', 'workers forecast');
+CREATE TEMP TABLE parallel AS SELECT k, f.step, concat_ws(' ', f.mean, f.lower, f.upper) AS bytes FROM fc_series, finops.forecast(y, 6, 12) f;
+SELECT results_eq('SELECT * FROM parallel ORDER BY 1, 2', 'SELECT * FROM serial ORDER BY 1, 2', 'parallel and serial plans print the same');
+RESET extra_float_digits;
+
 -- what a caller may not read stays unread
 
 SET LOCAL client_min_messages = warning;
@@ -101,7 +132,7 @@ SELECT is(pg_temp.raises($$ SELECT * FROM finops.forecast_table('fc_rows', 'mont
 SELECT is(pg_temp.raises($$ SELECT * FROM finops.forecast_table('fc_rows', 'month', 'cost', '{}', 1000000) $$), '22023', 'horizon 1,000,000');
 SELECT is(pg_temp.raises(format($$ SELECT * FROM finops.forecast_table('fc_rows', 'month', 'cost', '{}', 1, %L) $$, o)), '22023', o)
 FROM unnest(ARRAY['[]', '1', '{"modl": "auto"}', '{"model": 1}', '{"model": "none"}', '{"levels": 80}', '{"levels": ["80"]}', '{"levels": [100]}', '{"bucket": "fortnight"}',
-	'{"season_length": 0}', '{"season_length": 1.5}', '{"workers": -1}', '{"workers": "two"}', '{"gaps": "none"}', '{"align": true}', '{"time_zone": "Europe/Berlin"}']) AS o;
+	'{"season_length": 0}', '{"season_length": 1.5}', '{"forecast": 1}', '{"forecast": {"magic": 1}}', '{"forecast": {"sum": 3}}', '{"workers": -1}', '{"workers": "two"}', '{"gaps": "none"}', '{"align": true}', '{"time_zone": "Europe/Berlin"}']) AS o;
 
 SELECT * FROM finish();
 ROLLBACK;

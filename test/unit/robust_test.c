@@ -40,8 +40,8 @@ main(void)
 		x[i] = 100 + 10 * (i % 5);
 		y[i] = 50 + 2 * x[i];
 	}
-	ok(RobustFit(x, y, 12, &line) && near(line.fixed, 50, 1e-12) && near(line.slope, 2, 1e-12) && near(line.scale, 0, 1e-12),
-	   "an exact line");
+	ok(RobustFit(x, y, 12, &line) && near(line.fixed, 50, 1e-12) && near(line.slope, 2, 1e-12) &&
+	   near(line.scale, 0, 1e-12), "an exact line");
 	ok(near(RobustHalfWidth(&line, 500, 0.9), 0, 1e-9), "has no doubt");
 	y[7] += 5000;
 	ok(RobustFit(x, y, 12, &line) && near(line.fixed, 50, 0.01) && near(line.slope, 2, 0.01), "a month with a one-time charge hardly moves it");
@@ -59,7 +59,8 @@ main(void)
 		x[i] = 7;
 	ok(!RobustFit(x, y, 12, &line) && !RobustFit(x, y, 2, &line), "what does not vary has no line");
 	/* Abramowitz and Stegun, table 26.10 */
-	ok(near(RobustStudentQuantile(0.9, 4), 1.533, 5e-4) && near(RobustStudentQuantile(0.9, 10), 1.372, 5e-4) &&
+	ok(near(RobustStudentQuantile(0.9, 4), 1.533, 5e-4) &&
+	   near(RobustStudentQuantile(0.9, 10), 1.372, 5e-4) &&
 	   near(RobustStudentQuantile(0.975, 10), 2.228, 5e-4) && near(RobustStudentQuantile(0.9, 1e6), 1.281552, 1e-5), "quantiles of Student's distribution");
 	printf("1..%d\n", number);
 	return failed > 0;
