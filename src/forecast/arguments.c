@@ -209,6 +209,15 @@ regressor_option(Jsonb *options, FcOptions *o, int n, int h)
 	o->regressors = values;
 }
 
+static FcTreat
+treat_option(Jsonb *options, const char *key)
+{
+	/* a missing key is neither of both */
+	if (OptionBool(options, key, false) != OptionBool(options, key, true))
+		return FC_TREAT_DEFAULT;
+	return OptionBool(options, key, false) ? FC_TREAT_ALWAYS : FC_TREAT_NEVER;
+}
+
 const FcOptions *
 ForecastOptionsArg(FunctionCallInfo fcinfo, int argno, int n, int h)
 {
@@ -237,8 +246,8 @@ ForecastOptionsArg(FunctionCallInfo fcinfo, int argno, int n, int h)
 											lengthof(intervals), FC_INTERVAL_DEFAULT);
 	o->seed = (uint64) OptionNumber(options, "seed", (double) FC_SEED, 0, 9007199254740992.0);
 	o->sum = OptionInt(options, "sum", 0, 0, MAX_SUM);
-	o->outliers = OptionBool(options, "outliers", false);
-	o->shifts = OptionBool(options, "level_shifts", false);
+	o->outliers = treat_option(options, "outliers");
+	o->shifts = treat_option(options, "level_shifts");
 	o->ridge = OptionNumber(options, "ridge", o->ridge, 0, MAX_VALUE);
 	return o;
 }

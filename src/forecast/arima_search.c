@@ -26,7 +26,6 @@
 #define SEASON_LIMIT	0.64
 #define ROOT_LIMIT		1.01
 #define MAX_CANDIDATES	94
-#define FINALISTS		3
 #define SEARCH_LONGEST	2000	/* observations that rank candidates */
 
 typedef struct Candidate
@@ -227,11 +226,11 @@ walk(Search *s)
 
 /* Exact maximum likelihood of the best few; the best of them into fit. */
 static bool
-decide(Search *s, ArimaWork *whole, ArimaFit *fit)
+decide(Search *s, ArimaWork *whole, int finalists, ArimaFit *fit)
 {
 	bool		found = false;
 
-	for (int round = 0; round < FINALISTS; round++)
+	for (int round = 0; round < finalists; round++)
 	{
 		int			best = -1;
 		ArimaFit	one;
@@ -248,7 +247,7 @@ decide(Search *s, ArimaWork *whole, ArimaFit *fit)
 		{
 			ArimaFill(whole, s->all[best].x, &one);
 			if (isfinite(one.aicc) && (!found || one.aicc < fit->aicc) &&
-				(ArimaRootsBeyond(&one, ROOT_LIMIT) || (!found && round == FINALISTS - 1)))
+				(ArimaRootsBeyond(&one, ROOT_LIMIT) || (!found && round == finalists - 1)))
 			{
 				*fit = one;
 				found = true;
@@ -278,8 +277,8 @@ unit_roots(const double *y, int n, int m, FinopsInterrupt interrupt)
 }
 
 bool
-ArimaFitAuto(const double *y, int n, int m, FinopsInterrupt interrupt,
-			 ArimaFit *fit)
+ArimaFitAuto(const double *y, int n, int m, int finalists,
+			 FinopsInterrupt interrupt, ArimaFit *fit)
 {
 	Search	   *s;
 	ArimaOrder	base;
@@ -303,7 +302,7 @@ ArimaFitAuto(const double *y, int n, int m, FinopsInterrupt interrupt,
 	{
 		first_models(s, base);
 		walk(s);
-		ok = decide(s, whole, fit);
+		ok = decide(s, whole, finalists, fit);
 		fit->tried = s->count;
 	}
 	ArimaEnd(whole);

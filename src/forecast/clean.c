@@ -3,12 +3,12 @@
  * clean.c
  *	  Level shifts and outliers of a series.  Pure.
  *
- * A level shift is where the medians of the window before and the window
- * after differ by more than SHIFT_SIZE robust deviations of the differences
- * scaled to a median, and the values stay there.  Earlier values are moved to
- * the newest level: by the ratio of the medians where all values are
- * positive, else by their difference; so the season before the shift still
- * counts.  Windows are whole seasons, so that a season is no shift.
+ * A level shift is where the medians of two weeks before and after differ by
+ * SHIFT_SIZE standard errors or more, and neither side is on its way there.
+ * Earlier values are moved to the newest level: by the ratio of the medians
+ * where all values are positive, else by their difference; so the season
+ * before the shift still counts.  Shifts are looked for in the series without
+ * its season.
  *
  * Outliers are values whose distance from the running median of their phase
  * neighbours (season taken out by loess when there is one) exceeds the
@@ -21,13 +21,21 @@
 
 #include <math.h>
 
-#define SHIFT_SIZE	6.0
-#define MAX_SHIFTS	4
+#define SHIFT_SIZE	6.0			/* standard errors */
+#define SHIFT_LEAST	0.12		/* of the level before */
+#define SHIFT_WINDOW 14			/* values on a side */
+#define SHIFT_NEWEST 4			/* values after it, at least */
 #define FAR_OUT		3.0
 #define REACH		3			/* neighbours on each side of a running median */
 
+/* Trailing days that a bill may not have caught up with. */
+#define LATE_SHARE	0.85		/* of what was expected, at most */
+#define LATE_SIZE	4.0			/* robust deviations below it, at least */
+#define LONGEST_GAP	14			/* zeros in a row that are a gap */
+#define MONTHS		48			/* a cycle of month lengths with its leap year */
+
 static double
-median_of(const double *x, int n, double *scratch)
+median_in(const double *x, int n, double *scratch)
 {
 	memcpy(scratch, x, n * sizeof(double));
 	return FcMedianOf(scratch, n);
@@ -37,49 +45,82 @@ median_of(const double *x, int n, double *scratch)
 static double
 deviation_of(const double *x, int n, double *scratch)
 {
-	double		center = median_of(x, n, scratch);
+	double		center = median_in(x, n, scratch);
 
 	for (int i = 0; i < n; i++)
 		scratch[i] = fabs(x[i] - center);
 	return 1.4826 * FcMedianOf(scratch, n);
 }
 
-/* The most significant shift of the part from 'from' on, or -1. */
+/*
+ * The most significant shift, or -1.  x has no season.  Few values after it
+ * must say more than many.
+ */
 static int
-find_shift(const double *y, int n, int m, int window, double *scratch)
+find_shift(const double *x, int n, double *scratch)
 {
 	int			best = -1;
 	double		strongest = SHIFT_SIZE;
 
-	for (int t = window; t + window <= n; t++)
+	for (int t = SHIFT_WINDOW; t + SHIFT_NEWEST <= n; t++)
 	{
-		double		before = median_of(y + t - window, window, scratch),
-					after = median_of(y + t, window, scratch),
-					spread = (deviation_of(y + t - window, window, scratch) +
-							  deviation_of(y + t, window, scratch)) / 2,
+		int			after_n = Min(SHIFT_WINDOW, n - t);
+		double		before = median_in(x + t - SHIFT_WINDOW, SHIFT_WINDOW, scratch),
+					after = median_in(x + t, after_n, scratch),
+					spread = (deviation_of(x + t - SHIFT_WINDOW, SHIFT_WINDOW, scratch) +
+							  deviation_of(x + t, after_n, scratch)) / 2,
 					size = fabs(after - before),
 					score;
 
 		spread = Max(spread, 1e-3 * (fabs(before) + fabs(after)));
-		if (!(spread > 0))
+		if (!(spread > 0) || size < (after_n < 7 ? 5 : 2.5) * spread ||
+			size < SHIFT_LEAST * fabs(before))
 			continue;
 		/* 1.2533: standard error of a median against that of a mean */
-		score = size / (1.2533 * spread * sqrt(2.0 / window));
-		/* a slope is no shift: it must happen within a season */
-		if (size < 2 * spread || score <= strongest)
+		score = size / (1.2533 * spread * sqrt(1.0 / SHIFT_WINDOW + 1.0 / after_n));
+		if (score <= strongest)
 			continue;
-		if (t >= window + m && t + window + m <= n)
+		/* a slope is no shift: neither side may go on in its direction */
+		if (t >= 2 * SHIFT_WINDOW)
 		{
-			double		drift = fabs(median_of(y + t + m, window, scratch) - after) +
-				fabs(median_of(y + t - m - window, window, scratch) - before);
+			double		further = median_in(x + t - 2 * SHIFT_WINDOW, SHIFT_WINDOW, scratch);
 
-			if (drift > 0.7 * size)
+			if ((before - further) * (after - before) > 0.3 * size * size)
+				continue;
+		}
+		if (t + 2 * SHIFT_WINDOW <= n)
+		{
+			double		further = median_in(x + t + SHIFT_WINDOW, SHIFT_WINDOW, scratch);
+
+			if ((further - after) * (after - before) > 0.3 * size * size ||
+				(further - after) * (after - before) < -0.6 * size * size)
 				continue;
 		}
 		strongest = score;
 		best = t;
 	}
 	return best;
+}
+
+/* The step near t where the two sides part best: least absolute deviations. */
+static int
+best_boundary(const double *x, int n, int t, double before, double after)
+{
+	double		sum = 0,
+				least = 0;
+	int			from = Max(1, t - SHIFT_NEWEST - 3),
+				best = from;
+
+	for (int s = from; s < Min(n, t + SHIFT_NEWEST + 3); s++)
+	{
+		sum += fabs(x[s] - before) - fabs(x[s] - after);
+		if (sum < least)
+		{
+			least = sum;
+			best = s + 1;
+		}
+	}
+	return Min(best, n - 1);
 }
 
 /*
@@ -89,41 +130,44 @@ find_shift(const double *y, int n, int m, int window, double *scratch)
 int
 FcAlignShifts(double *y, int n, int m, int *at)
 {
-	int			window = m > 1 ? Max(m, 2 * m > 14 ? m : 14 / m * m) : 7,
-				count = 0;
-	double	   *scratch;
+	bool		ratio = FcIsPositive(y, n);
+	int			count = 0;
+	double	   *x,
+			   *scratch,
+			   *next;
 
-	if (n < 2 * window + 2)
+	if (n < SHIFT_WINDOW + SHIFT_NEWEST || (m > 1 && n < 3 * m))
 		return 0;
-	scratch = FcAlloc(n);
-	while (count < MAX_SHIFTS)
+	x = FcAlloc(2 * (size_t) n + m);
+	scratch = x + n;
+	next = scratch + n;
+	while (count < FC_MAX_SHIFTS)
 	{
-		int			t = find_shift(y, n, m, window, scratch);
+		int			t,
+					reach;
 		double		before,
 					after;
-		int			reach;
 
+		if (m > 1)
+			FcAdaptiveSeason(y, n, m, ratio ? FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE, x, next);
+		else
+			memcpy(x, y, n * sizeof(double));
+		t = find_shift(x, n, scratch);
 		if (t < 0)
 			break;
-		/* the boundary is where two neighbours differ most near t */
-		for (int s = Max(1, t - window / 2), best = t; s <= Min(n - 1, t + window / 2); s++)
-		{
-			if (fabs(y[s] - y[s - 1]) > fabs(y[best] - y[best - 1]))
-				best = t = s;
-		}
-		reach = Min(Min(3 * window, t), n - t);
-		reach = reach >= m ? reach / m * m : reach;
-		before = median_of(y + t - reach, reach, scratch);
-		after = median_of(y + t, reach, scratch);
-		if (FcIsPositive(y, n))
-			for (int s = 0; s < t; s++)
-				y[s] *= after / before;
-		else
-			for (int s = 0; s < t; s++)
-				y[s] += after - before;
+		before = median_in(x + t - SHIFT_WINDOW, SHIFT_WINDOW, scratch);
+		after = median_in(x + t, Min(SHIFT_WINDOW, n - t), scratch);
+		t = best_boundary(x, n, t, before, after);
+		reach = Min(Min(2 * SHIFT_WINDOW, t), n - t);
+		before = median_in(x + t - reach, reach, scratch);
+		after = median_in(x + t, reach, scratch);
+		if (ratio && !(before > 0 && after > 0))
+			break;
+		for (int s = 0; s < t; s++)
+			y[s] = ratio ? y[s] * (after / before) : y[s] + (after - before);
 		at[count++] = t;
 	}
-	FcFree(scratch);
+	FcFree(x);
 	return count;
 }
 
@@ -140,8 +184,11 @@ FcReplaceOutliers(double *y, int n, int m, FinopsInterrupt interrupt,
 				low,
 				high,
 				gap;
-	int			count = 0;
+	int			count = 0,
+				last = n;
 
+	if (flag != NULL)
+		memset(flag, 0, n * sizeof(bool));
 	if (n < 8)
 		return 0;
 	memory = FcAlloc(4 * (size_t) n);
@@ -172,9 +219,15 @@ FcReplaceOutliers(double *y, int n, int m, FinopsInterrupt interrupt,
 	low = scratch[n / 4];
 	high = scratch[n - 1 - n / 4];
 	gap = Max(high - low, 1e-12 * fabs(smooth[n / 2]));
+	/* the newest few that are all out may be a new level */
+	for (int t = n - 1; t >= 0 && last > 0 && (rest[t] < low - FAR_OUT * gap || rest[t] > high + FAR_OUT * gap); t--)
+		last = t;
+	if (n - last < 2)
+		last = n;
 	for (int t = 0; t < n; t++)
 	{
-		bool		out = rest[t] < low - FAR_OUT * gap || rest[t] > high + FAR_OUT * gap;
+		bool		out = t < last &&
+		(rest[t] < low - FAR_OUT * gap || rest[t] > high + FAR_OUT * gap);
 
 		if (flag != NULL)
 			flag[t] = out;
@@ -186,4 +239,185 @@ FcReplaceOutliers(double *y, int n, int m, FinopsInterrupt interrupt,
 	}
 	FcFree(memory);
 	return count;
+}
+
+/*
+ * What a value was expected to be: the median of the newest four of its phase
+ * before it, times how the days just before it compared to theirs.
+ */
+static double
+expected_at(const double *y, int t, int m)
+{
+	double		same[4],
+				ratio[REACH * 2 + 1],
+				level;
+	int			k = 0,
+				r = 0;
+
+	for (int s = t - m; s >= 0 && k < 4; s -= m)
+		same[k++] = y[s];
+	if (k == 0)
+		return 0;
+	level = FcMedianOf(same, k);
+	for (int s = t - 1; s >= t - m && s >= m; s--)
+	{
+		double		before[4];
+		int			b = 0;
+
+		for (int u = s - m; u >= 0 && b < 4; u -= m)
+			before[b++] = y[u];
+		if (b > 0 && r < (int) lengthof(ratio))
+		{
+			double		middle = FcMedianOf(before, b);
+
+			if (middle > 0)
+				ratio[r++] = y[s] / middle;
+		}
+	}
+	return r > 0 ? level * FcMedianOf(ratio, r) : level;
+}
+
+/*
+ * The newest days of a bill are often incomplete.  A last day far below what
+ * its weekday and the days before it say, and days before that one that are
+ * low as well, get the expected value.  Returns how many days; what they had
+ * is in was[FC_LATE_DAYS], the last day first.
+ */
+int
+FcMaskLate(double *y, int n, int m, double *was)
+{
+	double		error[28],
+				share[FC_LATE_DAYS + 1],
+				spread;
+	int			k = 0,
+				late = 0;
+
+	if (m < 2 || n < 4 * m)
+		return 0;
+	for (int t = n - FC_LATE_DAYS - 1; t >= 2 * m && k < (int) lengthof(error); t--)
+	{
+		double		e = expected_at(y, t, m);
+
+		if (e > 0)
+			error[k++] = fabs(y[t] / e - 1);
+	}
+	if (k < m)
+		return 0;
+	spread = Max(1.4826 * FcMedianOf(error, k), 0.01);
+	for (int i = 0; i <= FC_LATE_DAYS; i++)
+	{
+		double		e = expected_at(y, n - 1 - i, m);
+
+		share[i] = e > 0 ? y[n - 1 - i] / e : 1;
+	}
+	/* the last day must stand out; those before it need only be low */
+	if (share[0] > 1 - LATE_SIZE * spread || share[0] > LATE_SHARE)
+		return 0;
+	do
+	{
+		was[late] = y[n - 1 - late];
+		late++;
+		/* a day as low as the last one is a new level, not a late day */
+		if (share[late] < 1 - spread && share[late] < share[0] + Max(2 * spread, 0.1))
+			return 0;
+	} while (late < FC_LATE_DAYS && share[late] < 1 - spread);
+	for (int i = late; i >= 1; i--)
+		y[n - i] = expected_at(y, n - i, m);
+	return late;
+}
+
+/*
+ * Runs of zeros of at most two weeks in a series that is positive otherwise
+ * and has gone on since: days that were not delivered.  They get what their
+ * phase has around them.  Returns how many values.
+ */
+int
+FcFillGaps(double *y, int n, int m)
+{
+	int			filled = 0,
+				zeros = 0;
+
+	for (int t = 0; t < n; t++)
+	{
+		if (y[t] < 0)
+			return 0;
+		zeros += y[t] == 0;
+	}
+	if (m < 2 || n < 3 * m || zeros == 0 || 4 * zeros > n)
+		return 0;
+	for (int t = 0; t < n; t++)
+	{
+		int			to = t;
+
+		while (to < n && y[to] == 0)
+			to++;
+		if (to == t)
+			continue;
+		for (int s = t; s < to && to < n && to - t <= LONGEST_GAP; s++)
+		{
+			double		around[4];
+			int			k = 0;
+
+			for (int u = s - m; u >= 0 && k < 2; u -= m)
+				if (y[u] > 0)
+					around[k++] = y[u];
+			for (int u = s + m; u < n && k < 4; u += m)
+				if (y[u] > 0)
+					around[k++] = y[u];
+			if (k > 0)
+			{
+				y[s] = FcMedianOf(around, k);
+				filled++;
+			}
+		}
+		t = to;
+	}
+	return filled;
+}
+
+/* Length of month k of a cycle of four years, of which the first is leap. */
+static int
+month_length(int k)
+{
+	static const int days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+	return k % MONTHS == 1 ? 29 : days[k % 12];
+}
+
+/*
+ * Do spikes, given by position and size, come month by month?  at[0..k-1] is
+ * ascending.  If so, the steps from the last spike to the coming ones up to
+ * limit go into next; returns how many there are, 0 when the distances are
+ * not those of months or sizes differ too much.
+ */
+int
+FcMonthlySpikes(const int *at, const double *size, int k, int limit, int *next)
+{
+	double		low = size[0],
+				high = size[0];
+
+	if (k < 2)
+		return 0;
+	for (int i = 1; i < k; i++)
+	{
+		low = Min(low, size[i]);
+		high = Max(high, size[i]);
+	}
+	if (!(low > 0.5 * high))
+		return 0;
+	for (int first = 0; first < MONTHS; first++)
+	{
+		int			i = 1,
+					count = 0,
+					sum = 0;
+
+		while (i < k && at[i] - at[i - 1] == month_length(first + i - 1))
+			i++;
+		if (i < k)
+			continue;
+		for (int month = first + k - 1; sum + month_length(month) <= limit; month++)
+			next[count++] = sum += month_length(month);
+		return count > 0 ? count : -1;
+	}
+	return 0;
 }

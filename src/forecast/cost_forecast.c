@@ -364,7 +364,7 @@ forecast_key(ReturnSetInfo *rsinfo, const Calendar *cal, CostHistory *h)
 	{
 		bool		in_course = i == course;
 		int			index = month_number(cal->start) + i - month_number(cal->first);
-		double		usage = m.mean[i] + (in_course ? to_date : fee),
+		double		usage = m.mean[i] + (in_course ? to_date + m.completion : fee),
 					tax = usage * ratio,
 					other = usual,
 					fixed;

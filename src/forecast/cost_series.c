@@ -20,7 +20,7 @@
 #include "forecast/cost_series.h"
 
 #include "core/fmath.h"
-#include "forecast/models.h"
+#include "forecast/clean.h"
 
 #include <math.h>
 
@@ -179,6 +179,8 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 			   *y,
 			   *path,
 			   *mean;
+	double		was[FC_LATE_DAYS];
+	int			at[FC_MAX_SHIFTS];
 	int			count = 0,
 				done = 0,
 				exponent = 0;
@@ -196,6 +198,13 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		frexp(largest, &exponent);
 	for (int t = 0; t < n; t++)
 		y[t] = ldexp(daily[t], 10 - exponent);
+	m->late = FcMaskLate(y, n, WEEK, was);
+	m->completion = 0;
+	for (int i = 0; i < m->late; i++)
+		m->completion += ldexp(y[n - 1 - i] - was[i], exponent - 10);
+	FcFillGaps(y, n, WEEK);
+	m->shifts = FcAlignShifts(y, n, WEEK, at);
+	m->outliers = FcReplaceOutliers(y, n, WEEK, interrupt, NULL);
 	if (!FcIsConstant(y, n))
 		count = fit_forms(y, n, fits, weights, interrupt);
 	for (int t = 0; t < n && (t == 0 || floor == 0); t++)

@@ -25,6 +25,10 @@ typedef struct CostMonths
 	int			nmonths;
 	double	   *mean;			/* [nmonths] sums of the days' forecasts */
 	double	   *sample;			/* [nmonths * COST_PATHS] simulated sums, ascending */
+	int			late;			/* newest days taken as incomplete */
+	double		completion;		/* what is expected to come for them */
+	int			shifts;			/* level shifts taken out */
+	int			outliers;		/* days replaced */
 } CostMonths;
 
 extern void CostForecastDays(const double *daily, int n, CostMonths *months,

@@ -183,9 +183,15 @@ json_preparation(StringInfo buf, const FcDetail *detail, const FcOptions *option
 {
 	if (!isnan(detail->lambda))
 		json_number(buf, "lambda", detail->lambda);
-	if (options->outliers)
+	if (options->outliers == FC_TREAT_ALWAYS || detail->outliers > 0)
 		appendStringInfo(buf, ", \"outliers\": %d", detail->outliers);
-	if (options->shifts)
+	if (detail->late > 0)
+		appendStringInfo(buf, ", \"incomplete\": %d", detail->late);
+	if (detail->gaps > 0)
+		appendStringInfo(buf, ", \"gaps_filled\": %d", detail->gaps);
+	if (detail->spikes > 0)
+		json_number(buf, "monthly_fee", detail->spike);
+	if (options->shifts == FC_TREAT_ALWAYS || detail->shifts > 0)
 	{
 		appendStringInfoString(buf, ", \"level_shifts\": [");
 		for (int i = 0; i < detail->shifts; i++)
@@ -255,7 +261,8 @@ finops_fit_model(PG_FUNCTION_ARGS)
 	q.interrupt = ForecastInterrupt;
 	ForecastRun(&q, name, &mean, NULL, NULL, detail);
 	as_given = isnan(detail->lambda) && detail->outliers == 0 &&
-		detail->shifts == 0 && detail->nregressors == 0;
+		detail->shifts == 0 && detail->nregressors == 0 &&
+		detail->late == 0 && detail->gaps == 0;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"model\": \"%s\"",

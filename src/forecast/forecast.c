@@ -52,7 +52,15 @@ void
 ForecastRun(const FcRequest *request, const char *model_name,
 			double *mean, double *lower, double *upper, FcDetail *detail)
 {
-	switch (FcForecast(request, mean, lower, upper, detail))
+	ForecastCheck(FcForecast(request, mean, lower, upper, detail), request,
+				  model_name);
+}
+
+/* Raises unless all is well. */
+void
+ForecastCheck(FcStatus status, const FcRequest *request, const char *model_name)
+{
+	switch (status)
 	{
 		case FC_OK:
 			return;

@@ -31,6 +31,9 @@ extern void ForecastRun(const FcRequest *request, const char *model_name,
 						double *mean, double *lower, double *upper,
 						FcDetail *detail);
 
+extern void ForecastCheck(FcStatus status, const FcRequest *request,
+						  const char *model_name);
+
 /* ---------------------------------------------------------------------
  * Driver files, driver_file.c
  * ---------------------------------------------------------------------

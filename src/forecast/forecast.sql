@@ -237,6 +237,13 @@ AS 'MODULE_PATHNAME', 'finops_fit_model'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000;
 COMMENT ON FUNCTION finops.fit_model(float8[], integer, text, jsonb) IS 'what a forecast of this series is made of: models with weights, parameters, criteria and errors';
 
+CREATE FUNCTION finops.explain_forecast(series float8[], horizon integer, season_length integer DEFAULT NULL,
+	model text DEFAULT 'auto', options jsonb DEFAULT NULL)
+RETURNS TABLE (step integer, mean float8, level float8, trend float8, season float8, regressors float8, fees float8)
+AS 'MODULE_PATHNAME', 'finops_explain_forecast'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000 ROWS 12 SUPPORT finops.forecast_support;
+COMMENT ON FUNCTION finops.explain_forecast(float8[], integer, integer, text, jsonb) IS 'means of finops.forecast as level + trend + season + regressors + monthly fees';
+
 CREATE FUNCTION finops.backtest(series float8[], horizon integer, season_length integer DEFAULT NULL,
 	model text DEFAULT 'auto', folds integer DEFAULT 5)
 RETURNS TABLE (model_name text, fold integer, origin integer, steps integer, rmse float8, mae float8,

@@ -6,10 +6,7 @@
  * The errors of steps i and j ahead are correlated through the errors that
  * both saw: with psi the response to an error,
  *
- *	  corr(i, j) = sum_k psi_{i-k} psi_{j-k} / sqrt(sum psi^2 sum psi^2),
- *
- * and the variance of a total is the sum over all pairs of the deviations
- * times that.
+ *	  corr(i, j) = sum_k psi_{i-k} psi_{j-k} / sqrt(sum psi^2 sum psi^2).
  *
  * Conformal intervals (Vovk, Gammerman and Shafer 2005; Lei et al. 2018,
  * Journal of the American Statistical Association 113, split conformal) refit
@@ -52,27 +49,26 @@ FcNormalIntervals(const FcRequest *q, const FcSteps *steps, double *lower,
 	}
 }
 
-/* What errors of two steps have in common, given sums of psi^2. */
-static double
-correlation(const double *psi, const double *square, int i, int j)
-{
-	double		sum = 0;
-
-	for (int k = 0; k <= Min(i, j); k++)
-		sum += psi[i - k] * psi[j - k];
-	return sum / sqrt(square[i] * square[j]);
-}
-
-/* Steps become totals of so many of them; the last may have fewer. */
+/*
+ * Steps become totals of so many of them; the last may have fewer.  The error
+ * of step j is a_j sum_k psi_{j-k} e_k, with a_j the deviation over that of
+ * the sum; so the variance of a total is the sum over k of the squares of what
+ * e_k moves all its steps by.
+ */
 void
-FcSumSteps(int h, int every, FcSteps *steps)
+FcSumSteps(int h, int every, FcSteps *steps, FinopsInterrupt interrupt)
 {
-	double	   *square = FcAlloc(h),
+	double	   *weight = FcAlloc(h),
 				sum = 0;
 	int			totals = (h + every - 1) / every;
 
 	for (int j = 0; j < h; j++)
-		square[j] = sum += steps->psi[j] * steps->psi[j];
+	{
+		sum += steps->psi[j] * steps->psi[j];
+		weight[j] = sqrt(Max(steps->variance[j], 0) / sum);
+		if (isnan(steps->variance[j]))
+			weight[j] = steps->variance[j];
+	}
 	for (int b = 0; b < totals; b++)
 	{
 		int			from = b * every,
@@ -81,18 +77,21 @@ FcSumSteps(int h, int every, FcSteps *steps)
 					variance = 0;
 
 		for (int j = from; j < to; j++)
-		{
 			mean += steps->mean[j];
-			for (int i = from; i <= j; i++)
-				variance += (i < j ? 2 : 1) * correlation(steps->psi, square, i, j) *
-					sqrt(Max(steps->variance[i], 0) * Max(steps->variance[j], 0));
-			if (isnan(steps->variance[j]))
-				variance = steps->variance[j];
+		for (int k = 0; k < to; k++)
+		{
+			double		moved = 0;
+
+			for (int j = Max(from, k); j < to; j++)
+				moved += weight[j] * steps->psi[j - k];
+			variance += moved * moved;
+			if (interrupt != NULL && k % 256 == 0)
+				interrupt();
 		}
 		steps->mean[b] = mean;
-		steps->variance[b] = isnan(variance) ? variance : Max(variance, 0);
+		steps->variance[b] = variance;
 	}
-	FcFree(square);
+	FcFree(weight);
 }
 
 /* ---------------------------------------------------------------------

@@ -334,7 +334,8 @@ arima_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
 
 	if (q->model.kind == FC_ARIMA)
 	{
-		if (!ArimaFitAuto(q->y, q->n, q->m, q->interrupt, &member->fit.arima))
+		if (!ArimaFitAuto(q->y, q->n, q->m, ARIMA_FINALISTS, q->interrupt,
+						  &member->fit.arima))
 			return FC_TOO_SHORT;
 	}
 	else
@@ -365,7 +366,9 @@ croston_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
 	for (int t = 0; t < q->n; t++)
 		if (q->y[t] < 0)
 			return FC_NEEDS_NONNEGATIVE;
-	if (!CrostonFitSeries(q->y, q->n, kind, &member->fit.croston))
+	/* without any demand the rate is 0 */
+	if (!CrostonFitSeries(q->y, q->n, kind, &member->fit.croston) &&
+		!(q->y[0] == 0 && FcIsConstant(q->y, q->n)))
 		return FC_TOO_SHORT;
 	for (int j = 0; j < q->h; j++)
 	{

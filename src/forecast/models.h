@@ -238,8 +238,10 @@ typedef struct ArimaFit
 
 extern bool ArimaFitOrder(const double *y, int n, ArimaOrder order,
 						  FinopsInterrupt interrupt, ArimaFit *fit);
-extern bool ArimaFitAuto(const double *y, int n, int m,
+/* So many of the candidates are estimated exactly before one is chosen. */
+extern bool ArimaFitAuto(const double *y, int n, int m, int finalists,
 						 FinopsInterrupt interrupt, ArimaFit *fit);
+#define ARIMA_FINALISTS		10
 extern void ArimaSteps(const ArimaFit *fit, const double *y, int h,
 					   FcSteps *out);
 extern bool ArimaResiduals(const ArimaFit *fit, const double *y, double *resid);
@@ -445,6 +447,10 @@ typedef struct FcDetail
 	bool		intermittent;
 	double		lambda;			/* NaN: not transformed */
 	int			outliers;		/* observations replaced */
+	int			late;			/* newest observations taken as incomplete */
+	int			gaps;			/* zeros taken as missing */
+	int			spikes;			/* coming steps with a monthly spike */
+	double		spike;			/* their size */
 	int			shifts;			/* level shifts taken out */
 	int			shift_at[4];	/* first observation of the new level */
 	int			nregressors;
@@ -481,6 +487,14 @@ typedef enum FcTransform
 	FC_TRANSFORM_AUTO
 } FcTransform;
 
+/* By default auto treats daily series, whose season is a week. */
+typedef enum FcTreat
+{
+	FC_TREAT_DEFAULT,
+	FC_TREAT_NEVER,
+	FC_TREAT_ALWAYS
+} FcTreat;
+
 #define FC_MAX_REGRESSORS	200
 
 typedef struct FcOptions
@@ -495,14 +509,21 @@ typedef struct FcOptions
 	FcInterval	interval;
 	uint64		seed;
 	int			sum;			/* steps per total; 0: no totals */
-	bool		outliers;		/* replace them before fitting */
-	bool		shifts;			/* take level shifts out before fitting */
+	FcTreat		outliers;		/* replace them before fitting */
+	FcTreat		shifts;			/* take level shifts out before fitting */
 	int			nregressors;
 	const double *regressors;	/* [nregressors][n + h] */
 	double		ridge;			/* NaN: chosen */
 } FcOptions;
 
 extern const FcOptions FcDefaults;
+
+/* What is added to the model's steps, each [h]; to be told apart. */
+typedef struct FcExtras
+{
+	double	   *regressors;
+	double	   *fees;
+} FcExtras;
 
 typedef struct FcRequest
 {
@@ -515,6 +536,7 @@ typedef struct FcRequest
 	const double *levels;		/* percent */
 	FinopsInterrupt interrupt;
 	const FcOptions *options;	/* NULL: the defaults */
+	FcExtras   *extras;			/* or NULL */
 } FcRequest;
 
 /*
@@ -524,6 +546,19 @@ typedef struct FcRequest
  */
 extern FcStatus FcForecast(const FcRequest *request, double *mean,
 						   double *lower, double *upper, FcDetail *detail);
+
+/* Parts of a forecast, explain.c; each [h]. */
+typedef struct FcParts
+{
+	double	   *level;
+	double	   *trend;
+	double	   *season;
+	double	   *regressors;
+	double	   *fees;
+} FcParts;
+
+extern FcStatus FcExplain(const FcRequest *request, double *mean,
+						  FcParts *parts, FcDetail *detail);
 
 /* Mean, variance and psi of one model, before bounds; internal. */
 extern FcStatus FcRunModel(const FcRequest *q, FcSteps *out, FcDetail *detail);
@@ -541,7 +576,8 @@ extern int	FcSeasonsOf(const FcRequest *q, int *seasons);
 /* Intervals, interval.c. */
 extern void FcNormalIntervals(const FcRequest *q, const FcSteps *steps,
 							  double *lower, double *upper);
-extern void FcSumSteps(int h, int every, FcSteps *steps);
+extern void FcSumSteps(int h, int every, FcSteps *steps,
+					   FinopsInterrupt interrupt);
 extern bool FcConformalIntervals(const FcRequest *q, const FcSteps *steps,
 								 double *lower, double *upper);
 extern bool FcSimulatedIntervals(const FcRequest *q, const FcSteps *steps,

@@ -20,6 +20,8 @@
 /* Fits work on values below 2^SCALE_BITS. */
 #define SCALE_BITS	10
 
+#define WEEK		7
+
 const FcOptions FcDefaults = {
 	.lower = -(double) INFINITY, .upper = (double) INFINITY, .seed = FC_SEED,
 	.ridge = (double) NAN
@@ -127,16 +129,10 @@ needs_simulation(const FcDetail *detail)
 		!EtsVarianceIsAnalytic(detail->member[0].fit.ets.form);
 }
 
-/* Effects of the regressors on the coming steps, scaled like the series. */
-typedef struct Effects
-{
-	int			k;
-	double	   *future;			/* [h] */
-} Effects;
-
+/* What the regressors add to the coming steps goes into future[h]. */
 static bool
 take_effects(const FcRequest *given, int skip, FcRequest *q, double *y,
-			 Effects *effects, FcDetail *detail)
+			 double *future, FcDetail *detail)
 {
 	const FcOptions *o = given->options;
 	int			k = o->nregressors,
@@ -151,9 +147,8 @@ take_effects(const FcRequest *given, int skip, FcRequest *q, double *y,
 		memcpy(y, rest, q->n * sizeof(double));
 		for (int j = 0; j < q->h; j++)
 		{
-			effects->future[j] = 0;
 			for (int i = 0; i < k; i++)
-				effects->future[j] += beta[i] * o->regressors[(size_t) i * stride + given->n + j];
+				future[j] += beta[i] * o->regressors[(size_t) i * stride + given->n + j];
 		}
 		detail->nregressors = k;
 		for (int i = 0; i < Min(k, FC_SHOWN_REGRESSORS); i++)
@@ -245,41 +240,103 @@ make_totals(FcRequest *q, FcSteps *steps, const FcDetail *detail,
 	q->options->transform == FC_TRANSFORM_NONE &&
 	FcSimulatedIntervals(q, steps, detail, lower, upper);
 
-	FcSumSteps(q->h, every, steps);
+	FcSumSteps(q->h, every, steps, q->interrupt);
 	q->h = (q->h + every - 1) / every;
 	if (!simulated)
 		FcNormalIntervals(q, steps, lower, upper);
 }
 
-static void
-clean(const FcRequest *q, double *y, FcDetail *detail)
+static bool
+treats(const FcRequest *q, FcTreat how)
 {
-	if (q->options->shifts)
+	if (how == FC_TREAT_DEFAULT)
+		return q->model.kind == FC_AUTO && q->m == WEEK && q->n >= 4 * WEEK;
+	return how == FC_TREAT_ALWAYS;
+}
+
+/*
+ * Outliers are replaced; those above that come month by month are a fee, and
+ * what they had on top of the value that replaced them comes again in the
+ * future: extra[h].
+ */
+static void
+treat_outliers(const FcRequest *q, double *y, double *extra, FcDetail *detail)
+{
+	int			n = q->n,
+			   *at = (int *) FcAlloc((size_t) n + q->h + 2),
+			   *next = at + n;
+	double	   *before = FcAlloc(2 * (size_t) n),
+			   *size = before + n;
+	bool	   *flag = (bool *) FcAlloc(n / sizeof(double) + 1);
+	int			k = 0,
+				coming;
+
+	memcpy(before, y, n * sizeof(double));
+	detail->outliers = FcReplaceOutliers(y, n, q->m, q->interrupt, flag);
+	for (int t = 0; t < n; t++)
+		if (flag[t] && before[t] > y[t])
+		{
+			at[k] = t;
+			size[k++] = before[t] - y[t];
+		}
+	coming = k > 0 ? FcMonthlySpikes(at, size, k, q->h + n - 1 - at[k - 1], next) : 0;
+	for (int i = 0; i < coming; i++)
+	{
+		int			j = at[k - 1] + next[i] - n;
+
+		if (j < 0 || j >= q->h)
+			continue;
+		detail->spike = FcMedianOf(size, k);
+		extra[j] += detail->spike;
+		detail->spikes++;
+	}
+	FcFree((double *) flag);
+	FcFree(before);
+	FcFree((double *) at);
+}
+
+static void
+clean(const FcRequest *q, double *y, double *extra, FcDetail *detail)
+{
+	double		was[FC_LATE_DAYS];
+
+	if (q->options->outliers != FC_TREAT_NEVER && treats(q, FC_TREAT_DEFAULT))
+	{
+		detail->late = FcMaskLate(y, q->n, q->m, was);
+		detail->gaps = FcFillGaps(y, q->n, q->m);
+	}
+	if (treats(q, q->options->shifts))
 		detail->shifts = FcAlignShifts(y, q->n, q->m, detail->shift_at);
-	if (q->options->outliers)
-		detail->outliers = FcReplaceOutliers(y, q->n, q->m, q->interrupt, NULL);
+	if (treats(q, q->options->outliers))
+		treat_outliers(q, y, extra, detail);
 }
 
 /* Everything between scaling and scaling back. */
 static FcStatus
-run(const FcRequest *given, FcRequest *q, int skip, double *y, FcSteps *steps,
-	double *lower, double *upper, FcDetail *detail)
+run(const FcRequest *given, FcRequest *q, int skip, int scale, double *y,
+	FcSteps *steps, double *lower, double *upper, FcDetail *detail)
 {
 	const FcOptions *o = q->options;
-	Effects		effects = {.k = o->nregressors};
-	FcStatus	status;
+	int			h = q->h;
+	double	   *extra = FcAlloc(2 * (size_t) h),
+			   *fees = extra + h;
+	FcStatus	status = FC_OK;
 
-	clean(q, y, detail);
-	if (effects.k > 0)
+	memset(extra, 0, 2 * (size_t) h * sizeof(double));
+	clean(q, y, fees, detail);
+	if (o->nregressors > 0 && !take_effects(given, skip, q, y, extra, detail))
+		status = FC_SINGULAR;
+	for (int j = 0; j < h; j++)
 	{
-		effects.future = FcAlloc(q->h);
-		if (!take_effects(given, skip, q, y, &effects, detail))
+		if (given->extras != NULL)
 		{
-			FcFree(effects.future);
-			return FC_SINGULAR;
+			given->extras->regressors[j] = unscaled(extra[j], scale);
+			given->extras->fees[j] = unscaled(fees[j], scale);
 		}
+		extra[j] += fees[j];
 	}
-	status = transform(q, y, detail);
+	if (status == FC_OK)
+		status = transform(q, y, detail);
 	if (status == FC_OK)
 		status = FcRunModel(q, steps, detail);
 	if (status == FC_OK)
@@ -293,20 +350,19 @@ run(const FcRequest *given, FcRequest *q, int skip, double *y, FcSteps *steps,
 			back.nlevels = o->sum == 0 ? q->nlevels : 0;
 			transform_back(&back, detail, steps, lower, upper);
 		}
-		for (int j = 0; effects.k > 0 && j < q->h; j++)
+		for (int j = 0; j < h; j++)
 		{
-			steps->mean[j] += effects.future[j];
+			steps->mean[j] += extra[j];
 			for (int i = 0; o->sum == 0 && i < q->nlevels; i++)
 			{
-				lower[j * q->nlevels + i] += effects.future[j];
-				upper[j * q->nlevels + i] += effects.future[j];
+				lower[j * q->nlevels + i] += extra[j];
+				upper[j * q->nlevels + i] += extra[j];
 			}
 		}
 		if (o->sum > 0)
 			make_totals(q, steps, detail, lower, upper);
 	}
-	if (effects.k > 0)
-		FcFree(effects.future);
+	FcFree(extra);
 	return status;
 }
 
@@ -348,7 +404,7 @@ FcForecast(const FcRequest *request, double *mean, double *lower,
 	memset(d, 0, sizeof(*d));
 	d->used = q.n;
 	d->m = q.m;
-	status = run(&given, &q, skip, y, &steps, lower, upper, d);
+	status = run(&given, &q, skip, scale, y, &steps, lower, upper, d);
 	if (status == FC_OK)
 	{
 		bool		floored = d->floored && given.options->nregressors == 0;
@@ -359,13 +415,13 @@ FcForecast(const FcRequest *request, double *mean, double *lower,
 		for (int j = 0; j < q.h; j++)
 		{
 			int			count = Min(per, given.h - j * per);
-			double		a = low * count,
-						b = high * count;
+			double		a = floored ? fmax(low * count, 0) : low * count,
+						b = fmax(high * count, a);
 
 			mean[j] = bounded(unscaled(steps.mean[j], scale), a, b);
 			for (int i = j * q.nlevels; i < (j + 1) * q.nlevels; i++)
 			{
-				lower[i] = bounded(unscaled(floored ? fmax(lower[i], 0) : lower[i], scale), a, b);
+				lower[i] = bounded(unscaled(lower[i], scale), a, b);
 				upper[i] = bounded(unscaled(upper[i], scale), a, b);
 			}
 		}
@@ -373,6 +429,7 @@ FcForecast(const FcRequest *request, double *mean, double *lower,
 			unscale_member(&d->member[i], scale);
 		for (int i = 0; i < Min(d->nregressors, FC_SHOWN_REGRESSORS); i++)
 			d->beta[i] = unscaled(d->beta[i], scale);
+		d->spike = unscaled(d->spike, scale);
 	}
 	if (detail == NULL)
 		FcFree((double *) d);

@@ -1,6 +1,6 @@
 -- Models and options of finops.forecast.
 BEGIN;
-SELECT plan(24);
+SELECT plan(29);
 
 CREATE TEMP TABLE s AS
 SELECT array_agg(100 + t + 20 * sin(2 * pi() * t / 12) + (hashint4(t) & 255) / 32.0 ORDER BY t) AS y FROM generate_series(1, 96) AS t;
@@ -47,6 +47,19 @@ SELECT is((SELECT finops.fit_model(v.y, 1, 'mean', '{"level_shifts": true}') ->>
 -- explanation
 SELECT is((SELECT finops.fit_model(y, 12, 'ARIMA(0,1,1)(0,1,1)') #>> '{members,0,model}' FROM s), 'ARIMA(0,1,1)(0,1,1)[12]', 'orders');
 SELECT is((SELECT round(sum((m ->> 'weight')::numeric), 9) FROM s, jsonb_array_elements(finops.fit_model(y, 12) -> 'members') AS m), 1.000000000, 'weights sum to one');
+
+SELECT is((SELECT bool_and(abs(e.mean - (e.level + e.trend + e.season + e.regressors + e.fees)) < 1e-9 * abs(e.mean) AND abs(e.mean - f.mean) < 1e-9 * abs(f.mean))
+	FROM s, unnest('{auto,arima,theta,"mean(ets, ces)"}'::text[]) AS m, finops.explain_forecast(y, 6, 12, m) AS e JOIN LATERAL finops.forecast(y, 6, 12, m) AS f USING (step)), true, 'parts add up to the forecast');
+
+-- a day of hours in a week of days: the longer season is found
+SELECT is((SELECT finops.fit_model(array_agg(v ORDER BY t), 24) -> 'seasons'
+	FROM (SELECT t, (100 + 40 * sin(2 * pi() * t / 24)) * CASE WHEN t / 24 % 7 < 5 THEN 1 ELSE 0.5 END + (hashint4(t) & 7) AS v FROM generate_series(0, 24 * 7 * 5 - 1) AS t) AS x), '[24, 168]', 'a week is found in hours');
+SELECT cmp_ok((SELECT avg(abs(f.mean / v - 1)) FROM (SELECT array_agg((100 + 40 * sin(2 * pi() * t / 24)) * CASE WHEN t / 24 % 7 < 5 THEN 1 ELSE 0.5 END + (hashint4(t) & 7) ORDER BY t) AS y FROM generate_series(0, 24 * 7 * 5 - 1) AS t) AS x,
+	finops.forecast(y, 48, 24) AS f, LATERAL (SELECT (100 + 40 * sin(2 * pi() * (839 + f.step) / 24)) * CASE WHEN (839 + f.step) / 24 % 7 < 5 THEN 1 ELSE 0.5 END + 3.5) AS w(v)), '<', 0.04::float8, 'and forecast');
+
+-- daily series: a level shift and an outlier are treated, and can be left
+SELECT is((SELECT finops.fit_model(y, 7) -> 'level_shifts' FROM (SELECT array_agg((CASE WHEN t > 70 THEN 300 ELSE 100 END + t * 7919 % 13)::float8 ORDER BY t) AS y FROM generate_series(1, 90) AS t) AS v), '[71]', 'auto takes out a level shift of a daily series');
+SELECT is((SELECT finops.fit_model(y, 7, options => '{"level_shifts": false}') -> 'level_shifts' FROM (SELECT array_agg((CASE WHEN t > 70 THEN 300 ELSE 100 END + t * 7919 % 13)::float8 ORDER BY t) AS y FROM generate_series(1, 90) AS t) AS v), NULL, 'unless told not to');
 
 -- refused
 SELECT throws_ok($$ SELECT finops.forecast('{1,2,3}', 2, 1, options => '{"colour": 1}') $$, '22023', NULL, 'unknown option');

@@ -162,12 +162,12 @@ test_search(void)
 	ArimaFit	fit;
 	char		name[48];
 
-	ok(ArimaFitAuto(users, 100, 1, NULL, &fit) &&
+	ok(ArimaFitAuto(users, 100, 1, ARIMA_FINALISTS, NULL, &fit) &&
 	   fit.aicc <= 514.55 + 0.01, "users: as good as R's choice");
-	ok(ArimaFitAuto(deaths, 72, 12, NULL, &fit) &&
+	ok(ArimaFitAuto(deaths, 72, 12, ARIMA_FINALISTS, NULL, &fit) &&
 	   strcmp(ArimaName(&fit.order, name), "ARIMA(0,1,1)(0,1,1)[12]") == 0, "deaths: the airline model");
 	ok(fit.tried > 5, "several models are compared");
-	ok(!ArimaFitAuto(lh, 3, 1, NULL, &fit), "three values are too few");
+	ok(!ArimaFitAuto(lh, 3, 1, ARIMA_FINALISTS, NULL, &fit), "three values are too few");
 }
 
 /* KPSS by hand: 1..8 has mean 4.5, partial sums -3.5, -6, -7.5, -8, ... */

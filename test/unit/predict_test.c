@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c */
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c src/forecast/explain.c */
 /*-------------------------------------------------------------------------
  *
  * predict_test.c
@@ -170,6 +170,71 @@ test_cleaning(void)
 	ok(count >= 1 && count <= 3 && near(y[50], 100, 14) && y[40] == keep, "an outlier is replaced, other days are not");
 }
 
+/* Bills that are behind, days that were not delivered, a fee every month. */
+static void
+test_daily(void)
+{
+	double		y[130],
+				was[FC_LATE_DAYS],
+				size[3] = {500, 510, 490},
+				mean[70];
+	int			at[3] = {9, 40, 68},	/* 31 days, then 28 */
+				wrong[3] = {9, 40, 72},
+				next[10],
+				count;
+	FmathRandom random;
+	FcRequest	q = {.y = y, .n = 110, .m = 7, .h = 40};
+	FcDetail   *detail = malloc(sizeof(FcDetail));
+
+	FmathSeed(&random, 21);
+	for (int t = 0; t < 130; t++)
+		y[t] = (100 + 3 * FmathNormal(&random)) * (t % 7 < 5 ? 1 : 0.6);
+	ok(FcMaskLate(y, 110, 7, was) == 0, "nothing is late");
+	y[109] *= 0.3;
+	y[108] *= 0.8;
+	count = FcMaskLate(y, 110, 7, was);
+	ok(count == 2 && near(y[109], 100, 8) && near(y[108], 100, 8) && was[0] < 35, "two late days");
+	for (int t = 107; t < 110; t++)
+		y[t] = 40;
+	ok(FcMaskLate(y, 110, 7, was) == 0, "a new level is not late");
+	for (int t = 107; t < 110; t++)
+		y[t] = 100;
+	y[50] = y[51] = y[52] = 0;
+	ok(FcFillGaps(y, 110, 7) == 3 && near(y[51], 100, 10), "days that were not delivered");
+	count = FcMonthlySpikes(at, size, 3, 80, next);
+	ok(count == 2 && next[0] == 31 && next[1] == 61, "January, February, so March and April");
+	ok(FcMonthlySpikes(wrong, size, 3, 80, next) == 0, "no month has 32 days");
+	for (int i = 0; i < 3; i++)
+		y[at[i]] += 500;
+	y[99] += 500;
+	FcModelFromName("auto", &q.model);
+	FcForecast(&q, mean, NULL, NULL, detail);
+	ok(detail->spikes == 1 && near(mean[129 - 110] - mean[122 - 110], 500, 30), "the fee comes again on the next first");
+	free(detail);
+}
+
+static void
+test_parts(void)
+{
+	double		y[96],
+				memory[6 * 24];
+	FcParts		parts = {memory + 24, memory + 48, memory + 72, memory + 96, memory + 120};
+	FcRequest	q = {.y = y, .n = 96, .m = 12, .h = 24};
+	FcDetail   *detail = malloc(sizeof(FcDetail));
+	bool		good = true;
+
+	for (int t = 0; t < 96; t++)
+		y[t] = 50 + 2 * t + 10 * FmathCosTurn(t / 12.0);
+	FcModelFromName("ETS(A,A,A)", &q.model);
+	good = FcExplain(&q, memory, &parts, detail) == FC_OK;
+	for (int j = 0; j < 24; j++)
+		good = good && near(memory[j], parts.level[j] + parts.trend[j] + parts.season[j], 1e-9) &&
+			near(parts.trend[j], 2 * (j + 1), 0.05) && near(parts.season[j], 10 * FmathCosTurn((96 + j) / 12.0), 0.3) &&
+			near(parts.level[j], 50 + 2 * 95, 0.5);
+	ok(good, "level, trend and season of a line with a wave");
+	free(detail);
+}
+
 static void
 run(const char *name, const FcOptions *options, double *mean, double *lower,
 	double *upper, FcDetail *detail)
@@ -268,6 +333,8 @@ main(void)
 	test_croston();
 	test_regression();
 	test_cleaning();
+	test_daily();
+	test_parts();
 	test_pipeline();
 	test_names();
 	printf("1..%d\n", number);
