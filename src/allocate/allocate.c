@@ -91,15 +91,18 @@ make_and_post(DateADT period, Oid partition, int64 run_id, AllocateResult *resul
 	if (FINOPS_RUN("SELECT 1 FROM @s@.fact_cost_allocated WHERE period_start = $1 AND kind IN "
 				   OPEN_KINDS " LIMIT 1", ARG_DATE(period)) > 0)
 	{
-		AllocateMakeEntries(OWN_INPUT, 0, NULL, result);
-		return post_differences(period, run_id);
+		int64		posted;
+
+		AllocateMakeEntries(OWN_INPUT, 0, NULL, true, result);
+		posted = post_differences(period, run_id);
+		return posted + AllocatePostPacked(period, run_id, result->packed > 0);
 	}
-	AllocateMakeEntries(OWN_INPUT, 0, &table, result);
+	AllocateMakeEntries(OWN_INPUT, 0, &table, true, result);
 	if (table.skip_indexes)
 		FINOPS_RUN0(psprintf("REINDEX TABLE %s",
 							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
 														get_rel_name(partition))));
-	return (int64) result->entries;
+	return (int64) result->rows + AllocatePostPacked(period, run_id, result->packed > 0);
 }
 
 /*
@@ -119,17 +122,29 @@ stage_posted(DateADT period)
 	AllocateHashSums(false);
 }
 
-/* Promise 1: what went in came out, per origin and per service. */
+/*
+ * Promise 1: what went in came out, per origin and per service; and the sums
+ * of packed entries, by the first four parts of their origins, are theirs.
+ */
 static void
 check_conservation(DateADT period)
 {
+	FINOPS_STAGE("finops_packed_posted",
+				 "SELECT p.origin, array_to_string((string_to_array(p.origin, '|'))[1:4], '|') || '|" ALLOCATE_PACKED_RULE "' AS sum_origin,"
+				 " sum(finops.packed_total(p.units)) AS amount FROM finops.allocation_packed p"
+				 " WHERE p.period_start = $1 GROUP BY 1", ARG_DATE(period));
 	if (FINOPS_RUN0("SELECT x.place, x.cost, x.placed FROM ("
 				   " SELECT coalesce(o.origin, e.origin) AS place, coalesce(o.cost, 0) AS cost,"
 				   "  coalesce(e.placed, 0) AS placed"
 				   " FROM (SELECT i.name AS origin, sum(i.amounts[1]) AS cost FROM finops_input i"
 				   "   WHERE i.part = 'bucket' GROUP BY 1) o"
-				   " FULL JOIN (SELECT p.origin, sum(p.amount) AS placed FROM finops_posted p"
-				   "  WHERE p.origin IS NOT NULL GROUP BY 1) e USING (origin)"
+				   " FULL JOIN (SELECT a.origin, sum(a.amount) AS placed FROM ("
+				   "   SELECT p.origin, p.amount FROM finops_posted p"
+				   "    WHERE p.origin IS NOT NULL AND p.origin NOT IN (SELECT k.sum_origin FROM finops_packed_posted k)"
+				   "   UNION ALL SELECT k.origin, k.amount FROM finops_packed_posted k) a GROUP BY 1) e USING (origin)"
+				   " UNION ALL"
+				   " SELECT k.sum_origin, sum(k.amount), (SELECT coalesce(sum(p.amount), 0) FROM finops_posted p WHERE p.origin = k.sum_origin)"
+				   " FROM finops_packed_posted k GROUP BY 1"
 				   " UNION ALL"
 				   " SELECT concat_ws(' ', coalesce(c.service, a.service), coalesce(c.currency, a.currency)),"
 				   "  coalesce(c.cost, 0), coalesce(a.placed, 0)"
@@ -182,7 +197,7 @@ describe_run(DateADT period, FinopsCostBasis basis, int64 posted,
 	char	   *json;
 
 	FINOPS_STAGE("finops_late", late_sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)));
-	FINOPS_RUN("SELECT jsonb_build_object('cost_basis', $1, 'entries_posted', $2, 'entries', $3, 'digest', $4,"
+	FINOPS_RUN("SELECT jsonb_build_object('cost_basis', $1, 'entries_posted', $2, 'entries', $3, 'digest', $4, 'packed_origins', $6,"
 			   "  'findings', $5::jsonb, 'provisional', EXISTS (SELECT FROM finops_late),"
 			   "  'late_drivers', (SELECT coalesce(jsonb_agg(l.driver), '[]') FROM finops_late l), 'currencies',"
 			   "  coalesce(jsonb_object_agg(currency, jsonb_build_object('cost_in', cost, 'direct', direct,"
@@ -198,7 +213,7 @@ describe_run(DateADT period, FinopsCostBasis basis, int64 posted,
 			   "  FROM finops_posted GROUP BY currency) s",
 			   ARG_TEXT(FinopsBasisName(basis)), ARG_INT8(posted),
 			   ARG_INT8((int64) result->entries), ARG_TEXT(result->digest),
-			   ARG_TEXT(result->findings_json));
+			   ARG_TEXT(result->findings_json), ARG_INT8((int64) result->packed));
 	json = FinopsText(0, 1);
 	*gate_detail = FinopsText(0, 2);
 	return json;
@@ -305,7 +320,7 @@ finops_preview_allocation(PG_FUNCTION_ARGS)
 	refuse_empty_period(period);
 	AllocateCheckRules(period);
 	AllocateGather(period, FinopsPeriodBasis(period, false));
-	AllocateMakeEntries(OWN_INPUT, 0, NULL, &result);
+	AllocateMakeEntries(OWN_INPUT, 0, NULL, false, &result);
 	FINOPS_RUN0("SELECT e.tenant_id, e.kind, e.service, e.category, e.rule_id, e.rule_version, e.origin, e.currency,"
 				" e.amount, e.share, e.key_metric, e.key_value, e.key_total, e.stage, e.rung FROM finops_entry e");
 	FinopsReturnRows(fcinfo);
@@ -335,7 +350,7 @@ finops_replay_allocation(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("run %lld is not an allocation", (long long) run_id),
 				 errhint("SELECT run_id, period_start FROM finops.run WHERE kind = 'allocate' lists them.")));
-	AllocateMakeEntries("finops.allocation_input", run_id, NULL, &result);
+	AllocateMakeEntries("finops.allocation_input", run_id, NULL, false, &result);
 	FINOPS_RUN("SELECT $2, $3, r.detail ->> 'digest', r.detail ->> 'digest' = $3"
 			   " FROM finops.run r WHERE r.run_id = $1",
 			   ARG_INT8(run_id), ARG_INT8((int64) result.entries), ARG_TEXT(result.digest));

@@ -69,11 +69,15 @@ extern void AllocateGather(DateADT period, FinopsCostBasis basis);
 
 /*
  * engine.c: makes the entries from the rows of a relation of the form of
- * finops_input, into a table or, without one, into stage finops_entry.
+ * finops_input, into a table or, without one, into stage finops_entry.  With
+ * may_pack those of large systems of pools go into stages finops_packed and
+ * finops_packed_target, and only their sums into the former.
  */
 typedef struct AllocateResult
 {
-	uint64		entries;
+	uint64		entries;		/* packed ones included */
+	uint64		rows;			/* written */
+	uint64		packed;			/* rows of stage finops_packed */
 	char	   *digest;
 	int			findings;
 	char	   *findings_json;
@@ -89,7 +93,18 @@ typedef struct AllocateTable
 } AllocateTable;
 
 extern void AllocateMakeEntries(const char *from, int64 run_id,
-								const AllocateTable *table,
+								const AllocateTable *table, bool may_pack,
 								AllocateResult *result);
+
+/*
+ * Packed entries, packed.c.  Their sums stand in fact_cost_allocated under
+ * this rule; finops.allocation_entry has each of them.
+ */
+#define ALLOCATE_PACKED_RULE	"packed-pools"
+
+/* lines.c */
+extern void AllocateIndexLines(const char *partition, DateADT period);
+
+extern int64 AllocatePostPacked(DateADT period, int64 run_id, bool packed);
 
 #endif							/* FINOPS_ALLOCATE_H */

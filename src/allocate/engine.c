@@ -9,7 +9,8 @@
  * 1e-9, so that every step is exact on integers:
  *
  *	1. fixed amounts, laid end to end with the rule's cost;
- *	2. the rest by shares, through the pools if there are any (pools.c);
+ *	2. the rest by shares, through the pools if there are any (pools.c), which
+ *	   for many origins is the end of it (trace.c);
  *	3. what reached a node with caps, by water-filling;
  *	4. what reached a node that follows the cost placed so far, such as
  *	   support as a percentage of spend, whose base is all of the above.
@@ -36,8 +37,8 @@ check_interrupts(void)
  */
 
 /* Buckets of one origin in several slices are added up part by part. */
-static bool
-is_alone(const Engine *e, int i)
+bool
+EngineIsAlone(const Engine *e, int i)
 {
 	return (i == 0 || strcmp(e->buckets[i - 1].origin, e->buckets[i].origin) != 0) &&
 		(i + 1 == e->n_buckets || strcmp(e->buckets[i + 1].origin, e->buckets[i].origin) != 0);
@@ -52,12 +53,12 @@ find_simple(Engine *e)
 
 		e->buckets[i].simple = node->n_legs == 1 && !node->sink && !node->closed &&
 			node->amount == NULL && node->percent == NULL &&
-			!node->legs[0]->to_pools && is_alone(e, i);
+			!node->legs[0]->to_pools && EngineIsAlone(e, i);
 	}
 }
 
-static EntryOf
-entry_of(const Bucket *b)
+EntryOf
+EngineEntryOf(const Bucket *b)
 {
 	return (EntryOf) {
 		b->origin, b->service,
@@ -117,7 +118,7 @@ split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
 	Key		   *key = b->node->legs[0];
 	int			scale = Max(2, b->scale);
 	MoneyUnits	m;
-	EntryOf		of = entry_of(b);
+	EntryOf		of = EngineEntryOf(b);
 
 	EntriesOrigin(e, &of);
 	/* what no rule placed stays as it is */
@@ -186,6 +187,15 @@ EngineAddPart(Engine *e, int bucket, int target, int64 units)
 	return part;
 }
 
+void
+EngineTooLarge(const Bucket *b)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("cost of \"%s\" is too large to be split in several steps",
+					FinopsQuoteForMessage(b->origin))));
+}
+
 /* The cost in units of 1e-9, and what these leave of it. */
 static int64
 bucket_units(const Bucket *b, Datum *extra)
@@ -194,10 +204,7 @@ bucket_units(const Bucket *b, Datum *extra)
 	MoneyUnits	m;
 
 	if (!EngineUnits(whole, ENGINE_SCALE, &m))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("cost of \"%s\" is too large to be split in several steps",
-						FinopsQuoteForMessage(b->origin))));
+		EngineTooLarge(b);
 	*extra = DirectFunctionCall2(numeric_sub, b->cost, whole);
 	return m.negative ? -(int64) m.units : (int64) m.units;
 }
@@ -325,7 +332,7 @@ split_in_steps(Engine *e, EngineWork *w)
 	Datum	   *extras = palloc0_array(Datum, Max(e->n_buckets, 1));
 
 	for (int i = 0; i < e->n_buckets; i++)
-		if (!e->buckets[i].simple)
+		if (!e->buckets[i].simple && !e->buckets[i].traced)
 			left[i] = whole[i] = bucket_units(&e->buckets[i], &extras[i]);
 	for (int i = 0; i < e->n_nodes; i++)
 		if (e->nodes[i].amount != NULL &&
@@ -336,7 +343,7 @@ split_in_steps(Engine *e, EngineWork *w)
 		PoolNode	   *node = e->buckets[i].node;
 		int			first = e->n_parts;
 
-		if (e->buckets[i].simple)
+		if (e->buckets[i].simple || e->buckets[i].traced)
 			continue;
 		if (left[i] != 0 && node->sink)
 			(void) EngineAddPart(e, i, e->n_targets + (int) (node - e->nodes), left[i]);
@@ -398,7 +405,7 @@ static void
 put_origin(Engine *e, int from, int to, EngineWork *w)
 {
 	const Bucket *b = &e->buckets[e->parts[from].bucket];
-	EntryOf		of = entry_of(b);
+	EntryOf		of = EngineEntryOf(b);
 	int			n = 0;
 	uint64		total = 0;
 	int			scale = 2;
@@ -416,6 +423,9 @@ put_origin(Engine *e, int from, int to, EngineWork *w)
 	}
 	if (total > 0)
 		MoneyApportion(UINT64_C(1000000000000000000), w->weights, total, n, w->parts, w->scratch, NULL);
+	/* those of one slice are not all */
+	if (!EngineIsAlone(e, e->parts[from].bucket))
+		of.lines = (Datum) 0;
 	EntriesOrigin(e, &of);
 	n = 0;
 	for (int i = from, next; i < to; i = next)
@@ -500,12 +510,13 @@ put_direct(Engine *e)
 
 void
 AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
-					AllocateResult *result)
+					bool may_pack, AllocateResult *result)
 {
 	Engine		e = {0};
 	EngineWork	w;
 	Size		room;
 
+	e.may_pack = may_pack;
 	EngineLoad(&e, from, run_id);
 	EntriesBegin(&e, table);
 	EngineBuildPools(&e);
@@ -523,10 +534,13 @@ AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
 	for (int i = 0; i < e.n_buckets; i++)
 		if (e.buckets[i].simple)
 			split_simple(&e, &e.buckets[i], w.parts, w.scratch);
+	EngineSplitTraced(&e, &w);
 	split_in_steps(&e, &w);
 	EngineSplitSinks(&e, &w);
 	put_parts(&e, &w);
 	result->entries = e.entries;
+	result->rows = e.rows;
+	result->packed = e.packed;
 	result->findings = e.n_findings;
 	if (e.n_findings > 0)
 		appendStringInfoChar(&e.findings, ']');

@@ -2,7 +2,7 @@
  *
  * engine.h
  *	  What makes entries from inputs; shared by inputs.c, graph.c, engine.c,
- *	  sinks.c and entries.c.
+ *	  trace.c, sinks.c, entries.c and packing.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -73,6 +73,7 @@ typedef struct Bucket
 	Datum		cost;
 	int			scale;
 	bool		simple;			/* split in one step */
+	bool		traced;			/* through pools to targets only, trace.c */
 } Bucket;
 
 typedef struct DirectCost
@@ -127,7 +128,11 @@ typedef struct Engine
 	int			max_parts;
 
 	EntrySink  *sink;
-	uint64		entries;
+	struct Packing *packing;
+	bool		may_pack;
+	uint64		entries;		/* packed ones included */
+	uint64		rows;			/* written, sums of packed ones included */
+	uint64		packed;			/* rows of stage finops_packed */
 	StringInfoData findings;
 	int			n_findings;
 	MemoryContext row;			/* reset per entry batch */
@@ -150,11 +155,19 @@ typedef struct EngineWork
 /* engine.c */
 extern Part *EngineAddPart(Engine *e, int bucket, int target, int64 units);
 extern bool EngineUnits(Datum value, int scale, MoneyUnits *m);
+extern bool EngineIsAlone(const Engine *e, int bucket);
+pg_noreturn extern void EngineTooLarge(const Bucket *b);
 
 /* graph.c */
 extern void EngineBuildPools(Engine *e);
 extern void EngineShares(Engine *e, PoolNode *node, FinopsReal scale,
 						 FinopsReal *shares, int n);
+
+extern PoolNode *EnginePoolNode(const Engine *e, int no, const char *currency);
+extern void EngineNodeEdges(const Engine *e, const PoolNode *node, Pool *pool);
+
+/* trace.c */
+extern void EngineSplitTraced(Engine *e, EngineWork *w);
 
 /* sinks.c */
 extern void EngineSplitSinks(Engine *e, EngineWork *w);
@@ -173,6 +186,7 @@ typedef struct EntryOf
 	Datum		lines;			/* text[], or 0 */
 } EntryOf;
 
+extern EntryOf EngineEntryOf(const Bucket *b);
 extern void EntriesBegin(Engine *e, const AllocateTable *table);
 extern void EntriesOrigin(Engine *e, const EntryOf *of);
 extern void EntriesPut(Engine *e, int target, Datum amount, Datum share,
@@ -180,8 +194,27 @@ extern void EntriesPut(Engine *e, int target, Datum amount, Datum share,
 					   int rung);
 extern void EntriesPutDirect(Engine *e, char *origin, const char *tenant,
 							 int heir, Datum amount);
+extern void EntriesCountPacked(Engine *e, int target, const char *amount);
+extern void EntriesPutSum(Engine *e, int target, Datum amount);
 extern char *EntriesEnd(Engine *e);
 extern void EngineFinding(Engine *e, const char *check, const char *rule_id,
 						  const char *currency, const char *detail);
+
+/*
+ * packing.c: parts of traced origins, in units of 1e-9, become entries or
+ * packed rows.  What they come to by currency and target is kept for the
+ * nodes that follow it.
+ */
+typedef struct TracedSum
+{
+	const char *currency;
+	int128	   *units;			/* by target */
+} TracedSum;
+
+extern void EntriesBeginTraced(Engine *e, const int *buckets, int n);
+extern void EntriesTraced(Engine *e, const Bucket *b, const uint64 *parts,
+						  bool negative, EngineWork *w);
+extern void EntriesEndTraced(Engine *e);
+extern const TracedSum *EntriesTracedSums(const Engine *e, int *n);
 
 #endif							/* FINOPS_ENGINE_H */

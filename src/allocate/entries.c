@@ -247,12 +247,24 @@ store(EntrySink *sink)
 	BillBulkAddValues(sink->bulk, sink->row, sink->row_nulls);
 }
 
+/* Counts an entry and adds it to the digest. */
 static void
-put(Engine *e, const char *tenant, const char *kind, Datum amount, Datum share,
-	const char *metric, Datum key_value, Datum key_total, int rung)
+count_entry(Engine *e, const char *tenant, const char *kind, const char *amount)
 {
 	EntrySink  *sink = e->sink;
-	MemoryContext old = MemoryContextSwitchTo(e->row);
+
+	add_to_digest(sink, sink->origin);
+	add_to_digest(sink, tenant == NULL ? "" : tenant);
+	add_to_digest(sink, kind);
+	add_to_digest(sink, amount);
+	e->entries++;
+}
+
+static void
+write_row(Engine *e, const char *tenant, const char *kind, Datum amount, Datum share,
+		  const char *metric, Datum key_value, Datum key_total, int rung)
+{
+	EntrySink  *sink = e->sink;
 
 	set_text(sink, ENTRY_TENANT, tenant);
 	set_text(sink, ENTRY_KIND, kind);
@@ -264,17 +276,57 @@ put(Engine *e, const char *tenant, const char *kind, Datum amount, Datum share,
 	sink->values[ENTRY_RUNG] = Int16GetDatum(rung);
 	sink->nulls[ENTRY_RUNG] = metric == NULL;
 	store(sink);
+	e->rows++;
+}
 
-	add_to_digest(sink, sink->origin);
-	add_to_digest(sink, tenant == NULL ? "" : tenant);
-	add_to_digest(sink, kind);
-	add_to_digest(sink, DatumGetCString(DirectFunctionCall1(numeric_out, amount)));
-	MemoryContextSwitchTo(old);
-	if (++e->entries % ENTRIES_PER_RESET == 0)
+static void
+reset_row(Engine *e)
+{
+	if (e->rows % ENTRIES_PER_RESET == 0)
 	{
 		MemoryContextReset(e->row);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+static void
+put(Engine *e, const char *tenant, const char *kind, Datum amount, Datum share,
+	const char *metric, Datum key_value, Datum key_total, int rung)
+{
+	MemoryContext old = MemoryContextSwitchTo(e->row);
+
+	write_row(e, tenant, kind, amount, share, metric, key_value, key_total, rung);
+	count_entry(e, tenant, kind, DatumGetCString(DirectFunctionCall1(numeric_out, amount)));
+	MemoryContextSwitchTo(old);
+	reset_row(e);
+}
+
+static const char *
+kind_of(const Engine *e, int target)
+{
+	char		kind = e->target_kinds[target];
+
+	return kind == 't' ? "shared" : kind == 'o' ? "overhead" : "unallocated";
+}
+
+/* An entry that stands in a packed row: counted and digested, not written. */
+void
+EntriesCountPacked(Engine *e, int target, const char *amount)
+{
+	count_entry(e, e->target_kinds[target] == 't' ? e->target_names[target] : NULL,
+				kind_of(e, target), amount);
+}
+
+/* The sum of packed entries of a target: written, not counted. */
+void
+EntriesPutSum(Engine *e, int target, Datum amount)
+{
+	MemoryContext old = MemoryContextSwitchTo(e->row);
+
+	write_row(e, e->target_kinds[target] == 't' ? e->target_names[target] : NULL,
+			  kind_of(e, target), amount, (Datum) 0, "packed", (Datum) 0, (Datum) 0, 0);
+	MemoryContextSwitchTo(old);
+	reset_row(e);
 }
 
 static bool
@@ -289,12 +341,9 @@ void
 EntriesPut(Engine *e, int target, Datum amount, Datum share,
 		   const char *metric, Datum key_value, Datum key_total, int rung)
 {
-	char		kind = e->target_kinds[target];
-
 	if (is_zero(amount))
 		return;
-	put(e, kind == 't' ? e->target_names[target] : NULL,
-		kind == 't' ? "shared" : kind == 'o' ? "overhead" : "unallocated",
+	put(e, e->target_kinds[target] == 't' ? e->target_names[target] : NULL, kind_of(e, target),
 		amount, share, metric, key_value, key_total, rung);
 }
 

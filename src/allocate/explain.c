@@ -238,12 +238,41 @@ put_paths(Graph *g, struct Tuplestorestate *store, TupleDesc desc, const char *o
 	}
 }
 
+/* Origins times pools up to which the ways through pools are told apart. */
+#define MAX_WAYS	(128 * 128)
+
+/*
+ * Stage finops_mine: what the tenant has of each origin; of packed entries only
+ * its own place in each row is read.
+ */
+static void
+stage_mine(const char *tenant_id, DateADT period)
+{
+	FINOPS_STAGE("finops_mine",
+				 "SELECT a.origin, a.kind, a.service, a.category, a.rule_id, a.rule_version, a.currency,"
+				 " sum(a.allocated_cost_usd) AS amount,"
+				 " (array_agg(a.key_metric ORDER BY a.id DESC) FILTER (WHERE a.key_metric IS NOT NULL))[1] AS key_metric,"
+				 " (array_agg(a.key_value ORDER BY a.id DESC) FILTER (WHERE a.key_metric IS NOT NULL))[1] AS key_value,"
+				 " (array_agg(a.key_total ORDER BY a.id DESC) FILTER (WHERE a.key_metric IS NOT NULL))[1] AS key_total"
+				 " FROM @s@.fact_cost_allocated a WHERE a.period_start = $2 AND a.tenant_id = $1"
+				 "  AND a.rule_id <> '" ALLOCATE_PACKED_RULE "'"
+				 " GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(a.allocated_cost_usd) <> 0"
+				 " UNION ALL SELECT p.origin, 'shared', p.service, p.category, p.rule_id, p.rule_version, p.currency, sum(x.amount),"
+				 "  (array_agg(p.key_metric ORDER BY p.id DESC) FILTER (WHERE p.key_metric IS NOT NULL))[1], NULL, NULL"
+				 " FROM (SELECT l.list_id, array_position(l.targets, 't:' || $1) AS at FROM finops.allocation_target l"
+				 "   WHERE l.period_start = $2) l"
+				 " JOIN finops.allocation_packed p ON p.list_id = l.list_id AND p.period_start = $2"
+				 " CROSS JOIN LATERAL (SELECT finops.packed_amount(p.units, l.at, p.amount_scale) AS amount) x"
+				 " WHERE l.at IS NOT NULL GROUP BY 1, 3, 4, 5, 6, 7 HAVING sum(x.amount) <> 0",
+				 ARG_TEXT(tenant_id), ARG_DATE(period));
+}
+
 /*
  * Stage finops_path: origin, the pools on the way, weight; of the origins
  * that reach the tenant through pools.
  */
 static void
-make_paths(const char *tenant_id, DateADT period, int64 run_id)
+make_paths(const char *tenant_id, int64 run_id)
 {
 	Graph		g = {0};
 	TupleDesc	desc;
@@ -254,12 +283,13 @@ make_paths(const char *tenant_id, DateADT period, int64 run_id)
 	int		   *nodes;
 
 	load_nodes(&g, run_id);
-	if (!load_edges(&g, run_id, tenant_id) || !factor(&g))
+	n = FINOPS_RUN0("SELECT m.origin FROM finops_mine m WHERE m.kind = 'shared'");
+	if (n == 0 || (int64) n * g.n > MAX_WAYS ||
+		!load_edges(&g, run_id, tenant_id) || !factor(&g))
 		return;
 	n = FINOPS_RUN("SELECT i.name, min((i.detail ->> 'node')::integer) FROM finops.allocation_input i"
-				   " WHERE i.run_id = $1 AND i.part = 'bucket' AND i.name IN (SELECT a.origin FROM @s@.fact_cost_allocated a"
-				   "  WHERE a.period_start = $3 AND a.tenant_id = $2) GROUP BY 1 HAVING count(*) = 1 ORDER BY 1",
-				   ARG_INT8(run_id), ARG_TEXT(tenant_id), ARG_DATE(period));
+				   " WHERE i.run_id = $1 AND i.part = 'bucket' AND i.name IN (SELECT m.origin FROM finops_mine m)"
+				   " GROUP BY 1 HAVING count(*) = 1 ORDER BY 1", ARG_INT8(run_id));
 	origins = palloc_array(char *, n + 1);
 	nodes = palloc_array(int, n + 1);
 	for (uint64 i = 0; i < n; i++)
@@ -311,23 +341,17 @@ finops_explain_allocation(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	refuse_unknown(tenant_id, period);
 	run_id = inputs_that_stand(period);
-	make_paths(tenant_id, period, run_id);
-	FINOPS_RUN("WITH mine AS MATERIALIZED ("
-			   "  SELECT a.origin, a.kind, a.service, a.category, a.rule_id, a.rule_version, a.currency,"
-			   "   sum(a.allocated_cost_usd) AS amount,"
-			   "   (array_agg(a.key_metric ORDER BY a.id DESC) FILTER (WHERE a.key_metric IS NOT NULL))[1] AS key_metric,"
-			   "   (array_agg(a.key_value ORDER BY a.id DESC) FILTER (WHERE a.key_metric IS NOT NULL))[1] AS key_value,"
-			   "   (array_agg(a.key_total ORDER BY a.id DESC) FILTER (WHERE a.key_metric IS NOT NULL))[1] AS key_total"
-			   "  FROM @s@.fact_cost_allocated a WHERE a.period_start = $2 AND a.tenant_id = $1"
-			   "  GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(a.allocated_cost_usd) <> 0),"
+	stage_mine(tenant_id, period);
+	make_paths(tenant_id, run_id);
+	FINOPS_RUN("WITH"
 			   " pool AS ("
 			   "  SELECT i.name AS origin, sum(i.amounts[1]) AS amount FROM finops.allocation_input i"
-			   "  WHERE i.run_id = $3 AND i.part = 'bucket' AND i.name IN (SELECT m.origin FROM mine m) GROUP BY 1),"
+			   "  WHERE i.run_id = $2 AND i.part = 'bucket' AND i.name IN (SELECT m.origin FROM finops_mine m) GROUP BY 1),"
 			   " row AS ("
 			   "  SELECT m.*, w.way, CASE WHEN w.way IS NULL THEN m.amount"
 			   "   ELSE finops.apportion_part(m.amount, coalesce(w.weight, 1)) OVER (PARTITION BY m.origin, m.kind, m.rule_version"
 			   "    ORDER BY w.way COLLATE \"C\") END AS part"
-			   "  FROM mine m LEFT JOIN finops_path w ON w.origin = m.origin AND m.kind = 'shared')"
+			   "  FROM finops_mine m LEFT JOIN finops_path w ON w.origin = m.origin AND m.kind = 'shared')"
 			   " SELECT row_number() OVER (ORDER BY r.currency, abs(r.part) DESC, r.origin COLLATE \"C\", r.rule_version, r.way COLLATE \"C\"),"
 			   " CASE r.kind WHEN 'direct' THEN format('%s <- tag <- %s %s', $1, r.service, r.category)"
 			   "  ELSE format('%s <- %srule %s version %s by %s <- %s %s', $1, r.way, r.rule_id, r.rule_version,"
@@ -336,7 +360,7 @@ finops_explain_allocation(PG_FUNCTION_ARGS)
 			   " r.key_value, r.key_total, round(r.part / nullif(coalesce(p.amount, r.amount), 0), 12),"
 			   " coalesce(p.amount, r.amount), r.part, r.origin"
 			   " FROM row r LEFT JOIN pool p USING (origin) WHERE r.part <> 0 ORDER BY 1",
-			   ARG_TEXT(tenant_id), ARG_DATE(period), ARG_INT8(run_id));
+			   ARG_TEXT(tenant_id), ARG_INT8(run_id));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;

@@ -9,13 +9,17 @@
 
 PG_FUNCTION_INFO_V1(finops_validate_rules);
 
-/* Targets with their weights: rule, where they stand, target, weight. */
-#define WEIGHTS(rules) \
-	"(SELECT r.rule_id, r.rule_version, r.formula, w.place, e.key, e.value FROM " rules " r" \
+/* Lists of weights of rule versions: rule, where they stand, the list. */
+#define WEIGHT_LISTS(rules) \
+	"(SELECT r.rule_id, r.rule_version, r.formula, w.place, w.list FROM " rules " r" \
 	" CROSS JOIN LATERAL (VALUES ('weights', CASE WHEN r.formula IN ('fixed_pct', 'fixed_fee', 'direct') THEN r.weights_json END)," \
 	"  ('amounts', r.legs -> 'amount'), ('percents', r.legs -> 'percent')) w(place, list)" \
-	" CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(w.list) WHEN 'object' THEN w.list ELSE '{}' END) e" \
-	" WHERE r.billable)"
+	" WHERE r.billable AND jsonb_typeof(w.list) = 'object')"
+
+/* The same one by one: rule, where they stand, target, weight. */
+#define WEIGHTS(rules) \
+	"(SELECT l.rule_id, l.rule_version, l.formula, l.place, e.key, e.value FROM " WEIGHT_LISTS(rules) " l" \
+	" CROSS JOIN LATERAL jsonb_each(l.list) e)"
 
 #define TEXTS(list) \
 	"jsonb_array_elements(CASE jsonb_typeof(" list ") WHEN 'array' THEN " list " ELSE '[]' END)"
@@ -23,15 +27,23 @@ PG_FUNCTION_INFO_V1(finops_validate_rules);
 /*
  * Faults of the rule versions r of a set: severity, rule, check and a
  * sentence.  Severity error is what allocate refuses.
+ *
+ * Lists are read once; those in which nothing is wrong are not taken apart.
  */
 #define WEIGHT_FAULTS(rules) \
-	"WITH weight AS MATERIALIZED " WEIGHTS(rules) " SELECT 'error' AS severity, w.rule_id, 'weight' AS check_name," \
+	"WITH doc AS MATERIALIZED (SELECT l.*, s.total, s.suspect FROM " WEIGHT_LISTS(rules) " l CROSS JOIN LATERAL (" \
+	"  SELECT sum(CASE jsonb_typeof(e.value) WHEN 'number' THEN (e.value)::numeric END) AS total," \
+	"   l.place = 'amounts' OR l.formula = 'fixed_fee' OR bool_or(jsonb_typeof(e.value) <> 'number' OR e.value < '0'" \
+	"    OR e.key NOT IN (SELECT t.tenant_id FROM @s@.tenant_master t UNION ALL SELECT 'operator' UNION ALL SELECT 'unallocated'" \
+	"     UNION ALL SELECT 'pool:' || q.pool_id FROM " rules " q JOIN finops.pool p USING (pool_id))) AS suspect" \
+	"  FROM jsonb_each(l.list) e) s)," \
+	" weight AS MATERIALIZED (SELECT l.rule_id, l.rule_version, l.formula, l.place, e.key, e.value" \
+	"  FROM doc l CROSS JOIN LATERAL jsonb_each(l.list) e WHERE l.suspect) " \
+	"SELECT 'error' AS severity, w.rule_id, 'weight' AS check_name," \
 	" format('The weight of \"%s\" is %s, not a number of at least zero.', left(w.key, 64), left(w.value::text, 64)) AS detail" \
 	" FROM weight w WHERE CASE jsonb_typeof(w.value) WHEN 'number' THEN (w.value)::numeric < 0 ELSE true END" \
-	" UNION ALL SELECT 'error', w.rule_id, 'over_allocated', format('Its percents add up to %s.', sum((w.value)::numeric))" \
-	"  FROM weight w" \
-	"  WHERE jsonb_typeof(w.value) = 'number' AND (w.place = 'percents' OR w.place = 'weights' AND w.formula = 'fixed_pct')" \
-	"  GROUP BY w.rule_id, w.rule_version, w.place HAVING sum((w.value)::numeric) > 100" \
+	" UNION ALL SELECT 'error', l.rule_id, 'over_allocated', format('Its percents add up to %s.', l.total)" \
+	"  FROM doc l WHERE (l.place = 'percents' OR l.place = 'weights' AND l.formula = 'fixed_pct') AND l.total > 100" \
 	" UNION ALL SELECT 'error', w.rule_id, 'unknown_tenant'," \
 	"  format('Its weights name \"%s\", which is not in tenant_master.', left(w.key, 64))" \
 	"  FROM weight w WHERE w.key NOT IN ('operator', 'unallocated') AND w.key NOT LIKE 'pool:%'" \

@@ -181,27 +181,28 @@ make_buckets(void)
 static void
 make_nodes(DateADT period)
 {
-	FINOPS_STAGE("finops_node",
-		"WITH RECURSIVE edge AS ("
-		"  SELECT r.no, q.no AS to_no FROM finops_rule r"
+	FINOPS_STAGE("finops_edge",
+		"SELECT k.no, q.no AS to_no FROM (SELECT r.no, substr(k.key, 6) AS pool_id FROM finops_rule r"
 		"   CROSS JOIN LATERAL (SELECT jsonb_object_keys(coalesce(r.weights_json, '{}')) AS key"
-		"    UNION SELECT jsonb_object_keys(coalesce(r.legs -> 'percent', '{}'))"
-		"    UNION SELECT jsonb_object_keys(coalesce(r.legs -> 'amount', '{}'))"
-		"    UNION SELECT v.target FROM finops.driver_value v WHERE v.target LIKE 'pool:%'"
-		"     AND v.slice >= $1 AND v.slice < $1 + interval '1 month'"
-		"     AND (v.driver = r.driver OR 'driver:' || v.driver = ANY (r.fallback) OR v.driver IN"
-		"      (SELECT w ->> 'driver' FROM jsonb_array_elements(r.params -> 'drivers') w))) k"
-		"   JOIN finops_rule q ON 'pool:' || q.pool_id = k.key"
-		"  UNION SELECT r.no, q.no FROM finops_rule r JOIN finops_rule q ON q.rule_id = r.params ->> 'rule'"
-		"   WHERE r.formula = 'inherit'),"
+		"    UNION ALL SELECT jsonb_object_keys(coalesce(r.legs -> 'percent', '{}'))"
+		"    UNION ALL SELECT jsonb_object_keys(coalesce(r.legs -> 'amount', '{}'))) k WHERE k.key LIKE 'pool:%'"
+		"  UNION ALL SELECT r.no, substr(v.target, 6) FROM finops_rule r JOIN (SELECT DISTINCT v.driver, v.target FROM finops.driver_value v"
+		"    WHERE v.target LIKE 'pool:%' AND v.slice >= $1 AND v.slice < $1 + interval '1 month') v"
+		"    ON v.driver = r.driver OR 'driver:' || v.driver = ANY (r.fallback) OR v.driver IN"
+		"     (SELECT w ->> 'driver' FROM jsonb_array_elements(r.params -> 'drivers') w)) k"
+		" JOIN finops_rule q ON q.pool_id = k.pool_id GROUP BY 1, 2"
+		" UNION ALL SELECT r.no, q.no FROM finops_rule r JOIN finops_rule q ON q.rule_id = r.params ->> 'rule'"
+		"  WHERE r.formula = 'inherit'", ARG_DATE(period));
+	FINOPS_STAGE0("finops_node",
+		"WITH RECURSIVE"
 		" node AS ("
 		"  SELECT b.no, b.currency, b.slice, b.anchor FROM finops_bucket b"
 		"  UNION SELECT b.no, b.currency, NULL, NULL FROM finops_bucket b WHERE b.no > 0 AND EXISTS"
 		"   (SELECT FROM finops_bucket f WHERE f.no IN (-3, -4)"
 		"    AND f.provider = b.provider AND f.service = b.service AND f.currency = b.currency)"
-		"  UNION SELECT e.to_no, n.currency, NULL, NULL FROM node n JOIN edge e USING (no))"
+		"  UNION SELECT e.to_no, n.currency, NULL, NULL FROM node n JOIN finops_edge e USING (no))"
 		" SELECT (row_number() OVER (ORDER BY no, currency COLLATE \"C\", slice, anchor COLLATE \"C\"))::integer AS node, *"
-		" FROM node", ARG_DATE(period));
+		" FROM node");
 }
 
 /* What was used of the drivers that nodes ask for, by the nodes' slices. */
@@ -292,10 +293,15 @@ static const char *const cost_vectors =
 	"   AND a.provider = " ESCAPED("b.provider")
 	"  JOIN (VALUES ('origin'), ('origin-service')) k(part) ON k.part = 'origin-service' OR a.charge_category = b.charge_category"
 	"  GROUP BY 1, 2 HAVING sum(a.amount) > 0"
-	" UNION ALL SELECT concat_ws('|', 'previous', r.no, a.currency), 't:' || a.tenant_id, sum(a.allocated_cost_usd)"
-	"  FROM finops_rule r JOIN @s@.fact_cost_allocated a ON a.rule_id = r.rule_id"
-	"  WHERE 'previous_period' = ANY (r.fallback) AND a.kind = 'shared' AND a.period_start = $2"
-	"  GROUP BY 1, 2 HAVING sum(a.allocated_cost_usd) > 0";
+	" UNION ALL SELECT concat_ws('|', 'previous', x.no, x.currency), 't:' || x.tenant_id, sum(x.amount) FROM ("
+	"  SELECT r.no, a.currency, a.tenant_id, a.allocated_cost_usd AS amount"
+	"   FROM finops_rule r JOIN @s@.fact_cost_allocated a ON a.rule_id = r.rule_id"
+	"   WHERE 'previous_period' = ANY (r.fallback) AND a.kind = 'shared' AND a.period_start = $2"
+	"  UNION ALL SELECT r.no, p.currency, u.tenant_id, u.amount"
+	"   FROM finops_rule r JOIN finops.allocation_packed p ON p.rule_id = r.rule_id JOIN finops.allocation_target l USING (list_id)"
+	"   CROSS JOIN LATERAL finops.unpack_allocation(l.targets, p.units, p.amount_scale) u"
+	"   WHERE 'previous_period' = ANY (r.fallback) AND u.kind = 'shared' AND p.period_start = $2) x"
+	"  GROUP BY 1, 2 HAVING sum(x.amount) > 0";
 
 /*
  * How the months that corrections belong to were allocated.  Their dates
@@ -473,16 +479,19 @@ make_input(void)
 		"  'last', CASE r.zero_key_policy WHEN 'operator' THEN 'o' ELSE 'u' END, 'caps', r.caps,"
 		"  'amount', CASE WHEN r.billable AND (r.formula = 'fixed_fee' OR r.legs ? 'amount') THEN 'amount|' || r.no END,"
 		"  'percent', CASE WHEN r.billable AND r.legs ? 'percent' THEN 'percent|' || r.no END,"
-		"  'percents', (SELECT sum(e.value::numeric) FROM jsonb_each_text(r.legs -> 'percent') e WHERE r.billable),"
+		"  'percents', CASE WHEN r.billable THEN p.total END,"
 		"  'rung', l.rung, 'metric', l.metric), l.vecs, l.fractions"
 		"  FROM finops_node n JOIN (SELECT l.node, min(l.rung) AS rung, min(l.metric) AS metric,"
 		"   array_agg(l.vec ORDER BY l.leg) AS vecs, array_agg(l.fraction ORDER BY l.leg) AS fractions"
 		"   FROM finops_leg l GROUP BY l.node) l USING (node)"
 		"  LEFT JOIN finops_rule r ON r.no = n.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = n.no"
+		"  LEFT JOIN finops_total p ON p.vec = 'percent|' || n.no"
 		" UNION ALL SELECT 'key', row_number() OVER (ORDER BY v.vec COLLATE \"C\")::integer, v.vec,"
 		"  jsonb_build_object('total', sum(v.weight), 'pools', jsonb_object_agg(v.target, v.weight) FILTER (WHERE v.target LIKE 'n:%')),"
-		"  array_agg(v.target ORDER BY left(v.target, 1) <> 't', v.target COLLATE \"C\"), array_agg(v.weight ORDER BY left(v.target, 1) <> 't', v.target COLLATE \"C\")"
-		"  FROM finops_vec v WHERE v.vec IN (SELECT l.vec FROM finops_leg l) OR v.vec ~ '^(amount|percent)[|]' GROUP BY v.vec"
+		"  array_agg(v.target), array_agg(v.weight)"
+		"  FROM (SELECT w.* FROM finops_vec w JOIN (SELECT l.vec FROM finops_leg l UNION SELECT t.vec FROM finops_total t"
+		"    WHERE t.vec ~ '^(amount|percent)[|]') k USING (vec)"
+		"   ORDER BY w.vec, left(w.target, 1) <> 't', w.target COLLATE \"C\") v GROUP BY v.vec"
 		" UNION ALL SELECT 'bucket', row_number() OVER (ORDER BY b.origin COLLATE \"C\", b.slice)::integer, b.origin,"
 		"  jsonb_build_object('node', n.node, 'service', b.service, 'charge_category', b.charge_category,"
 		"   'origin_period', b.origin_period, 'lines', b.lines), NULL, ARRAY[b.cost]"

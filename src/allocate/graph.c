@@ -21,8 +21,8 @@ check_interrupts(void)
 
 
 /* The node that distributes the pool of a rule for one of this currency. */
-static PoolNode *
-pool_node(const Engine *e, int no, const char *currency)
+PoolNode *
+EnginePoolNode(const Engine *e, int no, const char *currency)
 {
 	for (int i = 0; i < e->n_nodes; i++)
 		if (e->nodes[i].no == no && e->nodes[i].whole &&
@@ -35,8 +35,8 @@ pool_node(const Engine *e, int no, const char *currency)
  * Adds what a node gives, as edges to pools and targets; nodes that are
  * split later count as targets behind the real ones.
  */
-static void
-node_edges(const Engine *e, const PoolNode *node, Pool *pool)
+void
+EngineNodeEdges(const Engine *e, const PoolNode *node, Pool *pool)
 {
 	int			room = (node->percent == NULL ? 0 : node->percent->n) + 1;
 	int			n_legs = node->n_legs + (node->percent != NULL);
@@ -59,7 +59,7 @@ node_edges(const Engine *e, const PoolNode *node, Pool *pool)
 			FinopsReal weight = key->units != NULL ? (FinopsReal) key->units[i] :
 				strtold(DatumGetCString(DirectFunctionCall1(numeric_out, key->weights[i])), NULL);
 			PoolNode	   *next = key->targets[i] < 0 ?
-				pool_node(e, -key->targets[i], node->currency) : NULL;
+				EnginePoolNode(e, -key->targets[i], node->currency) : NULL;
 
 			edge->share = fraction * (weight / total);
 			edge->is_pool = next != NULL && !next->sink;
@@ -85,7 +85,7 @@ number_pools(Engine *e)
 			for (int t = 0; t < key->n; t++)
 			{
 				PoolNode	   *next = key->targets[t] >= 0 ? NULL :
-					pool_node(e, -key->targets[t], e->nodes[i].currency);
+					EnginePoolNode(e, -key->targets[t], e->nodes[i].currency);
 
 				if (next != NULL && next->pool < 0 && !next->sink)
 				{
@@ -125,7 +125,7 @@ EngineBuildPools(Engine *e)
 				 errmsg("%d pools feed each other, more than can be solved together", s->n)));
 	pools = palloc0_array(Pool, s->n);
 	for (int p = 0; p < s->n; p++)
-		node_edges(e, &e->nodes[e->pool_nodes[p]], &pools[p]);
+		EngineNodeEdges(e, &e->nodes[e->pool_nodes[p]], &pools[p]);
 	closed = palloc0_array(bool, s->n);
 	scratch = palloc_array(int, 5 * s->n);
 	if (PoolsFindClosed(pools, s->n, closed, scratch) > 0)
@@ -164,10 +164,10 @@ EngineShares(Engine *e, PoolNode *node, FinopsReal scale, FinopsReal *shares, in
 		PoolNode		scaled = *node;
 
 		scaled.percents = Min(node->percents * scale, 1);
-		node_edges(e, &scaled, &own);
+		EngineNodeEdges(e, &scaled, &own);
 	}
 	else
-		node_edges(e, node, &own);
+		EngineNodeEdges(e, node, &own);
 	for (int p = 0; p < e->solver.n; p++)
 		e->solver.own[p] = 0;
 	for (int i = 0; i < own.n_edges; i++)

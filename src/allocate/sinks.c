@@ -254,6 +254,8 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "finops placed", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
+	int			n_traced;
+	const TracedSum *traced = EntriesTracedSums(e, &n_traced);
 
 	placed = palloc0_array(Placed, e->n_nodes + e->n_direct + 1);
 	n_placed = 0;
@@ -290,6 +292,9 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(work);
 	}
+	for (int i = 0; i < n_traced; i++)
+		for (int t = 0; t < e->n_targets; t++)
+			placed_of(e, traced[i].currency)[t] += traced[i].units[t] * 1000;
 	for (int i = 0; i < e->n_parts; i++)
 		if (e->parts[i].target < e->n_targets)
 			placed_of(e, e->buckets[e->parts[i].bucket].node->currency)[e->parts[i].target] +=

@@ -92,6 +92,7 @@ extern int	finops_cost_basis;	/* finops.cost_basis */
 extern bool finops_keep_unknown_columns;
 extern int	finops_late_usage_months;	/* finops.late_usage_months */
 extern int	finops_max_rejects; /* finops.max_rejects, -1: any number */
+extern int	finops_packed_entries;	/* finops.packed_entries, -1: never */
 extern int	finops_progress_interval;	/* finops.progress_interval, s */
 extern char *finops_recon_amount_floor; /* finops.recon_amount_floor */
 extern char *finops_reporting_currency; /* finops.reporting_currency */

@@ -20,6 +20,7 @@ int			finops_cost_basis = FINOPS_BASIS_EFFECTIVE;
 bool		finops_keep_unknown_columns = true;
 int			finops_late_usage_months = 3;
 int			finops_max_rejects = 0;
+int			finops_packed_entries = 1000000;
 int			finops_progress_interval = 0;
 char	   *finops_recon_amount_floor;
 char	   *finops_reporting_currency;
@@ -204,6 +205,11 @@ define_settings(void)
 							NULL,
 							&finops_max_retries, 5, 0, 100,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.packed_entries",
+							"Entries of pools that feed pools from which an allocation packs them.",
+							"One row for each origin in finops.allocation_packed; -1: never, 0: always.",
+							&finops_packed_entries, 1000000, -1, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.progress_interval",
 							"Seconds between messages about the progress of a load.",
 							"0 gives no messages.",

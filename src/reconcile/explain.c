@@ -12,6 +12,8 @@
  */
 #include "reconcile/reconcile.h"
 
+#include "allocate/allocate.h"
+
 PG_FUNCTION_INFO_V1(finops_explain_invoice_line);
 
 #define MAX_BILL_LINES "100"
@@ -26,9 +28,17 @@ static const char *const explain_sql =
 "   max(a.source_line_ids) AS line_ids,"
 "   replace(replace(split_part(a.origin, '|', 1), '%7C', '|'), '%25', '%') AS provider"
 "  FROM line l JOIN @s@.fact_cost_allocated a ON a.period_start = l.period_start AND a.tenant_id = l.tenant_id"
-"   AND a.service = l.service AND a.currency = l.cost_currency"
+"   AND a.service = l.service AND a.currency = l.cost_currency AND a.rule_id <> '" ALLOCATE_PACKED_RULE "'"
 "  WHERE l.line_type = 'allocation' AND l.kind = 'invoice'"
-"  GROUP BY a.origin, a.rule_id, a.rule_version, a.kind, a.origin_period, a.currency HAVING sum(a.allocated_cost_usd) <> 0),"
+"  GROUP BY a.origin, a.rule_id, a.rule_version, a.kind, a.origin_period, a.currency HAVING sum(a.allocated_cost_usd) <> 0"
+"  UNION ALL SELECT p.origin, p.rule_id, p.rule_version, 'shared', NULL, max(p.id), sum(x.amount), p.currency, max(p.key_metric), NULL, NULL,"
+"   NULL, max(p.rung), max(p.run_id), max(p.source_line_ids), replace(replace(split_part(p.origin, '|', 1), '%7C', '|'), '%25', '%')"
+"  FROM line l JOIN finops.allocation_target t ON t.period_start = l.period_start"
+"  CROSS JOIN LATERAL (SELECT array_position(t.targets, 't:' || l.tenant_id) AS at) o"
+"  JOIN finops.allocation_packed p ON p.list_id = t.list_id AND p.service = l.service AND p.currency = l.cost_currency"
+"  CROSS JOIN LATERAL (SELECT finops.packed_amount(p.units, o.at, p.amount_scale) AS amount) x"
+"  WHERE l.line_type = 'allocation' AND l.kind = 'invoice' AND o.at IS NOT NULL"
+"  GROUP BY p.origin, p.rule_id, p.rule_version, p.currency HAVING sum(x.amount) <> 0),"
 " candidate AS (SELECT d.*, l.service, count(*) OVER () AS n FROM line l JOIN finops.delivery d ON d.billing_period = l.period_start AND d.status = 'current'"
 "  WHERE EXISTS (SELECT FROM entry e WHERE e.provider = coalesce(d.provider, e.provider) AND e.origin_period IS NOT DISTINCT FROM d.origin_period)),"
 /* LIMIT keeps these on their indexes */

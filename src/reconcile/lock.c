@@ -22,6 +22,8 @@
  */
 #include "reconcile/reconcile.h"
 
+#include "allocate/allocate.h"
+
 #include "commands/trigger.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
@@ -51,6 +53,8 @@ typedef struct SealedObject
 static const SealedObject sealed_objects[] = {
 	{"accrual_entry", "finops.accrual_entry", "t.period_start = $1", "{}"},
 	{"allocation_input", "finops.allocation_input", "t.period_start = $1", "{}"},
+	{"allocation_packed", "finops.allocation_packed", "t.period_start = $1", "{}"},
+	{"allocation_target", "finops.allocation_target", "t.period_start = $1", "{}"},
 	{"fact_cost_allocated", "@s@.fact_cost_allocated", "t.period_start = $1", "{}"},
 	{"fact_cost_raw", "@s@.fact_cost_raw", "t.bill_billing_period_start_date = $1", "{}"},
 	{"invoice_detail", "@s@.invoice_detail",
@@ -306,6 +310,8 @@ lock_partitions(DateADT period)
 
 		if (!relation_exists(partition))
 			continue;
+		if (strcmp(partitioned[i], "fact_cost_raw") == 0)
+			AllocateIndexLines(partition, period);
 		FINOPS_RUN0(psprintf("CREATE TRIGGER finops_locked BEFORE INSERT OR UPDATE OR DELETE ON %s"
 							 " FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_period('%s-01')",
 							 partition, FinopsPeriodText(period)));

@@ -506,6 +506,28 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 
 CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_input
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.allocation_packed
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.allocation_packed
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.allocation_packed
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_packed
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.allocation_target
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.allocation_target
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.allocation_target
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
+
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_target
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
 CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_daily
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.usage_snapshot_daily

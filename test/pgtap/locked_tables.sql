@@ -19,6 +19,9 @@ SELECT finops.add_allocation_rule('lt', 'proportional', '2017-01-01') \g /dev/nu
 INSERT INTO usage_snapshot_daily (tenant_id, metric_code, usage_date, metric_value) SELECT tenant_id, 'api_calls', '2017-03-05', 10 FROM tenant_master LIMIT 1;
 SELECT finops.set_fx_rate('EUR', '2017-03-31', 1.25, 'ECB') \g /dev/null
 SELECT finops.allocate('2017-03-01') \g /dev/null
+INSERT INTO finops.allocation_target (list_id, period_start, targets) VALUES (-1, '2017-03-01', '{o}'), (-9, '2017-03-01', '{o}');
+INSERT INTO finops.allocation_packed (period_start, run_id, list_id, service, category, rule_id, rule_version, origin, currency, amount_scale, units)
+VALUES ('2017-03-01', -1, -1, 'S3', 'x', 'x', 1, 'x', 'USD', 2, '{0}');
 SELECT finops.reconcile('2017-03-01') \g /dev/null
 SELECT count(*) FROM finops.prepare_invoices('2017-03-01') \g /dev/null
 SELECT finops.reconcile('2017-03-01') \g /dev/null
@@ -47,6 +50,8 @@ INSERT INTO held VALUES
 	('period_lock', 'period_start = ''2017-03-01''', 'hash_head'),
 	('finops.accrual_entry', 'period_start = ''2017-03-01''', 'amount'),
 	('finops.allocation_input', 'period_start = ''2017-03-01''', 'name'),
+	('finops.allocation_packed', 'period_start = ''2017-03-01''', 'run_id'),
+	('finops.allocation_target', 'list_id = -9', 'list_id'),
 	('finops.cost_daily', 'billing_period = ''2017-03-01''', 'billed_cost'),
 	('finops.period_rate', 'period_start = ''2017-03-01''', 'rate'),
 	('finops.period_seal', 'period_start = ''2017-03-01''', 'digest'),
