@@ -500,6 +500,7 @@ typedef struct BillProjector
 	BillRow		row;
 	OutBuf		scratch;		/* computed values; does not move */
 	OutBuf		sum[2];			/* of credits */
+	OutBuf		parted[BF_COUNT];	/* numbers without their commas */
 	OutBuf		object[BO_COUNT];	/* JSON objects */
 	OutBuf		text;			/* decoded tags */
 	OutBuf		braces;			/* a JSON tag column that lacked its braces */

@@ -7,11 +7,13 @@ CREATE TABLE finops.delivery_file (
 	digest text NOT NULL,
 	byte_count bigint NOT NULL,
 	line_count bigint,
+	etag text,
 	CONSTRAINT delivery_file_pkey PRIMARY KEY (delivery_id, "position")
 );
 COMMENT ON TABLE finops.delivery_file IS 'the files of a delivery, in the order in which they were read';
 COMMENT ON COLUMN finops.delivery_file.digest IS 'SHA-256 of the file as delivered, hex; that of a delivery of one file is the same, else the SHA-256 of these texts one after the other, and of names given in columns, each with a line feed';
 COMMENT ON COLUMN finops.delivery_file.byte_count IS 'bytes as delivered';
+COMMENT ON COLUMN finops.delivery_file.etag IS 'of an object that was listed below an S3 prefix; with the same ETag and size it is not fetched again';
 COMMENT ON COLUMN finops.delivery_file.line_count IS 'lines of the bill in the file, whatever their billing period';
 
 CREATE TABLE finops.bill_reject (

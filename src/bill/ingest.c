@@ -382,6 +382,29 @@ place_target(const FinopsSession *session, BillLoad *load, BillTarget *target)
 					  target->period);
 }
 
+/* Of a delivery d: how many currencies it has, and its billed cost in each. */
+#define CURRENCIES \
+	"LATERAL (SELECT count(*) AS n, string_agg(format('%%s %%s', r.currency, trim_scale(r.billed)), ', '" \
+	"  ORDER BY r.currency COLLATE \"C\") AS billed" \
+	" FROM (SELECT currency, sum(billed_cost) AS billed FROM finops.cost_daily" \
+	"  WHERE billing_period = d.billing_period AND source = d.source GROUP BY 1) r)"
+
+/* There is no sum of several currencies. */
+static void
+tell_currencies(const char *loads)
+{
+	uint64		n = FINOPS_RUN0(psprintf("SELECT to_char(d.billing_period::timestamp, 'YYYY-MM'), c.n, c.billed"
+										 " FROM (VALUES %s) AS l(delivery_id, status)"
+										 " JOIN finops.delivery d USING (delivery_id), " CURRENCIES " c"
+										 " WHERE c.n > 1 AND l.status <> 'unchanged' ORDER BY 1, d.source", loads));
+
+	for (uint64 i = 0; i < n; i++)
+		ereport(NOTICE,
+				(errmsg("the bill of %s has %s currencies: %s", FinopsText(i, 1), FinopsText(i, 2),
+						FinopsText(i, 3)),
+				 errdetail("Its cost is told for each of them, not as one sum.")));
+}
+
 /* Answer with one row per delivery, in the order of time. */
 static void
 return_loads(FunctionCallInfo fcinfo, List *loads)
@@ -399,12 +422,13 @@ return_loads(FunctionCallInfo fcinfo, List *loads)
 							 load->targets[i].delivery_id,
 							 load->targets[i].unchanged ? "unchanged" : load->targets[i].status);
 	}
+	tell_currencies(list.data);
 	FINOPS_RUN0(psprintf("SELECT d.run_id, d.delivery_id, coalesce(d.origin_period, d.billing_period), l.status,"
 						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.line_items END,"
 						 " CASE WHEN l.status = 'unchanged' THEN 0 ELSE d.rejected_lines END,"
-						 " d.billed_cost, d.effective_cost"
+						 " CASE WHEN c.n <= 1 THEN d.billed_cost END, CASE WHEN c.n <= 1 THEN d.effective_cost END"
 						 " FROM (VALUES %s) AS l(delivery_id, status)"
-						 " JOIN finops.delivery d USING (delivery_id)"
+						 " JOIN finops.delivery d USING (delivery_id), " CURRENCIES " c"
 						 " ORDER BY 3, d.source", list.data));
 	FinopsReturnRows(fcinfo);
 }
@@ -563,8 +587,14 @@ attempt(const FinopsSession *session, BillLoad *load)
 static void
 run_load(const FinopsSession *session, BillLoad *load)
 {
-	BillDigestInput(load);
-	if (is_current(load))
+	bool		current = BillFilesAreKnown(load) && is_current(load);
+
+	if (!current)
+	{
+		BillDigestInput(load);
+		current = is_current(load);
+	}
+	if (current)
 		for (int i = 0; i < load->ntargets; i++)
 			log_unchanged(session, load, load->targets[i].delivery_id);
 	else
@@ -577,12 +607,54 @@ run_load(const FinopsSession *session, BillLoad *load)
 	BillCloseInput(load);
 }
 
+/* The first month after that one which a load is known to be for. */
+static DateADT
+next_month(const List *loads, DateADT after)
+{
+	DateADT		month = DATEVAL_NOEND;
+	ListCell   *cell;
+
+	foreach(cell, loads)
+	{
+		const BillLoad *load = lfirst(cell);
+
+		if (load->has_want_period && load->want_period > after)
+			month = Min(month, load->want_period);
+	}
+	return month;
+}
+
+/*
+ * Several loads keep their locks to the end.  All months that they are known
+ * to need are locked in the order of time: each by itself, the open month that
+ * takes the corrections of locked ones in its turn, which comes after them.
+ */
+static void
+lock_months(const List *loads)
+{
+	DateADT		month = DATEVAL_NOBEGIN;
+	DateADT		open = DATEVAL_NOEND;
+
+	while ((month = Min(next_month(loads, month), open)) != DATEVAL_NOEND)
+	{
+		if (month == open)
+			open = DATEVAL_NOEND;
+		if (!BillPeriodIsClosed(month))
+			continue;
+		open = FinopsPeriodEnd(month);
+		while (FinopsPeriodHasBegun(open) && FinopsPeriodIsLocked(open))
+			open = FinopsPeriodEnd(open);
+	}
+}
+
 /* Load within the session and answer with a row per billing period. */
 void
 BillRunLoads(FunctionCallInfo fcinfo, FinopsSession *session, List *loads)
 {
 	ListCell   *cell;
 
+	if (list_length(loads) > 1)
+		lock_months(loads);
 	foreach(cell, loads)
 		run_load(session, lfirst(cell));
 	return_loads(fcinfo, loads);

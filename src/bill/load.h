@@ -55,6 +55,8 @@ typedef struct BillFile
 	int64		bytes;
 	int64		lines;			/* records read, without the header */
 	int64		announced;		/* by the manifest, -1: not */
+	const char *etag;			/* of a listed object, or NULL */
+	int64		listed;			/* its bytes, as listed */
 	struct ParquetRows *parquet;	/* what an extension read, or NULL */
 } BillFile;
 
@@ -174,6 +176,7 @@ extern void BillRunLoads(FunctionCallInfo fcinfo, FinopsSession *session,
  */
 extern List *BillLoadsOf(BillLoad *load, const SourceAddress *address);
 extern void BillCheckAnnounced(const BillLoad *load);
+extern bool BillFilesAreKnown(BillLoad *load);
 extern void BillDescribeDelivery(const BillLoad *load, const BillTarget *target);
 
 /* ---------------------------------------------------------------------

@@ -313,6 +313,37 @@ append_names(StringInfo buf, const char *label, const BillHeader *header,
 	appendStringInfoChar(buf, ']');
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Names that several columns have: one of them is read, the others are kept. */
+static void
+append_repeated(StringInfo buf, const BillHeader *header)
+{
+	char	  **names = palloc(sizeof(char *) * (Size) Max(header->ncolumns, 1));
+	int			n = 0;
+	int			found = 0;
+
+	for (int i = 0; i < header->ncolumns; i++)
+		if (header->names[i][0] != '\0')
+			names[n++] = header->names[i];
+	qsort(names, (size_t) n, sizeof(char *), by_name);
+	for (int i = 1; i < n; i++)
+	{
+		if (strcmp(names[i], names[i - 1]) != 0 ||
+			(i > 1 && strcmp(names[i], names[i - 2]) == 0))
+			continue;
+		appendStringInfoString(buf, found++ == 0 ? ", \"repeated_columns\": [" : ", ");
+		escape_json(buf, pg_any_to_server(names[i], strlen(names[i]), PG_UTF8));
+	}
+	if (found > 0)
+		appendStringInfoChar(buf, ']');
+	pfree(names);
+}
+
 /* What was not understood, for the ingestion log. */
 char *
 BillLogDetail(const BillLoad *load)
@@ -326,6 +357,7 @@ BillLogDetail(const BillLoad *load)
 	append_names(&buf, "column_names", header, NULL, header->ncolumns);
 	append_names(&buf, "unmapped_columns", header, header->unmapped, header->nunmapped);
 	append_names(&buf, "unknown_columns", header, header->unknown, header->nunknown);
+	append_repeated(&buf, header);
 	appendStringInfoString(&buf, ", \"unknown_line_types\": [");
 	for (int i = 0; i < p->nodd_types; i++)
 	{

@@ -22,6 +22,8 @@
  */
 #include "bill/load.h"
 
+#include "catalog/pg_type.h"
+
 #include <sys/stat.h>
 
 #include "bill/manifest.h"
@@ -397,6 +399,53 @@ loads_of_files(const BillLoad *template, const SourceAddress *prefix, List *entr
 	return loads;
 }
 
+static int
+by_address(const ListCell *a, const ListCell *b)
+{
+	const SourceEntry *x = lfirst(a);
+	const SourceEntry *y = lfirst(b);
+
+	return strcmp(x->address.text, y->address.text);
+}
+
+/* What the listing said of the objects that are to be loaded. */
+static void
+note_etags(const List *loads, List *entries)
+{
+	ListCell   *cell;
+
+	list_sort(entries, by_address);
+	foreach(cell, loads)
+	{
+		BillLoad   *load = lfirst(cell);
+
+		for (int i = 0; i < load->nfiles; i++)
+		{
+			BillFile   *file = &load->files[i];
+			int			first = 0;
+			int			last = list_length(entries);
+
+			while (first < last)
+			{
+				int			middle = first + (last - first) / 2;
+				const SourceEntry *entry = list_nth(entries, middle);
+				int			order = strcmp(entry->address.text, file->address.text);
+
+				if (order == 0)
+				{
+					file->etag = entry->etag;
+					file->listed = entry->size;
+					break;
+				}
+				if (order < 0)
+					first = middle + 1;
+				else
+					last = middle;
+			}
+		}
+	}
+}
+
 static List *
 loads_below(const BillLoad *template, const SourceAddress *prefix)
 {
@@ -421,6 +470,7 @@ loads_below(const BillLoad *template, const SourceAddress *prefix)
 				 errdetail("There are %d files, and neither a manifest nor a file named like a bill (.csv, .csv.gz, .zip, .parquet) among them.",
 						   list_length(entries)),
 				 errhint("Give the prefix up to the report's name, or one file.")));
+	note_etags(loads, entries);
 	return loads;
 }
 
@@ -436,6 +486,51 @@ BillLoadsOf(BillLoad *load, const SourceAddress *address)
 	else
 		BillAddFile(load, *address);
 	return list_make1(load);
+}
+
+/* ---------------------------------------------------------------------
+ * Objects that were loaded before
+ * ---------------------------------------------------------------------
+ */
+
+static Datum
+file_array(const BillLoad *load, bool etags)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * (Size) load->nfiles);
+
+	for (int i = 0; i < load->nfiles; i++)
+		elements[i] = CStringGetTextDatum(etags ?
+										  psprintf("%s " INT64_FORMAT, load->files[i].etag, load->files[i].listed) :
+										  load->files[i].address.text);
+	return PointerGetDatum(construct_array(elements, load->nfiles, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * All files are objects that a current delivery was read from, under the ETags
+ * and with the sizes that the store lists: then its digest is theirs, and
+ * nothing needs to be fetched to know it.
+ */
+bool
+BillFilesAreKnown(BillLoad *load)
+{
+	if (load->columns != NULL || load->nfiles == 0)
+		return false;
+	for (int i = 0; i < load->nfiles; i++)
+		if (load->files[i].etag == NULL)
+			return false;
+	if (FINOPS_RUN("SELECT d.digest FROM finops.delivery d JOIN finops.delivery_file f USING (delivery_id)"
+				   " WHERE d.status = 'current' AND d.delivery_id IN (SELECT o.delivery_id FROM finops.delivery_file o"
+				   "  WHERE o.address = ($1)[1] AND o.\"position\" = 1)"
+				   " GROUP BY d.delivery_id, d.digest HAVING count(*) = cardinality($1)"
+				   " AND bool_and(f.address = ($1)[f.\"position\"] AND f.etag || ' ' || f.byte_count = ($2)[f.\"position\"])"
+				   " AND d.digest = CASE count(*) WHEN 1 THEN min(f.digest) ELSE"
+				   "  encode(sha256(convert_to(string_agg(f.digest, '' ORDER BY f.\"position\"), 'UTF8')), 'hex') END"
+				   " ORDER BY d.delivery_id DESC LIMIT 1",
+				   ARG_DATUM(TEXTARRAYOID, file_array(load, false), false),
+				   ARG_DATUM(TEXTARRAYOID, file_array(load, true), false)) == 0)
+		return false;
+	strlcpy(load->digest, FinopsText(0, 1), sizeof(load->digest));
+	return true;
 }
 
 /* ---------------------------------------------------------------------
@@ -506,9 +601,10 @@ BillDescribeDelivery(const BillLoad *load, const BillTarget *target)
 		return;
 	for (int i = 0; i < load->nfiles; i++)
 		FINOPS_RUN("INSERT INTO finops.delivery_file"
-				   " (delivery_id, position, address, digest, byte_count, line_count)"
-				   " VALUES ($1, $2, $3, $4, $5, $6)",
+				   " (delivery_id, position, address, digest, byte_count, line_count, etag)"
+				   " VALUES ($1, $2, $3, $4, $5, $6, $7)",
 				   ARG_INT8(target->delivery_id), ARG_INT4(i + 1),
 				   ARG_TEXT(load->files[i].address.text), ARG_TEXT(load->files[i].digest),
-				   ARG_INT8(load->files[i].bytes), ARG_INT8(load->files[i].lines));
+				   ARG_INT8(load->files[i].bytes), ARG_INT8(load->files[i].lines),
+				   ARG_TEXT(load->files[i].etag));
 }

@@ -98,6 +98,8 @@ ProjectorFree(BillProjector *p)
 		OutFree(&p->object[i]);
 	for (size_t i = 0; i < lengthof(p->sum); i++)
 		OutFree(&p->sum[i]);
+	for (int i = 0; i < BF_COUNT; i++)
+		OutFree(&p->parted[i]);
 }
 
 bool
@@ -229,6 +231,46 @@ read_json(BillProjector *p)
 	}
 }
 
+/*
+ * The console of Google Cloud parts thousands by commas.  "1,234.56" and
+ * "1,234,567" are that; "1,234" may as well have a decimal comma, and nobody
+ * is to guess by a factor of a thousand.
+ */
+static ValueStatus
+check_parted(OutBuf *plain, Slice *value)
+{
+	const char *end = value->data + value->len;
+	const char *p = value->data + (value->data[0] == '-');
+	int			commas = 0;
+	int			digits;
+	ValueStatus status;
+
+	plain->len = 0;
+	OutBytes(plain, value->data, (size_t) (p - value->data));
+	for (;;)
+	{
+		for (digits = 0; p + digits < end && p[digits] >= '0' && p[digits] <= '9';)
+			digits++;
+		if (digits == 0 || digits > 3 || (commas > 0 && digits < 3))
+			return VALUE_NOT_A_NUMBER;
+		OutBytes(plain, p, (size_t) digits);
+		p += digits;
+		if (p == end || *p != ',')
+			break;
+		commas++;
+		p++;
+	}
+	if (commas == 0 || (commas == 1 && (p == end || *p != '.')))
+		return VALUE_NOT_A_NUMBER;
+	OutBytes(plain, p, (size_t) (end - p));
+	if (!plain->ok)
+		return VALUE_NOT_A_NUMBER;
+	status = NumberCheck((Slice) {plain->data, (int) plain->len});
+	if (status == VALUE_OK)
+		*value = (Slice) {plain->data, (int) plain->len};
+	return status;
+}
+
 static bool
 read_fields(BillProjector *p, const CsvField *fields)
 {
@@ -255,6 +297,8 @@ read_fields(BillProjector *p, const CsvField *fields)
 			else if (read->kind == FIELD_NUMBER)
 			{
 				status = NumberCheck(value);
+				if (status != VALUE_OK && p->header->format == BILL_GCP)
+					status = check_parted(&p->parted[read->field], &value);
 				if (status != VALUE_OK)
 					return ProjectProblem(p, status, read->field, value);
 			}

@@ -4,6 +4,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use FinopsTest;
+use List::Util qw(min);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -29,7 +30,10 @@ sub rows
 		'SELECT (SELECT count(*) FROM fact_cost_raw) + (SELECT count(*) FROM finops.cost_daily) + (SELECT count(*) FROM finops.delivery)');
 }
 
-for my $bill ($large, "$large.gz")
+# seconds from the cancel to the prompt, of three loads each
+my %took;
+
+for my $bill (($large, "$large.gz") x 3)
 {
 	my ($out, $err) = ('', '');
 	my $h = IPC::Run::start(
@@ -49,9 +53,15 @@ for my $bill ($large, "$large.gz")
 		't', 'pg_stat_progress_copy shows the load, and it is cancelled');
 	$begun = time;
 	$h->finish;
-	cmp_ok(time - $begun, '<', 5, 'a cancelled load ends soon');
+	push @{ $took{$bill} }, time - $begun;
 	like($err, qr/57014/, 'as a cancelled query');
 	is(rows(), 0, 'and leaves nothing');
+}
+
+# the machine may be busy with something else during one of them
+for my $bill ($large, "$large.gz")
+{
+	cmp_ok(min(@{ $took{$bill} }), '<', 0.5, 'a cancelled load ends within half a second: ' . join ' ', map { sprintf '%.3f', $_ } @{ $took{$bill} });
 }
 
 # what is cut off fails again and again, in one session

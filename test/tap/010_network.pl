@@ -204,6 +204,15 @@ loads('s3://bucket/bill.csv', 'the bucket in the host name',
 	'finops.s3_url_style' => 'virtual', 'finops.s3_endpoint' => "http://localhost:$port");
 ($out, $err) = run("SELECT status, rows_loaded, billed_cost = 7 * $total FROM finops.load_bill('s3://bucket/cur/2018-10/', 'auto', NULL, 'prefix')");
 is($out, 'loaded|28000|t', 'a prefix of three pages is one bill') or diag($err);
+my $fetched = requests(qr{^GET /\S*2018-10/[^? ]+\S* 20});
+cmp_ok($fetched, '>=', 7, 'whose objects were fetched');
+($out, $err) = run("SELECT status, rows_loaded FROM finops.load_bill('s3://bucket/cur/2018-10/', 'auto', NULL, 'prefix')");
+is($out, 'unchanged|0', 'objects of the same ETags and sizes') or diag($err);
+is(requests(qr{^GET /\S*2018-10/[^? ]+\S* 20}), $fetched, 'are not fetched again');
+$node->safe_psql('postgres', "UPDATE finops.delivery_file SET etag = 'another' WHERE address LIKE 's3://bucket/cur/2018-10/%' AND position = 3");
+($out, $err) = run("SELECT status, rows_loaded FROM finops.load_bill('s3://bucket/cur/2018-10/', 'auto', NULL, 'prefix')");
+is($out, 'unchanged|0', 'an object of another ETag is what it was') or diag($err);
+cmp_ok(requests(qr{^GET /\S*2018-10/[^? ]+\S* 20}), '>', $fetched, 'which is known when it was fetched');
 fails('s3://bucket/bill.csv', qr/28000: .*SignatureDoesNotMatch.*Check the secret key/s, 'a wrong secret', 'finops.aws_profile' => 'other');
 fails('s3://bucket/bill.csv', qr/28000: the credentials file has no profile "nobody"/, 'no such profile', 'finops.aws_profile' => 'nobody');
 fails('s3://bucket/bill.csv', qr/28000: profile "empty" of the credentials file has no keys/, 'a profile without keys', 'finops.aws_profile' => 'empty');

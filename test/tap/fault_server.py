@@ -264,10 +264,13 @@ def list_objects(r, bucket):
         more, start = True, -3
     out = LIST + "<Name>%s</Name><EncodingType>url</EncodingType><IsTruncated>%s</IsTruncated>" % (
         bucket, "true" if more else "false")
+    data = content("bill.csv")
     for k in page:
+        bill = k.endswith(".csv")
         out += "<Contents><Key>%s</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified><ETag>&quot;%s&quot;" \
             "</ETag><Size>%d</Size><StorageClass>STANDARD</StorageClass></Contents>" % (
-                urllib.parse.quote_plus(k, safe="/"), "e%d" % len(k), len(k))
+                urllib.parse.quote_plus(k, safe="/"), etag_of(data).strip('"') if bill else "e",
+                len(data) if bill else 0)
     if more:
         out += "<NextContinuationToken>%d:/+= token</NextContinuationToken>" % (start + 3)
     r.answer(200, out + "</ListBucketResult>")
