@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/cost_series.c */
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/clean.c src/forecast/adaptive.c src/forecast/stl.c src/forecast/cost_series.c */
 /*-------------------------------------------------------------------------
  *
  * cost_series_test.c
@@ -32,7 +32,7 @@ ok(bool good, const char *text)
 static void
 run(const double *y, int n)
 {
-	CostMonths	m = {AHEAD, month, 2, mean, sample};
+	CostMonths	m = {AHEAD, month, 2, mean, sample, 0, 0, 0, 0};
 
 	CostForecastDays(y, n, &m, NULL);
 }
