@@ -247,6 +247,35 @@ same_rule(const PoolNode *a, const PoolNode *b)
 }
 
 /*
+ * The amounts of a key as units of 1e-9; their sum.  Those that add up to more
+ * than any cost has are cut in proportion.
+ */
+static int64
+read_amounts(const Key *key, uint64 *weights)
+{
+	int128		total = 0;
+	int			shift = 0;
+
+	for (int i = 0; i < key->n; i++)
+	{
+		MoneyUnits	m;
+		Datum		fee = DirectFunctionCall2(numeric_trunc, key->weights[i], Int32GetDatum(ENGINE_SCALE));
+
+		weights[i] = EngineUnits(fee, ENGINE_SCALE, &m) ? m.units : (uint64) MONEY_MAX_UNITS;
+		total += weights[i];
+	}
+	while ((total >> shift) > MONEY_MAX_UNITS)
+		shift++;
+	total = 0;
+	for (int i = 0; i < key->n; i++)
+	{
+		weights[i] >>= shift;
+		total += weights[i];
+	}
+	return (int64) total;
+}
+
+/*
  * Fixed amounts: the cost of the rule's buckets and the amounts are laid end
  * to end, in byte order of origin and target; where they overlap, the target
  * pays from that bucket.  So both add up without rounding.  Amounts beyond
@@ -257,23 +286,14 @@ place_amounts(Engine *e, const PoolNode *node, int64 *left, EngineWork *w)
 {
 	Key		   *key = node->amount;
 	int64		pool = 0;
-	int64		wanted = 0;
+	int64		wanted;
 	int			b = -1;
 	int64		available = 0;
 
 	for (int i = 0; i < e->n_buckets; i++)
 		if (same_rule(e->buckets[i].node, node) && left[i] > 0)
 			pool += left[i];
-	for (int i = 0; i < key->n; i++)
-	{
-		MoneyUnits	m;
-		Datum		fee = DirectFunctionCall2(numeric_trunc, key->weights[i], Int32GetDatum(ENGINE_SCALE));
-
-		if (!EngineUnits(fee, ENGINE_SCALE, &m))
-			m.units = (uint64) MONEY_MAX_UNITS / 4;
-		w->weights[i] = Min(m.units, (uint64) MONEY_MAX_UNITS / (4 * (uint64) key->n));
-		wanted += (int64) w->weights[i];
-	}
+	wanted = read_amounts(key, w->weights);
 	if (pool == 0 || wanted == 0)
 		return;
 	if (wanted > pool)

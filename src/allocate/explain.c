@@ -124,13 +124,15 @@ load_edges(Graph *g, int64 run_id, const char *tenant_id)
 				   "  UNION ALL SELECT i.position, i.detail ->> 'percent', (i.detail ->> 'percents')::numeric / 100"
 				   "   FROM finops.allocation_input i WHERE i.run_id = $1 AND i.part = 'node' AND i.detail ->> 'percent' IS NOT NULL),"
 				   " key AS MATERIALIZED ("
-				   "  SELECT k.name, (k.detail ->> 'total')::numeric AS total, jsonb_strip_nulls(k.detail) -> 'pools' AS pools,"
+				   "  SELECT k.name, (k.detail ->> 'total')::numeric AS total, "
+				   "   k.targets[(k.detail #>> '{pools,0}')::integer:(k.detail #>> '{pools,1}')::integer] AS pools,"
+				   "   k.amounts[(k.detail #>> '{pools,0}')::integer:(k.detail #>> '{pools,1}')::integer] AS pool_weights,"
 				   "   k.amounts[array_position(k.targets, $2)] AS own"
 				   "  FROM finops.allocation_input k WHERE k.run_id = $1 AND k.part = 'key' AND k.name IN (SELECT l.vec FROM leg l)"
 				   "   AND EXISTS (SELECT FROM finops.allocation_input x WHERE x.run_id = $1 AND x.part = 'key' AND jsonb_strip_nulls(x.detail) ? 'pools'))"
 				   " SELECT l.node, NULL::text, l.fraction * k.own / k.total FROM leg l JOIN key k ON k.name = l.vec WHERE k.own > 0"
-				   " UNION ALL SELECT l.node, substr(p.key, 3), l.fraction * p.value::numeric / k.total"
-				   "  FROM leg l JOIN key k ON k.name = l.vec CROSS JOIN LATERAL jsonb_each_text(k.pools) p ORDER BY 1",
+				   " UNION ALL SELECT l.node, substr(p.target, 3), l.fraction * p.weight / k.total"
+				   "  FROM leg l JOIN key k ON k.name = l.vec CROSS JOIN LATERAL unnest(k.pools, k.pool_weights) p(target, weight) ORDER BY 1",
 				   ARG_INT8(run_id), ARG_TEXT(psprintf("t:%s", tenant_id)));
 	for (uint64 i = 0; i < n; i++)
 	{

@@ -470,8 +470,11 @@ static void
 make_input(void)
 {
 	FINOPS_STAGE0("finops_input",
-		"SELECT 'rule' AS part, r.no AS position, r.rule_id AS name, to_jsonb(r) AS detail,"
-		"  NULL::text[] AS targets, NULL::numeric[] AS amounts FROM finops_rule r"
+		"SELECT 'rule' AS part, r.no AS position, r.rule_id AS name, to_jsonb(x) AS detail,"
+		"  NULL::text[] AS targets, NULL::numeric[] AS amounts FROM finops_rule r CROSS JOIN LATERAL"
+		"  (SELECT r.no, r.rule_id, r.rule_version, r.stage, r.priority, r.category, r.formula, r.provider, r.service_match, r.usage_type_like,"
+		"   r.charge_category, r.match, r.key_metric, r.driver, r.fallback, r.caps, r.params, r.pool_id, r.zero_key_policy, r.residual_target,"
+		"   r.billable, r.effective_from, r.effective_to, r.approved_by) x"
 		" UNION ALL SELECT 'node', n.node, coalesce(r.rule_id, i.rule_id), jsonb_build_object('no', n.no,"
 		"  'rule_version', coalesce(r.rule_version, 1), 'stage', coalesce(r.stage, CASE WHEN n.no = -6 THEN 'residual' ELSE 'pool' END),"
 		"  'category', r.category, 'currency', n.currency, 'slice', to_char(n.slice, 'YYYY-MM-DD HH24:MI'), 'anchor', n.anchor,"
@@ -487,7 +490,8 @@ make_input(void)
 		"  LEFT JOIN finops_rule r ON r.no = n.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = n.no"
 		"  LEFT JOIN finops_total p ON p.vec = 'percent|' || n.no"
 		" UNION ALL SELECT 'key', row_number() OVER (ORDER BY v.vec COLLATE \"C\")::integer, v.vec,"
-		"  jsonb_build_object('total', sum(v.weight), 'pools', jsonb_object_agg(v.target, v.weight) FILTER (WHERE v.target LIKE 'n:%')),"
+		"  jsonb_build_object('total', sum(v.weight), 'pools', CASE WHEN bool_or(v.target LIKE 'n:%') THEN"
+		"   jsonb_build_array(count(*) FILTER (WHERE v.target LIKE 't:%') + 1, count(*) FILTER (WHERE v.target NOT IN ('o', 'u'))) END),"
 		"  array_agg(v.target), array_agg(v.weight)"
 		"  FROM (SELECT w.* FROM finops_vec w JOIN (SELECT l.vec FROM finops_leg l UNION SELECT t.vec FROM finops_total t"
 		"    WHERE t.vec ~ '^(amount|percent)[|]') k USING (vec)"

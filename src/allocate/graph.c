@@ -20,13 +20,27 @@ check_interrupts(void)
 }
 
 
-/* The node that distributes the pool of a rule for one of this currency. */
+/*
+ * The node that distributes the pool of a rule for one of this currency; nodes
+ * stand in the order of their rules' numbers.
+ */
 PoolNode *
 EnginePoolNode(const Engine *e, int no, const char *currency)
 {
-	for (int i = 0; i < e->n_nodes; i++)
-		if (e->nodes[i].no == no && e->nodes[i].whole &&
-			strcmp(e->nodes[i].currency, currency) == 0)
+	int			low = 0;
+	int			high = e->n_nodes;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (e->nodes[middle].no < no)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (int i = low; i < e->n_nodes && e->nodes[i].no == no; i++)
+		if (e->nodes[i].whole && strcmp(e->nodes[i].currency, currency) == 0)
 			return &e->nodes[i];
 	return NULL;
 }

@@ -123,8 +123,8 @@ matching_lines(DateADT period, const char *basis)
 						" AND f.provider = $2 AND f.service = $3 AND f.charge_category = $4 AND f.line_item_currency_code = $5"
 						" AND f.origin_period IS NOT DISTINCT FROM $6::date AND %s ORDER BY 1",
 						basis, lines_of_rule(rule, &columns)),
-			   ARG_DATE(period), ARG_TEXT(provider), ARG_TEXT(service), ARG_TEXT(category), ARG_TEXT(currency),
-			   ARG_TEXT(origin_period), ARG_TEXT(tenant), ARG_BOOL(follows),
+			   ARG_DATE(period), ARG_TEXT(provider), ARG_TEXT(service), ARG_TEXT(category),
+			   ARG_TEXT(currency), ARG_TEXT(origin_period), ARG_TEXT(tenant), ARG_BOOL(follows),
 			   ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator")));
 }
 

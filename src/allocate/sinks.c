@@ -39,10 +39,10 @@ read_bounds(const PoolNode *node, const Engine *e, const Key *key, int64 *low, i
 	for (int i = 0; i < key->n; i++)
 	{
 		low[i] = 0;
-		high[i] = MONEY_MAX_UNITS / (4 * (int64) key->n);
+		high[i] = MONEY_MAX_UNITS;
 	}
 	n = FINOPS_RUN("SELECT c.key, trunc(CASE WHEN c.min < 1e9 THEN c.min WHEN c.min >= 1e9 THEN 1e9 END * 1e9)::bigint,"
-				   " trunc(CASE WHEN c.max < 1e9 THEN c.max WHEN c.max >= 1e9 THEN 1e9 END * 1e9)::bigint"
+				   " trunc(CASE WHEN c.max < 9.2e9 THEN c.max WHEN c.max >= 9.2e9 THEN 9.2e9 END * 1e9)::bigint"
 				   " FROM (SELECT x.key, (x.value ->> 'min')::numeric AS min, (x.value ->> 'max')::numeric AS max"
 				   "  FROM jsonb_each($1::jsonb) x) c ORDER BY c.key <> '*'",
 				   ARG_TEXT(node->caps));
@@ -230,22 +230,57 @@ placed_of(const Engine *e, const char *currency)
 	return placed[n_placed++].units;
 }
 
-/* Adds a numeric to what is placed on a target, to 1e-12. */
+/*
+ * Adds a numeric to what is placed on a target, to 1e-12, or as far as 63 bits
+ * reach.
+ */
 static void
 add_placed(int128 *units, Datum amount)
 {
-	Datum		cut = DirectFunctionCall2(numeric_trunc, amount, Int32GetDatum(PLACED_SCALE));
-	MoneyUnits	m;
-
-	if (!MoneyDecodeNumeric(cut, &m))
-		return;
-	while (m.scale < PLACED_SCALE && m.units <= (uint64) MONEY_MAX_UNITS / 10)
+	for (int scale = PLACED_SCALE; scale >= 0; scale -= 3)
 	{
-		m.units *= 10;
-		m.scale++;
+		Datum		cut = DirectFunctionCall2(numeric_trunc, amount, Int32GetDatum(scale));
+		MoneyUnits	m;
+		int128		value;
+
+		if (!MoneyDecodeNumeric(cut, &m) || m.scale > PLACED_SCALE)
+			continue;
+		value = m.units;
+		for (int i = m.scale; i < PLACED_SCALE; i++)
+			value *= 10;
+		*units += m.negative ? -value : value;
+		return;
 	}
-	if (m.scale == PLACED_SCALE)
-		*units += m.negative ? -(int128) m.units : (int128) m.units;
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("cost of a target is too large to be followed")));
+}
+
+/* What a bucket that is split in one step comes to on each target. */
+static void
+add_simple(const Bucket *b, int128 *units, uint64 *parts, uint64 *scratch)
+{
+	Key		   *key = b->node->legs[0];
+	MoneyUnits	m;
+	ArrayType  *weights;
+	Datum		list;
+	Datum	   *amounts;
+	int			n;
+
+	if (key->units != NULL && EngineUnits(b->cost, Max(2, b->scale), &m))
+	{
+		MoneyApportion(m.units, key->units, key->total_units, key->n, parts, scratch, check_interrupts);
+		for (int t = 0; t < key->n; t++)
+			if (parts[t] > 0)
+				add_placed(&units[key->targets[t]], MoneyNumeric(parts[t], m.negative, Max(2, b->scale)));
+		return;
+	}
+	weights = construct_array(key->weights, key->n, NUMERICOID, -1, false, TYPALIGN_INT);
+	list = DirectFunctionCall3(finops_apportion, b->cost, PointerGetDatum(weights),
+							   Int32GetDatum(Max(2, b->scale)));
+	deconstruct_array(DatumGetArrayTypeP(list), NUMERICOID, -1, false, TYPALIGN_INT, &amounts, NULL, &n);
+	for (int t = 0; t < n; t++)
+		add_placed(&units[key->targets[t]], amounts[t]);
 }
 
 /* All that is placed before the nodes that follow it. */
@@ -278,17 +313,11 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 	for (int i = 0; i < e->n_buckets; i++)
 	{
 		const Bucket *b = &e->buckets[i];
-		Key		   *key = b->node->n_legs > 0 ? b->node->legs[0] : NULL;
-		int128	   *units = placed_of(e, b->node->currency);
-		MoneyUnits	m;
 
-		if (!b->simple || key->units == NULL || !EngineUnits(b->cost, Max(2, b->scale), &m))
+		if (!b->simple)
 			continue;
-		MoneyApportion(m.units, key->units, key->total_units, key->n, parts, scratch, check_interrupts);
 		old = MemoryContextSwitchTo(work);
-		for (int t = 0; t < key->n; t++)
-			if (parts[t] > 0)
-				add_placed(&units[key->targets[t]], MoneyNumeric(parts[t], m.negative, Max(2, b->scale)));
+		add_simple(b, placed_of(e, b->node->currency), parts, scratch);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(work);
 	}

@@ -227,5 +227,29 @@ SELECT lives_ok($$ SELECT finops.allocate('2021-05-01') $$, 'temporary tables of
 SELECT is((SELECT bool_and(identical) FROM finops.run r, finops.replay_allocation(r.run_id) WHERE r.kind = 'allocate'), true, 'every run of this test replays to the same bytes');
 SELECT is((SELECT count(*) FROM (SELECT bill_billing_period_start_date AS p, service, sum(effective_cost) AS cost FROM fact_cost_raw GROUP BY 1, 2) f
 	FULL JOIN (SELECT period_start AS p, service, sum(allocated_cost_usd) AS placed FROM fact_cost_allocated GROUP BY 1, 2) a USING (p, service) WHERE cost IS DISTINCT FROM placed AND coalesce(cost, 0) <> coalesce(placed, 0)), 0::bigint, 'cost in is cost out');
+-- large amounts: the base of support, a cap among many tenants, fixed amounts among many tenants
+DELETE FROM finops.allocation_policy WHERE NOT shipped;
+INSERT INTO tenant_master (tenant_id, tenant_name) SELECT 'L' || i, 'L' || i FROM generate_series(1, 3000) i;
+INSERT INTO finops.driver (driver) VALUES ('large');
+CREATE TABLE finops.fact_cost_raw_2016_01 PARTITION OF fact_cost_raw FOR VALUES FROM ('2016-01-01') TO ('2016-02-01');
+INSERT INTO fact_cost_raw (bill_billing_period_start_date, provider, service, charge_category, billed_cost, effective_cost, line_item_usage_start_date, tenant_id, source, delivery_id)
+SELECT '2016-01-01', 'AWS', service, 'Usage', cost, cost, '2016-01-01', tenant_id, 'l', 0
+FROM (VALUES ('Own', 20000000, 'L1'), ('Own', 10000000.123456789, 'L2'), ('Own', 5, 'L3'), ('LargeSupport', 30, NULL), ('LargeCap', 9000000, NULL), ('LargeFee', 5000000, NULL)) v(service, cost, tenant_id);
+SELECT finops.add_allocation_rule('large-support', 'proportional', '2016-01-01', effective_to => '2016-02-01', stage => 'overhead', service_match => 'LargeSupport', key_metric => 'allocated_cost');
+SELECT finops.add_allocation_rule('large-fee', 'fixed_fee', '2016-01-01', effective_to => '2016-02-01', service_match => 'LargeFee',
+	weights => (SELECT jsonb_object_agg('L' || i, CASE i WHEN 7 THEN 4000000 ELSE 1 END) FROM generate_series(1, 3000) i));
+SELECT finops.add_allocation_rule('large-cap', 'driver', '2016-01-01', effective_to => '2016-02-01', service_match => 'LargeCap', driver => 'large', caps => '{"L9": {"max": 1}}');
+SELECT finops.record_driver_values('large', '2016-01-01', (SELECT jsonb_object_agg('L' || i, CASE i WHEN 8 THEN 6000 ELSE 1 END) FROM generate_series(1, 3000) i));
+SELECT finops.allocate('2016-01-01');
+SELECT is((SELECT sum(allocated_cost_usd) FROM fact_cost_allocated WHERE period_start = '2016-01-01' AND service = 'LargeFee' AND tenant_id = 'L7'), 4000000.00, 'a fixed amount among 3,000 is paid in full');
+SELECT is((SELECT trim_scale(sum(allocated_cost_usd)) FROM fact_cost_allocated WHERE period_start = '2016-01-01' AND service = 'LargeFee' AND kind = 'unallocated'), 997001::numeric, 'and the rest is the residual');
+SELECT is((SELECT round(sum(allocated_cost_usd), 4) FROM fact_cost_allocated WHERE period_start = '2016-01-01' AND service = 'LargeCap' AND tenant_id = 'L8'),
+	round((9000000 - 1)::numeric * 6000 / 8998, 4), 'who has no bound among 3,000 has none');
+SELECT is((SELECT sum(allocated_cost_usd) FROM fact_cost_allocated WHERE period_start = '2016-01-01' AND service = 'LargeCap' AND kind = 'overhead'), NULL, 'nothing is kept out');
+SELECT results_eq($$ SELECT s.tenant_id, round(s.allocated_cost_usd, 6) FROM fact_cost_allocated s WHERE s.period_start = '2016-01-01' AND s.rule_id = 'large-support' AND s.tenant_id IN ('L1', 'L2', 'L8') ORDER BY 1 $$,
+	$$ SELECT o.tenant_id, round(30 * o.amount / t.total, 6) FROM (SELECT tenant_id, sum(allocated_cost_usd) AS amount FROM fact_cost_allocated
+		WHERE period_start = '2016-01-01' AND rule_id <> 'large-support' AND tenant_id IS NOT NULL GROUP BY 1) o
+		CROSS JOIN (SELECT sum(allocated_cost_usd) AS total FROM fact_cost_allocated WHERE period_start = '2016-01-01' AND rule_id <> 'large-support' AND tenant_id IS NOT NULL) t
+		WHERE o.tenant_id IN ('L1', 'L2', 'L8') ORDER BY 1 $$, 'support follows large amounts as well');
 SELECT * FROM finish();
 ROLLBACK;
