@@ -79,7 +79,7 @@ to_pacf(const double *c, int k, double *pacf)
 static bool
 roots_beyond(const double *c, int k, double radius)
 {
-	double		scaled[ARIMA_MAX_STATE],
+	double		scaled[ARIMA_MAX_STATE] = {0},
 				pacf[ARIMA_MAX_STATE],
 				power = 1;
 
@@ -504,6 +504,7 @@ bool
 ArimaBegin(ArimaWork *w, const double *y, int n, ArimaOrder order)
 {
 	double		square = 0;
+	int			total = n;
 
 	memset(w, 0, offsetof(ArimaWork, ar));
 	w->memory = FcAlloc(6 * (size_t) n);
@@ -533,7 +534,7 @@ ArimaBegin(ArimaWork *w, const double *y, int n, ArimaOrder order)
 	}
 	w->floor = Max(square * 1e-18, 1e-280);
 	ArimaSetOrder(w, order);
-	return w->n > 2;
+	return total > order.d + order.D * order.m + 2;
 }
 
 void

@@ -220,7 +220,8 @@ FcReplaceOutliers(double *y, int n, int m, FinopsInterrupt interrupt,
 	high = scratch[n - 1 - n / 4];
 	gap = Max(high - low, 1e-12 * fabs(smooth[n / 2]));
 	/* the newest few that are all out may be a new level */
-	for (int t = n - 1; t >= 0 && last > 0 && (rest[t] < low - FAR_OUT * gap || rest[t] > high + FAR_OUT * gap); t--)
+	for (int t = n - 1; t >= 0 &&
+		 (rest[t] < low - FAR_OUT * gap || rest[t] > high + FAR_OUT * gap); t--)
 		last = t;
 	if (n - last < 2)
 		last = n;

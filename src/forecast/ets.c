@@ -667,8 +667,9 @@ EtsFitForm(const double *y, int n, int m, EtsForm form,
 	set_prior(&w, x);
 	problem = (OptimProblem) {.fn = objective, .arg = &w, .dim = w.at.dim,
 			.lower = lower, .upper = upper, .scale = scale,
-			.max_iterations = options->max_iterations, 
-		.tolerance = options->tolerance,
+			.max_iterations = options->max_iterations,
+		/* without a season convergence costs next to nothing */
+		.tolerance = w.at.season < 0 ? Min(options->tolerance, 1e-6) : options->tolerance,
 	.interrupt = options->interrupt};
 	if (!likelihood(&w, x, NULL) && w.at.slope >= 0)
 	{

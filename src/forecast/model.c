@@ -109,7 +109,7 @@ parts_from_names(const char *s, FcModel *model)
 {
 	while (*s != '\0')
 	{
-		char		one[64];
+		char		one[64] = {0};
 		int			len = 0,
 					depth = 0;
 		FcModel		part;

@@ -290,9 +290,9 @@ treat_outliers(const FcRequest *q, double *y, double *extra, FcDetail *detail)
 		extra[j] += detail->spike;
 		detail->spikes++;
 	}
-	FcFree((double *) flag);
+	FcFree(flag);
 	FcFree(before);
-	FcFree((double *) at);
+	FcFree(at);
 }
 
 static void

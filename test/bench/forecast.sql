@@ -29,7 +29,7 @@ FROM generate_series(1, 500) AS i;
 CREATE TEMP TABLE speed (position int, model text, cpu_per_1000 numeric);
 SELECT format('WITH start AS MATERIALIZED (SELECT pg_temp.cpu() AS s), run AS MATERIALIZED (SELECT count(*) AS n FROM start, generated, finops.forecast(CASE WHEN s > 0 THEN y END, 18, 12, %L) AS f)
 	INSERT INTO speed SELECT %s, %L, ((CASE WHEN n > 0 THEN pg_temp.cpu() END - s) * 1000 / 500)::numeric(10, 3) FROM start, run', m, o, m)
-FROM unnest('{seasonal_naive,theta,dotm,holt_winters,ets,auto}'::text[]) WITH ORDINALITY AS u(m, o) \gexec
+FROM unnest('{seasonal_naive,theta,dotm,holt_winters,ces,ets,arima,auto}'::text[]) WITH ORDINALITY AS u(m, o) \gexec
 INSERT INTO speed
 WITH start AS MATERIALIZED (SELECT pg_temp.cpu() AS s),
 	run AS MATERIALIZED (SELECT sum(y[100 - 12 + 1 + (j - 1) % 12]) AS n FROM start, generated, generate_series(1, 18) AS j WHERE s > 0)
@@ -51,11 +51,11 @@ SELECT format('WITH start AS MATERIALIZED (SELECT pg_temp.cpu() AS s),
 	run AS MATERIALIZED (SELECT count(*) AS n, avg(a.smape) AS smape, avg(a.mase) AS mase, avg(a.cover_80) AS c80, avg(a.cover_95) AS c95, avg(a.msis) AS msis
 		FROM start, series, pg_temp.score(CASE WHEN s > 0 THEN y END, test, m, %L) AS a WHERE grp = %L)
 	INSERT INTO accuracy SELECT %L, %L, n, smape, mase, c80, c95, msis, (CASE WHEN n > 0 THEN pg_temp.cpu() END - s) * 1000 / n FROM start, run', mo, g, g, mo)
-FROM (SELECT DISTINCT grp FROM series) AS v(g), unnest('{seasonal_naive,theta,ets,auto}'::text[]) AS u(mo) \gexec
+FROM (SELECT DISTINCT grp FROM series) AS v(g), unnest('{seasonal_naive,theta,ces,ets,arima,auto}'::text[]) AS u(mo) \gexec
 \echo 'public series; CPU with scoring'
 SELECT grp AS group, model, series, round(smape::numeric, 3) AS smape, round(mase::numeric, 4) AS mase,
 	round(cover_80::numeric, 3) AS cover_80, round(cover_95::numeric, 3) AS cover_95, round(msis::numeric, 2) AS msis, round(cpu::numeric, 2) AS cpu_per_1000
-FROM accuracy ORDER BY grp, array_position('{seasonal_naive,theta,ets,auto}', model);
+FROM accuracy ORDER BY grp, array_position('{seasonal_naive,theta,ces,ets,arima,auto}', model);
 \else
 \echo 'public series: skipped, FINOPS_SHARED names no directory with data/series'
 \endif

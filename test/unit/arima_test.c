@@ -167,6 +167,7 @@ test_search(void)
 	ok(ArimaFitAuto(deaths, 72, 12, ARIMA_FINALISTS, NULL, &fit) &&
 	   strcmp(ArimaName(&fit.order, name), "ARIMA(0,1,1)(0,1,1)[12]") == 0, "deaths: the airline model");
 	ok(fit.tried > 5, "several models are compared");
+	ok(!ArimaFitOrder(lh, 9, (ArimaOrder) {2, 1, 1, 1, 1, 1, 12, false}, NULL, &fit), "fewer values than differences take");
 	ok(!ArimaFitAuto(lh, 3, 1, ARIMA_FINALISTS, NULL, &fit), "three values are too few");
 }
 

@@ -55,14 +55,16 @@ test_stl(void)
 
 	StlDecompose(air, 144, 1, &m, 7, false, NULL, season, trend, rest);
 	for (int i = 0; i < 3; i++)
-		good[0] = good[0] && near(season[at[i]], seven[i][0], 1e-6) && near(trend[at[i]], seven[i][1], 1e-6);
+		good[0] = good[0] && near(season[at[i]], seven[i][0], 1e-6) &&
+			near(trend[at[i]], seven[i][1], 1e-6);
 	memcpy(wild, air, sizeof(air));
 	wild[70] += 1000;
 	StlDecompose(wild, 144, 1, &m, 11, true, NULL, season, trend, rest);
 	good[1] = trend[70] < 320 && rest[70] > 800;
 	StlDecompose(air, 144, 1, &m, 0, false, NULL, season, trend, rest);
 	for (int i = 0; i < 3; i++)
-		good[2] = good[2] && near(season[at[i]], periodic[i][0], 1e-6) && near(trend[at[i]], periodic[i][1], 1e-6);
+		good[2] = good[2] && near(season[at[i]], periodic[i][0], 1e-6) &&
+			near(trend[at[i]], periodic[i][1], 1e-6);
 	StlDecompose(air, 144, 2, two, -1, false, NULL, both, trend, rest);
 	for (int t = 0; t < 144; t++)
 		good[3] = good[3] && near(both[t] + both[144 + t] + trend[t] + rest[t], air[t], 1e-9);
@@ -193,7 +195,8 @@ test_daily(void)
 	y[109] *= 0.3;
 	y[108] *= 0.8;
 	count = FcMaskLate(y, 110, 7, was);
-	ok(count == 2 && near(y[109], 100, 8) && near(y[108], 100, 8) && was[0] < 35, "two late days");
+	ok(count == 2 && near(y[109], 100, 8) && near(y[108], 100, 8) && was[0] < 35,
+	   "two late days");
 	for (int t = 107; t < 110; t++)
 		y[t] = 40;
 	ok(FcMaskLate(y, 110, 7, was) == 0, "a new level is not late");
@@ -209,7 +212,8 @@ test_daily(void)
 	y[99] += 500;
 	FcModelFromName("auto", &q.model);
 	FcForecast(&q, mean, NULL, NULL, detail);
-	ok(detail->spikes == 1 && near(mean[129 - 110] - mean[122 - 110], 500, 30), "the fee comes again on the next first");
+	ok(detail->spikes == 1 && near(mean[129 - 110] - mean[122 - 110], 500, 30),
+	   "the fee comes again on the next first");
 	free(detail);
 }
 
