@@ -2,7 +2,7 @@
 BEGIN;
 SELECT plan(19);
 -- plans that price usage
-SELECT to_regproc('finops.set_plan_price') IS NOT NULL AS priced \gset
+SELECT to_regproc('finops.set_metric') IS NOT NULL AS priced \gset
 \if :priced
 \o /dev/null
 SELECT finops.set_issuer('Example Ltd', '1 High Street, Berlin, DE', 'DE1');
