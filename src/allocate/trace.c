@@ -94,7 +94,7 @@ find_traced(Engine *e)
 }
 
 /* Room for a block of origins. */
-typedef struct Block
+typedef struct TraceBlock
 {
 	int			n;				/* pools */
 	int			m;				/* targets */
@@ -102,10 +102,10 @@ typedef struct Block
 	double	   *gross;			/* n x TRACE_BLOCK */
 	double	   *turned;			/* TRACE_BLOCK x n */
 	double	   *reached;		/* TRACE_BLOCK x m */
-} Block;
+} TraceBlock;
 
 static void
-begin_blocks(const Engine *e, Block *k)
+begin_blocks(const Engine *e, TraceBlock *k)
 {
 	k->n = e->solver.n;
 	k->m = e->n_targets;
@@ -129,7 +129,7 @@ begin_blocks(const Engine *e, Block *k)
  * to targets, added to what they reach in the end.
  */
 static void
-trace_block(const Engine *e, Block *k, const int *buckets, int count)
+trace_block(const Engine *e, TraceBlock *k, const int *buckets, int count)
 {
 	memset(k->gross, 0, sizeof(double) * (Size) k->n * count);
 	memset(k->reached, 0, sizeof(double) * (Size) count * k->m);
@@ -184,7 +184,7 @@ EngineSplitTraced(Engine *e, EngineWork *w)
 	int			n = find_traced(e);
 	int		   *buckets = palloc_array(int, n + 1);
 	bool		large = (int64) n * e->solver.n >= TRACE_LARGE;
-	Block		k = {0};
+	TraceBlock		k = {0};
 
 	if (n == 0)
 		return;
