@@ -184,7 +184,7 @@ EngineSplitTraced(Engine *e, EngineWork *w)
 	int			n = find_traced(e);
 	int		   *buckets = palloc_array(int, n + 1);
 	bool		large = (int64) n * e->solver.n >= TRACE_LARGE;
-	TraceBlock		k = {0};
+	TraceBlock	k = {0};
 
 	if (n == 0)
 		return;
