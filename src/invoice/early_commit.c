@@ -13,18 +13,21 @@
  * That is safe because the log is written in order.  A transaction that took
  * the next number commits after this one; where this one is lost in a crash,
  * so is that one, and no number is missing.  Others may read the invoice a
- * moment before it is durable, as they may with synchronous_commit = off.
- * Where a standby has to confirm commits nothing is done.
+ * moment before it is durable, as they may with synchronous_commit = off; but
+ * a call that answers with an invoice that another has issued makes durable
+ * what was in the log when it read it.  Where a standby has to confirm commits nothing is done.
  *
  *-------------------------------------------------------------------------
  */
 #include "invoice/invoice.h"
 
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "replication/syncrep.h"
 #include "utils/resowner.h"
 
 static bool flush_pending = false;
+static XLogRecPtr seen;			/* end of the log when documents were read */
 static bool registered = false;
 
 /* The locks are gone; what is left of the commit is to make it durable. */
@@ -36,7 +39,17 @@ flush_commit(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 		return;
 	flush_pending = false;
 	if (is_commit)
-		XLogFlush(XactLastCommitEnd);
+		XLogFlush(Max(XactLastCommitEnd, seen));
+}
+
+/* End of the last record: the next may begin behind the head of a page. */
+static XLogRecPtr
+end_of_log(void)
+{
+	XLogRecPtr	next = GetXLogInsertRecPtr();
+	uint64		in_page = next % XLOG_BLCKSZ;
+
+	return in_page <= SizeOfXLogLongPHD ? next - in_page : next;
 }
 
 void
@@ -52,5 +65,6 @@ InvoiceCommitEarly(void)
 	}
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
+	seen = end_of_log();
 	flush_pending = true;
 }
