@@ -197,13 +197,14 @@ typedef struct Numbering
 	const char *issuer_text;
 	Tuplestorestate *store;
 	TupleDesc	desc;
+	InvoiceWriter *held;		/* writes the headers, or NULL: they are updated */
 } Numbering;
 
 static void
 number_row(Numbering *n, HeapTuple row, TupleDesc desc)
 {
-	Datum		in[N_INPUT];
-	bool		isnull[N_INPUT];
+	Datum	   *in = palloc_array(Datum, desc->natts);
+	bool	   *isnull = palloc_array(bool, desc->natts);
 	Datum		out[NUMBERED_COLUMNS];
 	bool		nulls[NUMBERED_COLUMNS] = {false};
 	InvoiceIssue issue = {.issued_by = n->caller};
@@ -238,9 +239,20 @@ number_row(Numbering *n, HeapTuple row, TupleDesc desc)
 	out[9] = CStringGetTextDatum(prev_hash);
 	out[10] = CStringGetTextDatum(n->block->last_hash);
 	tuplestore_putvalues(n->store, n->desc, out, nulls);
+	if (n->held != NULL)
+		InvoiceWriteIssued(n->held, in + N_INPUT, isnull + N_INPUT, &issue, out[5], out[6],
+						   (const char *const[]) {digest, prev_hash, n->block->last_hash});
 }
 
-/* One after the other, in the order of inv_ready. */
+#define READY_ROWS \
+	"SELECT" TO_NUMBER_SQL " FROM inv_ready r JOIN @s@.invoice_header h ON h.invoice_id = r.invoice_id" TO_NUMBER_FROM \
+	" WHERE h.issuer_id = $4 OR h.kind = 'credit_note' ORDER BY r.seq"
+
+#define HELD_ROWS \
+	"SELECT" TO_NUMBER_SQL ", h.* FROM inv_held h" INVOICE_DEMAND_FROM TO_NUMBER_FROM \
+	" WHERE h.issuer_id = $4 AND " INVOICE_IS_DEMAND " ORDER BY h.tenant_id COLLATE \"C\", h.revision"
+
+/* One after the other, in the order of inv_ready or of the headers that wait. */
 static void
 number_rows(Numbering *n, const char *recon_id)
 {
@@ -258,9 +270,7 @@ number_rows(Numbering *n, const char *recon_id)
 		values[i] = args[i].value;
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
-	portal = SPI_cursor_open_with_args(NULL, FinopsExpandSchema("SELECT" TO_NUMBER_SQL " FROM inv_ready r JOIN @s@.invoice_header h"
-																" ON h.invoice_id = r.invoice_id" TO_NUMBER_FROM
-																" WHERE h.issuer_id = $4 OR h.kind = 'credit_note' ORDER BY r.seq"),
+	portal = SPI_cursor_open_with_args(NULL, FinopsExpandSchema(n->held != NULL ? HELD_ROWS : READY_ROWS),
 									   lengthof(args), types, values, nulls, false, 0);
 	for (;;)
 	{
@@ -302,10 +312,11 @@ freeze_documents(const Numbering *n)
 
 char *
 InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer,
-					   const char *kind, int64 count, const char *recon_id)
+					   const char *kind, int64 count, const char *recon_id, InvoiceWriter *held)
 {
 	NumberBlock block = lock_series(issuer, kind);
-	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session)};
+	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session),
+	.held = held};
 	bool		credit = strcmp(kind, "credit_note") == 0;
 
 	numbering.issuer = DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer->snapshot));
@@ -314,7 +325,8 @@ InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer
 	number_rows(&numbering, recon_id);
 	if (block.last - block.first != count)
 		elog(ERROR, "documents to be numbered are incomplete");
-	freeze_documents(&numbering);
+	if (held == NULL)
+		freeze_documents(&numbering);
 	end_series(&block);
 	FINOPS_RUN("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id, metadata)"
 			   " SELECT 'operator_user', $1, $2, $3, invoice_id, jsonb_build_object('invoice_number', invoice_number)"

@@ -334,7 +334,7 @@ issue_credit_note(const FinopsSession *session, const char *invoice_id,
 				 errmsg("issuer is incomplete"),
 				 errhint("Run SELECT finops.set_issuer(legal_name => ..., address => ..., vat_id => ...).")));
 	FINOPS_STAGE("inv_ready", "SELECT 1::bigint AS seq, $1 AS invoice_id", ARG_TEXT(id));
-	(void) InvoiceNumberDocuments(session, &issuer, "credit_note", 1, NULL);
+	(void) InvoiceNumberDocuments(session, &issuer, "credit_note", 1, NULL, NULL);
 	InvoiceSettle(invoice_id, ARG_DATUM(TIMESTAMPTZOID,
 										TimestampTzGetDatum(GetCurrentTimestamp()), false));
 	return id;

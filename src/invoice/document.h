@@ -179,9 +179,9 @@ extern void InvoiceDecodeInputs(Datum inputs, InvoiceRun *run, InvoiceParty *par
  * Writing, document_writer.c
  * ---------------------------------------------------------------------
  */
-typedef struct InvoiceWriter InvoiceWriter;
 
-extern InvoiceWriter *InvoiceWriterOpen(const InvoiceRun *run);
+/* With hold the headers of new documents wait in the stage inv_held. */
+extern InvoiceWriter *InvoiceWriterOpen(const InvoiceRun *run, bool hold);
 
 /* A new document. */
 extern void InvoiceWrite(InvoiceWriter *writer, const InvoiceDraft *draft,
@@ -191,5 +191,20 @@ extern void InvoiceWrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 extern void InvoiceRewrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 						   const char *invoice_id, int revision);
 extern void InvoiceWriterClose(InvoiceWriter *writer);
+
+struct InvoiceIssue;
+
+/* How many headers wait; each row of the stage is then written once. */
+extern uint64 InvoiceWriterHeld(const InvoiceWriter *writer);
+extern void InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls);
+
+/* The hashes are digest, hash of the document before and hash. */
+extern void InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const bool *nulls,
+							   const struct InvoiceIssue *issue, Datum issuer, Datum recipient,
+							   const char *const hashes[3]);
+extern void InvoiceEndHeld(InvoiceWriter *writer);
+
+/* All that wait are written as open. */
+extern void InvoiceReleaseHeld(InvoiceWriter *writer);
 
 #endif							/* FINOPS_INVOICE_DOCUMENT_H */

@@ -12,9 +12,13 @@
  * one query each, which locks the referenced rows as that check does.  The
  * constraints stay declared and enforced for every other statement.
  *
+ * Held headers.  A document that is made and issued by one call would have
+ * its header written twice, the second time with every index.  The headers of
+ * such a run wait until it is known which are issued, and are written once.
+ *
  *-------------------------------------------------------------------------
  */
-#include "invoice/document.h"
+#include "invoice/document_reader.h"
 
 #include "bill/bulk.h"
 #include "catalog/namespace.h"
@@ -31,13 +35,17 @@ typedef enum TableKind
 	TABLES
 } TableKind;
 
-#define MAX_COLUMNS 40
+#define MAX_COLUMNS 48
+#define HEADER_STATUS 7			/* place in header_columns, from 0 */
+#define HEADER_ISSUE 28			/* first of those that the issue fills */
 
 static const char *const header_columns[] = {
 	"invoice_id", "tenant_id", "plan_code", "period_start", "period_end", "kind", "revision", "status", "currency",
 	"subtotal", "tax", "total", "subtotal_usd", "tax_usd", "total_usd", "fx_rate", "tax_rate", "tax_inclusive",
 	"tax_treatment", "tax_rounding", "issuer_id", "language", "po_number", "terms", "payment_terms_days",
-	"payment_terms_from", "created_at", "input_digest", NULL
+	"payment_terms_from", "created_at", "input_digest",
+	"invoice_number", "number_series", "number_seq", "issued_at", "due_at", "recon_id", "issuer", "recipient",
+	"issued_by", "digest", "prev_hash", "hash", NULL
 };
 
 static const char *const detail_columns[] = {
@@ -101,7 +109,6 @@ typedef struct Table
 
 struct InvoiceWriter
 {
-	const InvoiceRun *run;
 	MemoryContext context;
 	Table		table[TABLES];
 	Tuplestorestate *added;		/* tenant and plan of new headers */
@@ -110,6 +117,9 @@ struct InvoiceWriter
 	Tuplestorestate *rewritten; /* headers of rewritten documents */
 	TupleDesc	rewritten_desc;
 	uint64		nrewritten;
+	bool		hold;			/* headers of new documents */
+	Tuplestorestate *held;
+	TupleDesc	held_desc;
 	TimestampTz now;
 };
 
@@ -148,13 +158,13 @@ open_table(InvoiceWriter *writer, TableKind kind)
 }
 
 InvoiceWriter *
-InvoiceWriterOpen(const InvoiceRun *run)
+InvoiceWriterOpen(const InvoiceRun *run, bool hold)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 	InvoiceWriter *writer = palloc0_object(InvoiceWriter);
 
-	writer->run = run;
 	writer->context = run->context;
+	writer->hold = hold;
 	writer->now = GetCurrentTransactionStartTimestamp();
 	MemoryContextSwitchTo(old);
 	return writer;
@@ -170,6 +180,8 @@ open_tables(InvoiceWriter *writer)
 		return;
 	old = MemoryContextSwitchTo(writer->context);
 	writer->added = FinopsStageEmpty("inv_added", "SELECT tenant_id, plan_code FROM @s@.invoice_header", &writer->added_desc);
+	if (writer->hold)
+		writer->held = FinopsStageEmpty("inv_held", "SELECT * FROM @s@.invoice_header", &writer->held_desc);
 	for (int kind = 0; kind < TABLES; kind++)
 		open_table(writer, (TableKind) kind);
 	MemoryContextSwitchTo(old);
@@ -366,6 +378,23 @@ write_parts(InvoiceWriter *writer, const InvoiceDraft *draft, Datum invoice_id, 
 	MemoryContextDelete(row);
 }
 
+/* Keep the header just filled in a stage, which has no dropped columns. */
+static void
+stage_header(const Table *header, Tuplestorestate *store, TupleDesc desc)
+{
+	Datum	   *values = palloc_array(Datum, header->natts);
+	bool	   *nulls = palloc_array(bool, header->natts);
+	int			n = 0;
+
+	for (int i = 0; i < header->natts; i++)
+		if (!TupleDescAttr(header->desc, i)->attisdropped)
+		{
+			values[n] = header->values[i];
+			nulls[n++] = header->nulls[i];
+		}
+	tuplestore_putvalues(store, desc, values, nulls);
+}
+
 void
 InvoiceWrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 			 const char *invoice_id, int revision)
@@ -380,7 +409,10 @@ InvoiceWrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 	tuplestore_putvalues(writer->added, writer->added_desc, key, nulls);
 	writer->nadded++;
 	fill_header(writer, draft, id, revision);
-	end_row(&writer->table[TABLE_HEADER], false);
+	if (writer->hold)
+		stage_header(&writer->table[TABLE_HEADER], writer->held, writer->held_desc);
+	else
+		end_row(&writer->table[TABLE_HEADER], false);
 	write_parts(writer, draft, id, false);
 }
 
@@ -407,24 +439,11 @@ InvoiceRewrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 			   const char *invoice_id, int revision)
 {
 	Datum		id = CStringGetTextDatum(invoice_id);
-	Table	   *header = &writer->table[TABLE_HEADER];
-	Datum	   *values;
-	bool	   *nulls;
-	int			n = 0;
 
 	open_tables(writer);
 	open_aside(writer);
 	fill_header(writer, draft, id, revision);
-	/* the stage has no dropped columns */
-	values = palloc_array(Datum, header->natts);
-	nulls = palloc_array(bool, header->natts);
-	for (int i = 0; i < header->natts; i++)
-		if (!TupleDescAttr(header->desc, i)->attisdropped)
-		{
-			values[n] = header->values[i];
-			nulls[n++] = header->nulls[i];
-		}
-	tuplestore_putvalues(writer->rewritten, writer->rewritten_desc, values, nulls);
+	stage_header(&writer->table[TABLE_HEADER], writer->rewritten, writer->rewritten_desc);
 	writer->nrewritten++;
 	write_parts(writer, draft, id, true);
 }
@@ -494,8 +513,92 @@ InvoiceWriterClose(InvoiceWriter *writer)
 		return;
 	if (writer->nrewritten > 0)
 		rewrite(writer);
-	for (int kind = 0; kind < TABLES; kind++)
+	for (int kind = writer->hold ? TABLE_DETAIL : TABLE_HEADER; kind < TABLES; kind++)
 		(void) BillBulkClose(writer->table[kind].bulk);
 	if (writer->nadded > 0)
 		check_references(writer);
+}
+
+/* ---------------------------------------------------------------------
+ * Held headers
+ * ---------------------------------------------------------------------
+ */
+uint64
+InvoiceWriterHeld(const InvoiceWriter *writer)
+{
+	return writer->hold ? writer->nadded : 0;
+}
+
+/* A row of the stage as the header's next row. */
+static Table *
+unstage_header(InvoiceWriter *writer, const Datum *values, const bool *nulls)
+{
+	Table	   *header = begin_row(writer, TABLE_HEADER);
+	int			n = 0;
+
+	for (int i = 0; i < header->natts; i++)
+		if (!TupleDescAttr(header->desc, i)->attisdropped)
+		{
+			header->values[i] = values[n];
+			header->nulls[i] = nulls[n++];
+		}
+	return header;
+}
+
+void
+InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls)
+{
+	end_row(unstage_header(writer, values, nulls), false);
+}
+
+void
+InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const bool *nulls,
+				   const InvoiceIssue *issue, Datum issuer, Datum recipient,
+				   const char *const hashes[3])
+{
+	Table	   *t = unstage_header(writer, values, nulls);
+
+	t->next = HEADER_STATUS;
+	put_text(t, "issued");
+	t->next = HEADER_ISSUE;
+	put_text(t, issue->invoice_number);
+	put_text(t, issue->series);
+	put(t, Int64GetDatum(issue->seq));
+	put(t, TimestampTzGetDatum(issue->issued_at));
+	put(t, TimestampTzGetDatum(issue->due_at));
+	put_text(t, issue->recon_id);
+	put(t, issuer);
+	put(t, recipient);
+	put_text(t, issue->issued_by);
+	for (int i = 0; i < 3; i++)
+		put_text(t, hashes[i]);
+	end_row(t, false);
+}
+
+void
+InvoiceEndHeld(InvoiceWriter *writer)
+{
+	(void) BillBulkClose(writer->table[TABLE_HEADER].bulk);
+	writer->table[TABLE_HEADER].bulk = NULL;
+	writer->hold = false;
+	FinopsEndStage("inv_held");
+}
+
+void
+InvoiceReleaseHeld(InvoiceWriter *writer)
+{
+	TupleTableSlot *slot;
+
+	if (!writer->hold || writer->held == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(writer->held_desc, &TTSOpsMinimalTuple);
+	tuplestore_rescan(writer->held);
+	while (tuplestore_gettupleslot(writer->held, true, false, slot))
+	{
+		slot_getallattrs(slot);
+		InvoiceWriteOpen(writer, slot->tts_values, slot->tts_isnull);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	InvoiceEndHeld(writer);
 }

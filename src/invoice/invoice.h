@@ -40,11 +40,18 @@ typedef struct InvoicePreparation
 	int64		documents;		/* open documents after the preparation */
 	int64		added;
 	int64		rewritten;		/* or removed: existed with other content */
+	struct InvoiceWriter *held; /* has headers that wait to be issued, or NULL */
 } InvoicePreparation;
 
-/* Within a session that holds the period; tenant NULL for all tenants. */
+typedef struct InvoiceWriter InvoiceWriter;
+
+/*
+ * Within a session that holds the period; tenant NULL for all tenants.  With
+ * hold, where all documents of the period are new, their headers wait for the
+ * caller to issue or to release them.
+ */
 extern InvoicePreparation InvoicePrepare(const FinopsSession *session,
-										 DateADT period, const char *tenant);
+										 DateADT period, const char *tenant, bool hold);
 
 /* Leaves the documents of the period as the last result. */
 extern void InvoiceSelectDocuments(DateADT period, const char *tenant);
@@ -78,6 +85,14 @@ extern void InvoiceChainHash(const char *prev_hash, const char *digest, char *he
 	"   THEN (SELECT x.missing FROM finops.tax_of(t.tax_profile, current_date) x)" \
 	"  ELSE 'tax_profile.rate_pct or tax_profile.exempt' END)"
 
+/* Whether an invoice is issued, by its total and the policy; h is the header. */
+#define INVOICE_DEMAND_FROM \
+	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id" \
+	" LEFT JOIN finops.issuer i ON i.issuer_id = h.issuer_id"
+#define INVOICE_IS_DEMAND \
+	"(h.total > 0 OR (h.total = 0 AND coalesce(b.zero_invoices, i.zero_invoices) = 'issue')" \
+	" OR (h.total < 0 AND coalesce(b.credit_balances, i.credit_balances) = 'issue'))"
+
 /* Who issues, as of now; the formats are checked when they are stored. */
 typedef struct InvoiceIssuer
 {
@@ -95,13 +110,14 @@ extern InvoiceIssuer InvoiceReadIssuerOf(const char *issuer_id);
 /*
  * Give numbers to the documents that the staged relation inv_ready (seq
  * bigint from 1 without gaps, invoice_id text) names, in that order, and
- * freeze them.  Takes the numbering lock.  Returns their first and last
+ * freeze them.  With held the documents are those that wait and are demands
+ * for money.  Takes the numbering lock.  Returns their first and last
  * number, "A to B", for messages.
  */
 extern char *InvoiceNumberDocuments(const FinopsSession *session,
 									const InvoiceIssuer *issuer,
 									const char *kind, int64 count,
-									const char *recon_id);
+									const char *recon_id, InvoiceWriter *held);
 
 /*
  * Issue the tenant's open document of the period when all is complete, and

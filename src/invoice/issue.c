@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "invoice/invoice.h"
+#include "invoice/document.h"
 
 #include "common/hashfn.h"
 
@@ -216,12 +216,8 @@ stage_ready(DateADT period, const char *tenant, bool unblocked)
 {
 	static const char *const ready_sql =
 		"SELECT row_number() OVER (ORDER BY h.tenant_id COLLATE \"C\", h.revision) AS seq,"
-		" h.invoice_id FROM @s@.invoice_header h LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id"
-		" LEFT JOIN finops.issuer i ON i.issuer_id = h.issuer_id WHERE h.period_start = $1"
-		" AND h.kind = 'invoice' AND h.status = 'open'"
-		" AND (h.total > 0 OR (h.total = 0 AND coalesce(b.zero_invoices, i.zero_invoices) = 'issue')"
-		"  OR (h.total < 0 AND coalesce(b.credit_balances, i.credit_balances) = 'issue'))"
-		" AND ($2 IS NULL OR h.tenant_id = $2)";
+		" h.invoice_id FROM @s@.invoice_header h" INVOICE_DEMAND_FROM " WHERE h.period_start = $1"
+		" AND h.kind = 'invoice' AND h.status = 'open' AND " INVOICE_IS_DEMAND " AND ($2 IS NULL OR h.tenant_id = $2)";
 	static const char *const unblocked_sql =
 		"SELECT row_number() OVER (ORDER BY r.seq) AS seq, r.invoice_id FROM inv_all r"
 		" WHERE $1 IS NOT NULL AND $2 IS NULL AND r.invoice_id NOT IN (SELECT b.invoice_id FROM inv_blocked b)";
@@ -233,16 +229,51 @@ stage_ready(DateADT period, const char *tenant, bool unblocked)
 	return FINOPS_STAGE("inv_ready", unblocked_sql, ARG_DATE(period), ARG_TEXT(tenant));
 }
 
+/* The last result is the issuers, each with the number of its documents. */
+static void
+number_all(const FinopsSession *session, DateADT period, int64 blocked, InvoiceWriter *held)
+{
+	uint64		issuers = SPI_processed;
+	char	  **issuer_ids = palloc_array(char *, issuers);
+	int64	   *counts = palloc_array(int64, issuers);
+	int64		count = 0;
+	char	   *numbers = NULL;
+	int64		run_id;
+	char	   *detail;
+
+	for (uint64 i = 0; i < issuers; i++)
+	{
+		issuer_ids[i] = FinopsText(i, 1);
+		counts[i] = FinopsInt64(i, 2);
+		count += counts[i];
+	}
+	run_id = FinopsStartRun(session, "issue_invoices", period);
+	for (uint64 i = 0; i < issuers; i++)
+	{
+		InvoiceIssuer issuer = InvoiceReadIssuerOf(issuer_ids[i]);
+		char	   *given = InvoiceNumberDocuments(session, &issuer, "invoice", counts[i],
+												   psprintf("RECON-%s", FinopsPeriodText(period)), held);
+
+		numbers = numbers == NULL ? given : psprintf("%s, %s", numbers, given);
+	}
+	FINOPS_RUN("SELECT jsonb_build_object('documents', $1, 'numbers', $2, 'failed', $3)::text",
+			   ARG_INT8(count), ARG_TEXT(numbers), ARG_INT8(blocked));
+	detail = FinopsText(0, 1);
+	FinopsSetGate(period, FINOPS_GATE_DOCUMENTS, "issued",
+				  psprintf("%lld document%s, %s", (long long) count, count == 1 ? "" : "s", numbers), run_id);
+	FinopsFinishRun(run_id, "completed", detail);
+}
+
+static void
+forget_failures(DateADT period)
+{
+	FINOPS_RUN("DELETE FROM finops.invoice_failure WHERE period_start = $1 AND step = 'issue'", ARG_DATE(period));
+}
+
 static void
 issue_ready(const FinopsSession *session, DateADT period, const char *tenant, int64 count)
 {
 	uint64		blocked;
-	uint64		issuers;
-	char	  **issuer_ids;
-	int64	   *counts;
-	char	   *numbers = NULL;
-	int64		run_id;
-	char	   *detail;
 
 	check_reconciled(period);
 	check_issuers();
@@ -258,31 +289,10 @@ issue_ready(const FinopsSession *session, DateADT period, const char *tenant, in
 		count = (int64) stage_ready(period, NULL, true);
 	}
 	else if (tenant == NULL)
-		FINOPS_RUN("DELETE FROM finops.invoice_failure WHERE period_start = $1 AND step = 'issue'", ARG_DATE(period));
-	run_id = FinopsStartRun(session, "issue_invoices", period);
-	issuers = FINOPS_RUN0("SELECT h.issuer_id, count(*) FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
-						  " GROUP BY 1 ORDER BY 1");
-	issuer_ids = palloc_array(char *, issuers);
-	counts = palloc_array(int64, issuers);
-	for (uint64 i = 0; i < issuers; i++)
-	{
-		issuer_ids[i] = FinopsText(i, 1);
-		counts[i] = FinopsInt64(i, 2);
-	}
-	for (uint64 i = 0; i < issuers; i++)
-	{
-		InvoiceIssuer issuer = InvoiceReadIssuerOf(issuer_ids[i]);
-		char	   *given = InvoiceNumberDocuments(session, &issuer, "invoice", counts[i],
-												   psprintf("RECON-%s", FinopsPeriodText(period)));
-
-		numbers = numbers == NULL ? given : psprintf("%s, %s", numbers, given);
-	}
-	FINOPS_RUN("SELECT jsonb_build_object('documents', $1, 'numbers', $2, 'failed', $3)::text",
-			   ARG_INT8(count), ARG_TEXT(numbers), ARG_INT8((int64) blocked));
-	detail = FinopsText(0, 1);
-	FinopsSetGate(period, FINOPS_GATE_DOCUMENTS, "issued",
-				  psprintf("%lld document%s, %s", (long long) count, count == 1 ? "" : "s", numbers), run_id);
-	FinopsFinishRun(run_id, "completed", detail);
+		forget_failures(period);
+	FINOPS_RUN0("SELECT h.issuer_id, count(*) FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
+				" GROUP BY 1 ORDER BY 1");
+	number_all(session, period, (int64) blocked, NULL);
 }
 
 static void
@@ -309,13 +319,76 @@ issue_prepared(const FinopsSession *session, DateADT period, const char *tenant,
 	report_negative(period, tenant);
 }
 
+/* The issuers of documents that wait, each with how many and whether nothing is missing. */
+static const char *const held_sql =
+	"SELECT x.issuer_id, x.documents, x.complete AND i.issuer_id IS NOT NULL AND " INVOICE_ISSUER_MISSING("x.taxed") " = ''"
+	" AND EXISTS (SELECT FROM finops.period_gate g WHERE g.period_start = $1 AND g.gate = 'reconciliation'"
+	"  AND g.status IN ('ok', 'resolved'))"
+	" AND EXISTS (SELECT FROM @s@.fact_cost_allocated f WHERE f.period_start = $1)"
+	" FROM (SELECT h.issuer_id, count(*) AS documents, bool_or(h.tax <> 0) AS taxed,"
+	"   bool_and(h.plan_code IS NOT NULL AND t.tenant_id IS NOT NULL AND " INVOICE_TENANT_MISSING " = '') AS complete"
+	"  FROM inv_held h" INVOICE_DEMAND_FROM " LEFT JOIN @s@.tenant_master t ON t.tenant_id = h.tenant_id"
+	"  WHERE " INVOICE_IS_DEMAND " GROUP BY 1) x LEFT JOIN finops.issuer i ON i.issuer_id = x.issuer_id"
+	" ORDER BY x.issuer_id";
+
+/* What is no demand for money stays open. */
+static void
+write_open(InvoiceWriter *held)
+{
+	uint64		n = FINOPS_RUN0("SELECT h.* FROM inv_held h" INVOICE_DEMAND_FROM " WHERE (" INVOICE_IS_DEMAND ") IS NOT TRUE");
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	Datum	   *values = palloc_array(Datum, desc->natts);
+	bool	   *nulls = palloc_array(bool, desc->natts);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		heap_deform_tuple(SPI_tuptable->vals[i], desc, values, nulls);
+		InvoiceWriteOpen(held, values, nulls);
+	}
+}
+
+/*
+ * Documents that were made a moment ago and can all be issued.  Where
+ * anything is in the way they are written as open, and the usual way tells.
+ */
+static bool
+issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held)
+{
+	uint64		issuers;
+	int64		count = 0;
+	bool		complete;
+
+	issuers = FINOPS_RUN(held_sql, ARG_DATE(period));
+	complete = issuers > 0;
+	for (uint64 i = 0; i < issuers; i++)
+	{
+		bool		isnull;
+
+		count += FinopsInt64(i, 2);
+		complete = complete && DatumGetBool(FinopsValue(i, 3, &isnull)) && !isnull;
+	}
+	if (!complete)
+	{
+		InvoiceReleaseHeld(held);
+		return false;
+	}
+	number_all(session, period, 0, held);
+	if ((uint64) count < InvoiceWriterHeld(held))
+		write_open(held);
+	InvoiceEndHeld(held);
+	forget_failures(period);
+	report_negative(period, NULL);
+	return true;
+}
+
 /* The period's lock is held; a month that is locked has nothing to issue. */
 static void
 issue_period(const FinopsSession *session, DateADT period, const char *tenant)
 {
-	InvoicePreparation done = InvoicePrepare(session, period, tenant);
+	InvoicePreparation done = InvoicePrepare(session, period, tenant, tenant == NULL);
 
-	issue_prepared(session, period, tenant, &done);
+	if (done.held == NULL || !issue_held(session, period, done.held))
+		issue_prepared(session, period, tenant, &done);
 }
 
 /* The tenant's documents of the period, by a kept statement. */
@@ -363,7 +436,7 @@ issue_tenant(const FinopsSession *session, DateADT period, const char *tenant)
 		(void) select_of_tenant(period, tenant);
 		return;
 	}
-	done = InvoicePrepare(session, period, tenant);
+	done = InvoicePrepare(session, period, tenant, false);
 	if (done.rewritten == 0 && InvoiceIssueOne(session, period, tenant, psprintf("RECON-%s", FinopsPeriodText(period))))
 		return;
 	issue_prepared(session, period, tenant, &done);

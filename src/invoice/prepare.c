@@ -497,7 +497,7 @@ count_open(DateADT period)
 }
 
 InvoicePreparation
-InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant)
+InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant, bool hold)
 {
 	Preparation prep = {0};
 
@@ -507,7 +507,7 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant)
 	/* the first block is kept from tenant to tenant */
 	prep.scratch = AllocSetContextCreate(prep.run.context, "finops document", tenant == NULL ? SCRATCH_SIZE : 0,
 										 ALLOCSET_DEFAULT_INITSIZE, ALLOCSET_DEFAULT_MAXSIZE);
-	prep.writer = InvoiceWriterOpen(&prep.run);
+	prep.writer = InvoiceWriterOpen(&prep.run, hold);
 	if (tenant == NULL)
 		load_ids(&prep);
 	prepare_tenants(&prep);
@@ -517,7 +517,14 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant)
 	report_failures(&prep);
 	if (prep.done.added + prep.done.rewritten > 0)
 	{
-		prep.done.documents = count_open(period);
+		int64		open = count_open(period);
+		int64		held = (int64) InvoiceWriterHeld(prep.writer);
+
+		if (held > 0 && open == 0 && prep.done.rewritten == 0)
+			prep.done.held = prep.writer;
+		else
+			InvoiceReleaseHeld(prep.writer);
+		prep.done.documents = open + held;
 		note_change(session, period, &prep);
 	}
 	return prep.done;
@@ -554,7 +561,7 @@ finops_prepare_invoices(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	InvoiceRequireTenant(tenant);
 	FinopsOpenPeriod(period);
-	(void) InvoicePrepare(&session, period, tenant);
+	(void) InvoicePrepare(&session, period, tenant, false);
 	InvoiceSelectDocuments(period, tenant);
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);

@@ -132,7 +132,7 @@ finops_reissue_invoice(PG_FUNCTION_ARGS)
 			   " VALUES ($1, $2, $3, $4)",
 			   ARG_TEXT(invoice_id), ARG_TEXT(credit), ARG_TEXT(reason), ARG_TEXT(FinopsCallerName(&session)));
 	audit(&session, "invoice_reissue", &target, reason);
-	(void) InvoicePrepare(&session, target.period, target.tenant_id);
+	(void) InvoicePrepare(&session, target.period, target.tenant_id, false);
 	FINOPS_RUN("SELECT * FROM @s@.invoice_header h WHERE h.invoice_id = $1 OR (h.tenant_id = $2"
 			   " AND h.period_start = $3 AND h.kind = 'invoice' AND h.status = 'open') ORDER BY h.kind, h.revision",
 			   ARG_TEXT(credit), ARG_TEXT(target.tenant_id), ARG_DATE(target.period));
