@@ -209,6 +209,13 @@ extern Datum FinopsValue(uint64 row, int col, bool *isnull);
  */
 extern void FinopsReturnRows(FunctionCallInfo fcinfo);
 
+/* Refuse a result whose columns are not the declared ones. */
+extern void FinopsCheckReturned(TupleDesc given, TupleDesc declared);
+
+/* The same with the rows of a query, which are not held in memory. */
+extern void FinopsReturnQuery(FunctionCallInfo fcinfo, const char *sql, int nargs,
+							  const FinopsArg *args);
+
 /* ---------------------------------------------------------------------
  * Periods, gates and locks, period.c
  * ---------------------------------------------------------------------

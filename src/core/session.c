@@ -304,6 +304,19 @@ FinopsInt64(uint64 row, int col)
 }
 
 void
+FinopsCheckReturned(TupleDesc given, TupleDesc declared)
+{
+	if (given->natts != declared->natts)
+		elog(ERROR, "statement returns %d columns, function declares %d",
+			 given->natts, declared->natts);
+	for (int i = 0; i < declared->natts; i++)
+		if (TupleDescAttr(given, i)->atttypid != TupleDescAttr(declared, i)->atttypid)
+			elog(ERROR, "column %d of the statement has type %u, function declares %u",
+				 i + 1, TupleDescAttr(given, i)->atttypid,
+				 TupleDescAttr(declared, i)->atttypid);
+}
+
+void
 FinopsReturnRows(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo;
@@ -313,15 +326,7 @@ FinopsReturnRows(FunctionCallInfo fcinfo)
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	if (rows == NULL)
 		return;
-	if (rows->tupdesc->natts != rsinfo->setDesc->natts)
-		elog(ERROR, "statement returns %d columns, function declares %d",
-			 rows->tupdesc->natts, rsinfo->setDesc->natts);
-	for (int i = 0; i < rsinfo->setDesc->natts; i++)
-		if (TupleDescAttr(rows->tupdesc, i)->atttypid !=
-			TupleDescAttr(rsinfo->setDesc, i)->atttypid)
-			elog(ERROR, "column %d of the statement has type %u, function declares %u",
-				 i + 1, TupleDescAttr(rows->tupdesc, i)->atttypid,
-				 TupleDescAttr(rsinfo->setDesc, i)->atttypid);
+	FinopsCheckReturned(rows->tupdesc, rsinfo->setDesc);
 	for (uint64 i = 0; i < rows->numvals; i++)
 		tuplestore_puttuple(rsinfo->setResult, rows->vals[i]);
 }

@@ -122,10 +122,13 @@ register_stage(const char *name, TupleDesc tupdesc, Tuplestorestate *store,
 		elog(ERROR, "could not register stage \"%s\"", name);
 }
 
-/* Run a query into a tuplestore of the session; returns the number of rows. */
+/*
+ * Run a query into a tuplestore; returns the number of rows.  Sets *tupdesc,
+ * or where columns are declared checks that the query has those.
+ */
 static uint64
 collect(const char *sql, int nargs, const FinopsArg *args,
-		Tuplestorestate *store, TupleDesc *tupdesc)
+		Tuplestorestate *store, TupleDesc *tupdesc, TupleDesc declared)
 {
 	Oid		   *types = palloc_array(Oid, Max(nargs, 1));
 	SPIExecuteOptions options = {0};
@@ -140,12 +143,15 @@ collect(const char *sql, int nargs, const FinopsArg *args,
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
-	*tupdesc = CreateTupleDescCopy(source->resultDesc);
+	if (declared != NULL)
+		FinopsCheckReturned(source->resultDesc, declared);
+	else
+		*tupdesc = CreateTupleDescCopy(source->resultDesc);
 
 	options.params = make_params(nargs, args);
 	options.dest = CreateTuplestoreDestReceiver();
 	SetTuplestoreDestReceiverParams(options.dest, store, CurrentMemoryContext,
-									true, NULL, NULL);
+									declared == NULL, NULL, NULL);
 	rc = SPI_execute_plan_extended(plan, &options);
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan_extended failed: %s",
@@ -162,7 +168,7 @@ FinopsStage(const char *name, const char *sql, int nargs, const FinopsArg *args)
 	uint64		rows;
 
 	remember_stage(name, store);
-	rows = collect(sql, nargs, args, store, &tupdesc);
+	rows = collect(sql, nargs, args, store, &tupdesc, NULL);
 	register_stage(name, tupdesc, store, rows);
 	return rows;
 }
@@ -173,8 +179,19 @@ FinopsCollect(const char *sql, TupleDesc *tupdesc)
 	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
 
 	remember_stage(NULL, store);
-	(void) collect(sql, 0, NULL, store, tupdesc);
+	(void) collect(sql, 0, NULL, store, tupdesc, NULL);
 	return store;
+}
+
+void
+FinopsReturnQuery(FunctionCallInfo fcinfo, const char *sql, int nargs,
+				  const FinopsArg *args)
+{
+	ReturnSetInfo *rsinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	(void) collect(sql, nargs, args, rsinfo->setResult, NULL, rsinfo->setDesc);
 }
 
 struct Tuplestorestate *

@@ -53,8 +53,8 @@ typedef struct InvoiceWriter InvoiceWriter;
 extern InvoicePreparation InvoicePrepare(const FinopsSession *session,
 										 DateADT period, const char *tenant, bool hold);
 
-/* Leaves the documents of the period as the last result. */
-extern void InvoiceSelectDocuments(DateADT period, const char *tenant);
+/* The documents of the period as the rows of the function. */
+extern void InvoiceReturnDocuments(FunctionCallInfo fcinfo, DateADT period, const char *tenant);
 
 /* ---------------------------------------------------------------------
  * Numbers and the hash chain, chain.c

@@ -440,7 +440,7 @@ issue_tenant(const FinopsSession *session, DateADT period, const char *tenant)
 	if (done.rewritten == 0 && InvoiceIssueOne(session, period, tenant, psprintf("RECON-%s", FinopsPeriodText(period))))
 		return;
 	issue_prepared(session, period, tenant, &done);
-	InvoiceSelectDocuments(period, tenant);
+	(void) select_of_tenant(period, tenant);
 }
 
 /*
@@ -466,7 +466,10 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 	FinopsRequireWritable("finops.issue_invoices()");
 	FinopsBegin(&session);
 	if (tenant != NULL && !IsolationUsesXactSnapshot())
+	{
 		issue_tenant(&session, period, tenant);
+		FinopsReturnRows(fcinfo);
+	}
 	else
 	{
 		InvoiceRequireTenant(tenant);
@@ -476,9 +479,8 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 			FinopsOpenPeriod(period);
 			issue_period(&session, period, tenant);
 		}
-		InvoiceSelectDocuments(period, tenant);
+		InvoiceReturnDocuments(fcinfo, period, tenant);
 	}
-	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	if (tenant != NULL)
 		InvoiceCommitEarly();

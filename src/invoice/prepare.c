@@ -531,13 +531,15 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant,
 }
 
 void
-InvoiceSelectDocuments(DateADT period, const char *tenant)
+InvoiceReturnDocuments(FunctionCallInfo fcinfo, DateADT period, const char *tenant)
 {
-	FINOPS_RUN("SELECT * FROM @s@.invoice_header WHERE period_start = $1"
-			   " AND kind = 'invoice' AND status <> 'void'"
-			   " AND ($2 IS NULL OR tenant_id = $2)"
-			   " ORDER BY tenant_id COLLATE \"C\", revision",
-			   ARG_DATE(period), ARG_TEXT(tenant));
+	FinopsArg	args[] = {ARG_DATE(period), ARG_TEXT(tenant)};
+
+	FinopsReturnQuery(fcinfo, "SELECT * FROM @s@.invoice_header WHERE period_start = $1"
+					  " AND kind = 'invoice' AND status <> 'void'"
+					  " AND ($2 IS NULL OR tenant_id = $2)"
+					  " ORDER BY tenant_id COLLATE \"C\", revision",
+					  lengthof(args), args);
 }
 
 /*
@@ -562,8 +564,7 @@ finops_prepare_invoices(PG_FUNCTION_ARGS)
 	InvoiceRequireTenant(tenant);
 	FinopsOpenPeriod(period);
 	(void) InvoicePrepare(&session, period, tenant, false);
-	InvoiceSelectDocuments(period, tenant);
-	FinopsReturnRows(fcinfo);
+	InvoiceReturnDocuments(fcinfo, period, tenant);
 	FinopsEnd(&session);
 	return (Datum) 0;
 }
