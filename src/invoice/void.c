@@ -130,7 +130,8 @@ finops_reissue_invoice(PG_FUNCTION_ARGS)
 	credit = InvoiceCreditRest(&session, invoice_id, reason);
 	FINOPS_RUN("INSERT INTO finops.invoice_replacement (invoice_id, credit_invoice_id, reason, requested_by)"
 			   " VALUES ($1, $2, $3, $4)",
-			   ARG_TEXT(invoice_id), ARG_TEXT(credit), ARG_TEXT(reason), ARG_TEXT(FinopsCallerName(&session)));
+			   ARG_TEXT(invoice_id), ARG_TEXT(credit), ARG_TEXT(reason),
+			   ARG_TEXT(FinopsCallerName(&session)));
 	audit(&session, "invoice_reissue", &target, reason);
 	(void) InvoicePrepare(&session, target.period, target.tenant_id, false);
 	FINOPS_RUN("SELECT * FROM @s@.invoice_header h WHERE h.invoice_id = $1 OR (h.tenant_id = $2"
