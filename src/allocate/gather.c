@@ -17,7 +17,7 @@
  *	finops_placed	those without a tenant, each with its rule
  *	finops_bucket	cost to distribute, by origin and node
  *	finops_node		nodes that buckets and other nodes give to
- *	finops_vec		keys: vec, target, weight
+ *	finops_key		keys: vec, targets, weights, total, tenants, pools
  *	finops_leg		the legs a node uses
  *	finops_direct	cost of tenants
  *	finops_input	all of it as it is pinned
@@ -174,6 +174,52 @@ make_buckets(void)
 		" LEFT JOIN finops_rule r ON r.no = b.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = b.no");
 }
 
+/* What names of rules and drivers stand for: pools, the operator, successors. */
+static void
+make_names(DateADT period)
+{
+	FINOPS_STAGE("finops_named",
+		"SELECT (SELECT coalesce(jsonb_object_agg(s.tenant_id, coalesce('t:' || s.successor_id, 'o')), '{}')"
+		"  FROM finops.tenant_successor s WHERE s.effective_from <= $1)"
+		" || (SELECT jsonb_object_agg(x.name, x.target) FROM ("
+		"  SELECT 'operator' AS name, 'o' AS target UNION ALL SELECT 'unallocated', 'u'"
+		"  UNION ALL SELECT 'pool:' || r.pool_id, 'n:' || r.no FROM finops_rule r WHERE r.pool_id IS NOT NULL"
+		"  UNION ALL SELECT 'rule:' || r.rule_id, 'n:' || r.no FROM finops_rule r) x) AS targets", ARG_DATE(period));
+}
+
+#define RESOLVED(name) \
+	"coalesce((SELECT m.targets FROM finops_named m) ->> " name "," \
+	" CASE WHEN " name " LIKE 'pool:%' OR " name " LIKE 'rule:%' THEN 'u' ELSE 't:' || " name " END)"
+
+/* A key from weights (target, weight); its targets are in byte order, tenants first. */
+#define KEY_OF(weights) \
+	"(SELECT array_agg(g.target) AS targets, array_agg(g.weight) AS weights, sum(g.weight) AS total," \
+	"  count(*) FILTER (WHERE g.target LIKE 't:%') AS tenants, count(*) FILTER (WHERE g.target LIKE 'n:%') AS pools" \
+	"  FROM (SELECT w.target, sum(w.weight) AS weight FROM (" weights ") w GROUP BY 1 HAVING sum(w.weight) > 0" \
+	"   ORDER BY left(w.target, 1) <> 't', w.target COLLATE \"C\") g)"
+
+/*
+ * Keys that lists of rules give.  Each is summed and put in order by itself,
+ * which fits in memory where all weights of many dense rules would not.
+ */
+static void
+make_rule_keys(void)
+{
+	FINOPS_STAGE0("finops_rule_key",
+		"SELECT s.no, s.vec, k.* FROM ("
+		" SELECT r.no, 'weights|' || r.no AS vec, r.weights_json AS list,"
+		"  CASE r.formula WHEN 'fixed_pct' THEN r.residual_target END AS residual"
+		"  FROM finops_rule r WHERE r.billable AND r.formula IN ('fixed_pct', 'direct')"
+		" UNION ALL SELECT r.no, 'amount|' || r.no, CASE r.formula WHEN 'fixed_fee' THEN r.weights_json ELSE r.legs -> 'amount' END, NULL"
+		"  FROM finops_rule r WHERE r.billable"
+		" UNION ALL SELECT r.no, 'percent|' || r.no, r.legs -> 'percent', NULL FROM finops_rule r WHERE r.billable) s"
+		" CROSS JOIN LATERAL " KEY_OF(
+		"SELECT " RESOLVED("e.key") " AS target, (e.value)::numeric AS weight FROM jsonb_each(s.list) e"
+		" UNION ALL SELECT " RESOLVED("s.residual") ", 100 - coalesce(sum((e.value)::numeric), 0) FROM jsonb_each(s.list) e"
+		" HAVING s.residual IS NOT NULL")
+		" k WHERE k.targets IS NOT NULL");
+}
+
 /*
  * The nodes: those of the buckets, and for what they give to other pools, the
  * whole month of the rules that distribute these.
@@ -182,16 +228,15 @@ static void
 make_nodes(DateADT period)
 {
 	FINOPS_STAGE("finops_edge",
-		"SELECT k.no, q.no AS to_no FROM (SELECT r.no, substr(k.key, 6) AS pool_id FROM finops_rule r"
-		"   CROSS JOIN LATERAL (SELECT jsonb_object_keys(coalesce(r.weights_json, '{}')) AS key"
-		"    UNION ALL SELECT jsonb_object_keys(coalesce(r.legs -> 'percent', '{}'))"
-		"    UNION ALL SELECT jsonb_object_keys(coalesce(r.legs -> 'amount', '{}'))) k WHERE k.key LIKE 'pool:%'"
-		"  UNION ALL SELECT r.no, substr(v.target, 6) FROM finops_rule r JOIN (SELECT DISTINCT v.driver, v.target FROM finops.driver_value v"
+		"SELECT k.no, array_agg(substr(t.target, 3)::integer) AS to_nos FROM finops_rule_key k"
+		" CROSS JOIN LATERAL unnest(k.targets) t(target) WHERE k.pools > 0 AND t.target LIKE 'n:%' GROUP BY 1"
+		" UNION ALL SELECT k.no, array_agg(q.no) FROM (SELECT r.no, substr(v.target, 6) AS pool_id"
+		"   FROM finops_rule r JOIN (SELECT DISTINCT v.driver, v.target FROM finops.driver_value v"
 		"    WHERE v.target LIKE 'pool:%' AND v.slice >= $1 AND v.slice < $1 + interval '1 month') v"
 		"    ON v.driver = r.driver OR 'driver:' || v.driver = ANY (r.fallback) OR v.driver IN"
 		"     (SELECT w ->> 'driver' FROM jsonb_array_elements(r.params -> 'drivers') w)) k"
-		" JOIN finops_rule q ON q.pool_id = k.pool_id GROUP BY 1, 2"
-		" UNION ALL SELECT r.no, q.no FROM finops_rule r JOIN finops_rule q ON q.rule_id = r.params ->> 'rule'"
+		"  JOIN finops_rule q ON q.pool_id = k.pool_id GROUP BY 1"
+		" UNION ALL SELECT r.no, ARRAY[q.no] FROM finops_rule r JOIN finops_rule q ON q.rule_id = r.params ->> 'rule'"
 		"  WHERE r.formula = 'inherit'", ARG_DATE(period));
 	FINOPS_STAGE0("finops_node",
 		"WITH RECURSIVE"
@@ -200,12 +245,13 @@ make_nodes(DateADT period)
 		"  UNION SELECT b.no, b.currency, NULL, NULL FROM finops_bucket b WHERE b.no > 0 AND EXISTS"
 		"   (SELECT FROM finops_bucket f WHERE f.no IN (-3, -4)"
 		"    AND f.provider = b.provider AND f.service = b.service AND f.currency = b.currency)"
-		"  UNION SELECT e.to_no, n.currency, NULL, NULL FROM node n JOIN finops_edge e USING (no))"
+		"  UNION SELECT t.no, n.currency, NULL, NULL FROM node n JOIN finops_edge e USING (no)"
+		"   CROSS JOIN LATERAL unnest(e.to_nos) t(no))"
 		" SELECT (row_number() OVER (ORDER BY no, currency COLLATE \"C\", slice, anchor COLLATE \"C\"))::integer AS node, *"
 		" FROM node");
 }
 
-/* What was used of the drivers that nodes ask for, by the nodes' slices. */
+/* The drivers that nodes ask for, by the nodes' slices, and what was used of them. */
 static void
 make_driver_sums(DateADT period)
 {
@@ -213,36 +259,28 @@ make_driver_sums(DateADT period)
 		"SELECT DISTINCT r.no, r.formula, r.driver, r.params, r.fallback, r.residual_target, n.slice"
 		" FROM finops_node n JOIN finops_rule r ON r.no = n.no WHERE r.billable AND $1 IS NOT NULL",
 		ARG_DATE(period));
-	FINOPS_STAGE("finops_used",
-		"SELECT u.driver, u.slice, v.target, sum(v.value) AS value, max(v.value) AS peak FROM ("
-		" SELECT DISTINCT d.driver, r.slice,"
+	FINOPS_STAGE("finops_driver_slice",
+		"SELECT d.driver, r.slice,"
 		"  CASE WHEN g.grain = 'month' THEN $1 ELSE coalesce(r.slice, $1) END AS begins,"
 		"  CASE WHEN g.grain = 'month' OR r.slice IS NULL THEN $1 + interval '1 month'"
-		"   WHEN g.grain = 'day' THEN r.slice + interval '1 day' ELSE r.slice + interval '1 hour' END AS ends"
+		"   WHEN g.grain = 'day' THEN r.slice + interval '1 day' ELSE r.slice + interval '1 hour' END AS ends,"
+		"  bool_or(d.driver = r.driver AND r.formula IN ('capacity', 'tiered', 'shared_peak')) AS by_target"
 		" FROM finops_ruled r CROSS JOIN LATERAL (SELECT r.driver UNION SELECT w ->> 'driver'"
 		"  FROM jsonb_array_elements(r.params -> 'drivers') w"
 		"  UNION SELECT substr(f, 8) FROM unnest(r.fallback) f WHERE f LIKE 'driver:%') d(driver)"
-		" JOIN finops.driver g ON g.driver = d.driver) u"
+		" JOIN finops.driver g ON g.driver = d.driver GROUP BY 1, 2, 3, 4", ARG_DATE(period));
+	FINOPS_STAGE0("finops_used",
+		"SELECT u.driver, u.slice, v.target, sum(v.value) AS value, max(v.value) AS peak FROM finops_driver_slice u"
 		" JOIN finops.driver_value v ON v.driver = u.driver AND v.slice >= u.begins AND v.slice < u.ends"
-		" GROUP BY 1, 2, 3", ARG_DATE(period));
+		" WHERE u.by_target GROUP BY 1, 2, 3");
 }
 
 #define SLICED(name, slice) "concat_ws('|', " name ", to_char(" slice ", 'YYYY-MM-DD HH24'))"
 
-/* Keys that weights on rules and drivers give. */
-static const char *const rule_vectors =
-	" SELECT 'weights|' || r.no AS vec, e.key AS target, e.value::numeric AS weight"
-	"  FROM finops_rule r CROSS JOIN LATERAL jsonb_each_text(r.weights_json) e"
-	"  WHERE r.billable AND r.formula IN ('fixed_pct', 'direct')"
-	" UNION ALL SELECT 'weights|' || r.no, r.residual_target, 100 - (SELECT coalesce(sum(e.value::numeric), 0)"
-	"   FROM jsonb_each_text(r.weights_json) e) FROM finops_rule r WHERE r.billable AND r.formula = 'fixed_pct'"
-	" UNION ALL SELECT 'amount|' || r.no, e.key, e.value::numeric FROM finops_rule r CROSS JOIN LATERAL"
-	"  jsonb_each_text(CASE r.formula WHEN 'fixed_fee' THEN r.weights_json ELSE r.legs -> 'amount' END) e WHERE r.billable"
-	" UNION ALL SELECT 'percent|' || r.no, e.key, e.value::numeric"
-	"  FROM finops_rule r CROSS JOIN LATERAL jsonb_each_text(r.legs -> 'percent') e WHERE r.billable"
-	" UNION ALL SELECT 'inherit|' || r.no, 'rule:' || (r.params ->> 'rule'), 1"
+/* Keys that methods make from drivers, and those of rules that follow others. */
+static const char *const method_vectors =
+	" SELECT 'inherit|' || r.no AS vec, 'rule:' || (r.params ->> 'rule') AS target, 1::numeric AS weight"
 	"  FROM finops_rule r WHERE r.billable AND r.formula = 'inherit'"
-	" UNION ALL SELECT " SLICED("'driver|' || u.driver", "u.slice") ", u.target, u.value FROM finops_used u"
 	" UNION ALL SELECT " SLICED("'capacity|' || r.no", "r.slice") ", u.target, u.value"
 	"  FROM finops_ruled r JOIN finops_used u ON u.driver = r.driver AND u.slice IS NOT DISTINCT FROM r.slice"
 	"  WHERE r.formula = 'capacity'"
@@ -334,28 +372,32 @@ previous_period(DateADT period)
 	return ARG_DATUM(DATEOID, value, isnull);
 }
 
-/* Targets of rules and drivers are resolved, departed tenants succeeded. */
+/* All keys; departed tenants are succeeded in those of the bill as well. */
 static void
-make_vectors(DateADT period)
+make_keys(DateADT period)
 {
 	make_driver_sums(period);
 	stage_corrected();
-	FINOPS_STAGE0("finops_named",
-		"SELECT 'operator' AS target, 'o' AS resolved UNION ALL SELECT 'unallocated', 'u'"
-		" UNION ALL SELECT 'pool:' || r.pool_id, 'n:' || r.no FROM finops_rule r WHERE r.pool_id IS NOT NULL"
-		" UNION ALL SELECT 'rule:' || r.rule_id, 'n:' || r.no FROM finops_rule r");
 	/* staged, for only of a stage does the planner know how long it is */
-	FINOPS_STAGE("finops_named_weight", rule_vectors, ARG_DATE(period));
+	FINOPS_STAGE("finops_named_weight", method_vectors, ARG_DATE(period));
 	FINOPS_STAGE("finops_cost_weight", cost_vectors, ARG_DATE(period), previous_period(period));
 	FINOPS_STAGE("finops_vec",
 		"SELECT v.vec, CASE WHEN s.tenant_id IS NULL THEN v.target"
 		"  ELSE coalesce('t:' || s.successor_id, 'o') END AS target, sum(v.weight) AS weight"
-		" FROM (SELECT w.vec, coalesce(x.resolved, CASE WHEN w.target LIKE 'pool:%' OR w.target LIKE 'rule:%' THEN 'u'"
-		"   ELSE 't:' || w.target END) AS target, w.weight"
-		"   FROM finops_named_weight w LEFT JOIN finops_named x ON x.target = w.target"
-		"  UNION ALL SELECT c.vec, c.target, c.weight FROM finops_cost_weight c) v"
-		" LEFT JOIN finops.tenant_successor s ON 't:' || s.tenant_id = v.target AND s.effective_from <= $1"
+		" FROM (SELECT w.vec, " RESOLVED("w.target") " AS target, w.weight, false AS departs FROM finops_named_weight w"
+		"  UNION ALL SELECT c.vec, c.target, c.weight, true FROM finops_cost_weight c) v"
+		" LEFT JOIN finops.tenant_successor s ON v.departs AND 't:' || s.tenant_id = v.target AND s.effective_from <= $1"
 		" GROUP BY 1, 2 HAVING sum(v.weight) > 0", ARG_DATE(period));
+	FINOPS_STAGE0("finops_key",
+		"SELECT k.vec, k.targets, k.weights, k.total, k.tenants, k.pools FROM finops_rule_key k"
+		" UNION ALL SELECT " SLICED("'driver|' || u.driver", "u.slice") ", k.* FROM finops_driver_slice u"
+		"  CROSS JOIN LATERAL " KEY_OF(
+		"SELECT " RESOLVED("v.target") " AS target, v.value AS weight FROM finops.driver_value v"
+		" WHERE v.driver = u.driver AND v.slice >= u.begins AND v.slice < u.ends")
+		"  k WHERE k.targets IS NOT NULL"
+		" UNION ALL SELECT g.vec, array_agg(g.target), array_agg(g.weight), sum(g.weight),"
+		"  count(*) FILTER (WHERE g.target LIKE 't:%'), count(*) FILTER (WHERE g.target LIKE 'n:%')"
+		"  FROM (SELECT v.* FROM finops_vec v ORDER BY v.vec, left(v.target, 1) <> 't', v.target COLLATE \"C\") g GROUP BY g.vec");
 }
 
 /* What a node may be split by, in order; the first rung with a key is used. */
@@ -401,7 +443,7 @@ static const char *const candidates_sql =
 static void
 make_legs(void)
 {
-	FINOPS_STAGE0("finops_total", "SELECT v.vec, sum(v.weight) AS total FROM finops_vec v GROUP BY 1");
+	FINOPS_STAGE0("finops_total", "SELECT k.vec, k.total FROM finops_key k");
 	FINOPS_STAGE0("finops_leg",
 		psprintf("SELECT x.* FROM (SELECT c.*, min(c.rung) OVER (PARTITION BY c.node) AS first_rung"
 				 "  FROM (%s) c LEFT JOIN finops_total t ON t.vec = c.vec"
@@ -430,9 +472,12 @@ refuse_missing_keys(DateADT period)
 static void
 refuse_unknown_targets(DateADT period)
 {
-	if (FINOPS_RUN0("SELECT substr(v.target, 3), coalesce(r.rule_id, split_part(v.vec, '|', 2)) FROM finops_vec v"
-					" LEFT JOIN finops_rule r ON v.vec ~ '^(weights|amount|percent|capacity|tiered|shared_peak)[|]' AND r.no::text = split_part(v.vec, '|', 2)"
-					" WHERE v.target LIKE 't:%' AND v.vec !~ '^(direct_cost|equal|follow|origin|origin-service|previous)([|]|$)'"
+	if (FINOPS_RUN0("SELECT substr(v.target, 3), coalesce((SELECT r.rule_id FROM finops_rule r"
+					"  WHERE v.vec ~ '^(weights|amount|percent|capacity|tiered|shared_peak)[|]' AND r.no::text = split_part(v.vec, '|', 2)),"
+					"  split_part(v.vec, '|', 2))"
+					" FROM (SELECT k.vec, t.target FROM finops_key k CROSS JOIN LATERAL unnest(k.targets) t(target)"
+					"  WHERE k.tenants > 0"
+					"  AND k.vec !~ '^(direct_cost|equal|follow|origin|origin-service|previous)([|]|$)') v WHERE v.target LIKE 't:%'"
 					" AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE 't:' || t.tenant_id = v.target)"
 					" AND NOT EXISTS (SELECT FROM finops_cost c WHERE 't:' || c.tenant_id = v.target)"
 					" ORDER BY 2, 1 LIMIT 1") == 0)
@@ -489,13 +534,12 @@ make_input(void)
 		"   FROM finops_leg l GROUP BY l.node) l USING (node)"
 		"  LEFT JOIN finops_rule r ON r.no = n.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = n.no"
 		"  LEFT JOIN finops_total p ON p.vec = 'percent|' || n.no"
-		" UNION ALL SELECT 'key', row_number() OVER (ORDER BY v.vec COLLATE \"C\")::integer, v.vec,"
-		"  jsonb_build_object('total', sum(v.weight), 'pools', CASE WHEN bool_or(v.target LIKE 'n:%') THEN"
-		"   jsonb_build_array(count(*) FILTER (WHERE v.target LIKE 't:%') + 1, count(*) FILTER (WHERE v.target NOT IN ('o', 'u'))) END),"
-		"  array_agg(v.target), array_agg(v.weight)"
-		"  FROM (SELECT w.* FROM finops_vec w JOIN (SELECT l.vec FROM finops_leg l UNION SELECT t.vec FROM finops_total t"
-		"    WHERE t.vec ~ '^(amount|percent)[|]') k USING (vec)"
-		"   ORDER BY w.vec, left(w.target, 1) <> 't', w.target COLLATE \"C\") v GROUP BY v.vec"
+		" UNION ALL SELECT 'key', n.position, k.vec, jsonb_build_object('total', k.total,"
+		"   'pools', CASE WHEN k.pools > 0 THEN jsonb_build_array(k.tenants + 1, k.tenants + k.pools) END),"
+		"  k.targets, k.weights FROM finops_key k JOIN ("
+		"   SELECT l.vec, row_number() OVER (ORDER BY l.vec COLLATE \"C\")::integer AS position FROM ("
+		"    SELECT l.vec FROM finops_leg l UNION SELECT t.vec FROM finops_total t WHERE t.vec ~ '^(amount|percent)[|]') l"
+		"    JOIN finops_total t USING (vec)) n USING (vec)"
 		" UNION ALL SELECT 'bucket', row_number() OVER (ORDER BY b.origin COLLATE \"C\", b.slice)::integer, b.origin,"
 		"  jsonb_build_object('node', n.node, 'service', b.service, 'charge_category', b.charge_category,"
 		"   'origin_period', b.origin_period, 'lines', b.lines), NULL, ARRAY[b.cost]"
@@ -521,8 +565,10 @@ AllocateGather(DateADT period, FinopsCostBasis basis)
 	AllocateHashSums(true);
 	place_cost(period, &columns);
 	make_buckets();
+	make_names(period);
+	make_rule_keys();
 	make_nodes(period);
-	make_vectors(period);
+	make_keys(period);
 	make_legs();
 	refuse_missing_keys(period);
 	refuse_unknown_targets(period);
