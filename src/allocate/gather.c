@@ -19,7 +19,7 @@
  *	finops_node		nodes that buckets and other nodes give to
  *	finops_key		keys: vec, targets, weights, total, tenants, pools
  *	finops_leg		the legs a node uses
- *	finops_direct	cost of tenants
+ *	finops_direct_group	groups of the cost of tenants
  *	finops_input	all of it as it is pinned
  *
  * Built-in rules have numbers below zero; see allocate.h.
@@ -490,31 +490,34 @@ refuse_unknown_targets(DateADT period)
 			 errhint("Register the tenant by finops.register_tenant, or name who succeeds it in finops.tenant_successor.")));
 }
 
+/* Cost of tenants, whose heirs are those who succeeded them by $1. */
+#define TAGGED \
+	"(SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id, c.cost," \
+	"  CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir" \
+	"  FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1" \
+	"  WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1)"
+
 /*
- * Tagged cost, and the groups in which it is pinned.  These are few; their
- * numbers are what the many tenants are sorted by.
+ * The groups in which tagged cost is pinned.  These are few; their numbers
+ * are what the many tenants are sorted by.
  */
 static void
-stage_direct(DateADT period)
+stage_direct_groups(DateADT period)
 {
 	AllocateHashSums(true);
-	FINOPS_STAGE("finops_direct",
-		"SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id,"
-		" CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir, sum(c.cost) AS cost"
-		" FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1"
-		" WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1 GROUP BY 1, 2, 3, 4, 5, 6, 7", ARG_DATE(period));
-	FINOPS_STAGE0("finops_direct_group",
+	FINOPS_STAGE("finops_direct_group",
 		"SELECT (row_number() OVER (ORDER BY x.name COLLATE \"C\", x.origin_period, x.heir COLLATE \"C\"))::integer AS no, x.*"
 		" FROM (SELECT concat_ws('|', " ESCAPED("d.provider") ", " ESCAPED("d.service") ", d.charge_category, d.currency) AS name, d.*"
-		"  FROM (SELECT DISTINCT provider, service, charge_category, currency, origin_period, heir FROM finops_direct) d) x");
+		"  FROM (SELECT DISTINCT t.provider, t.service, t.charge_category, t.currency, t.origin_period, t.heir"
+		"   FROM " TAGGED " t) d) x", ARG_DATE(period));
 	AllocateHashSums(false);
 }
 
 /* All of the above as it is pinned; the order is that of bytes. */
 static void
-make_input(void)
+make_input(DateADT period)
 {
-	FINOPS_STAGE0("finops_input",
+	FINOPS_STAGE("finops_input",
 		"SELECT 'rule' AS part, r.no AS position, r.rule_id AS name, to_jsonb(x) AS detail,"
 		"  NULL::text[] AS targets, NULL::numeric[] AS amounts FROM finops_rule r CROSS JOIN LATERAL"
 		"  (SELECT r.no, r.rule_id, r.rule_version, r.stage, r.priority, r.category, r.formula, r.provider, r.service_match, r.usage_type_like,"
@@ -547,11 +550,11 @@ make_input(void)
 		"   AND n.slice IS NOT DISTINCT FROM b.slice AND n.anchor IS NOT DISTINCT FROM b.anchor"
 		" UNION ALL SELECT 'direct', g.no, g.name, jsonb_build_object('service', g.service,"
 		"   'charge_category', g.charge_category, 'currency', g.currency, 'origin_period', g.origin_period, 'heir', g.heir),"
-		"  d.tenants, d.costs FROM finops_direct_group g JOIN (SELECT x.no, array_agg(x.tenant_id) AS tenants,"
-		"   array_agg(x.cost) AS costs FROM (SELECT g.no, d.tenant_id, d.cost FROM finops_direct d"
-		"    JOIN finops_direct_group g USING (provider, service, charge_category, currency)"
+		"  d.tenants, d.costs FROM finops_direct_group g JOIN (SELECT x.no, array_agg(x.tenant_id COLLATE \"default\") AS tenants,"
+		"   array_agg(x.cost) AS costs FROM (SELECT g.no, d.tenant_id COLLATE \"C\" AS tenant_id, sum(d.cost) AS cost"
+		"    FROM " TAGGED " d JOIN finops_direct_group g USING (provider, service, charge_category, currency)"
 		"    WHERE g.origin_period IS NOT DISTINCT FROM d.origin_period AND g.heir IS NOT DISTINCT FROM d.heir"
-		"    ORDER BY g.no, d.tenant_id COLLATE \"C\") x GROUP BY x.no) d USING (no)");
+		"    GROUP BY 1, 2 ORDER BY 1, 2) x GROUP BY x.no) d USING (no)", ARG_DATE(period));
 }
 
 /* Within a session: stages finops_rule to finops_input of a period. */
@@ -573,6 +576,6 @@ AllocateGather(DateADT period, FinopsCostBasis basis)
 	refuse_missing_keys(period);
 	refuse_unknown_targets(period);
 	AllocateHashSums(false);
-	stage_direct(period);
-	make_input();
+	stage_direct_groups(period);
+	make_input(period);
 }
