@@ -242,7 +242,7 @@ log_difference(const BillDelivery *d, int64 old)
 	static const char *const types[FACT_CHANGES] = {"new", "update", "delete"};
 	FactChange	changes[FACT_CHANGES];
 
-	if (d->match == NULL || d->restates != old || !FactMatchResult(d->match, changes))
+	if (d->match == NULL || d->restates != old || !FactMatchResult(d->match, d->delivery_id, changes))
 	{
 		log_difference_by_sql(d, old);
 		return;

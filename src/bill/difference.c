@@ -17,6 +17,12 @@
  * up one after the other.  Costs are fixed point; a line whose cost is not
  * makes the caller compare by SQL.
  *
+ * Mostly a key has one line on each side, and their costs, amounts, tags,
+ * invoices or descriptions tell that they are not the same: then the rest of their content
+ * does not matter.  So a first difference keeps one entry per key and names
+ * the keys that are in doubt; a second one, by content, is asked of the lines
+ * of those only.
+ *
  *-------------------------------------------------------------------------
  */
 #include "bill/facts.h"
@@ -26,9 +32,10 @@
 #include "storage/buffile.h"
 #include "utils/memutils.h"
 
-#define MAX_PLACES		(256 * 1024)	/* of 80 bytes */
+#define MAX_PLACES		(256 * 1024)	/* of 96 bytes */
 #define FIRST_PLACES	1024
 #define FILES			128
+#define MAX_DOUBTS		(48 * 1024)
 
 /* Lines of one content or, at the end, of one key. */
 typedef struct Entry
@@ -39,6 +46,9 @@ typedef struct Entry
 	int64		old_lines;
 	int128		billed;			/* new minus old */
 	int128		effective;
+	uint64		marks;			/* of some columns, new minus old */
+	bool		same;			/* lines of this key have the same content */
+	bool		doubt;			/* the marks say nothing */
 } Entry;
 
 typedef struct Table
@@ -56,6 +66,12 @@ typedef enum Part
 	PART_DERIVED				/* from other columns, or nothing delivered */
 } Part;
 
+/* Content that often differs where costs do not. */
+static const char *const mark_columns[] = {
+	"line_item_usage_amount", "bill_invoice_id", "resource_tags",
+	"line_item_line_item_description",
+};
+
 struct FactDifference
 {
 	MemoryContext context;
@@ -66,10 +82,15 @@ struct FactDifference
 	int			span;
 	int			billed;
 	int			effective;
+	bool		by_key;			/* one entry per key */
+	int			nmarks;
+	int			mark[lengthof(mark_columns)];
 	Part		part[BILL_MAX_COLUMNS];
 	BillOutColumn column[BILL_MAX_COLUMNS];
 
 	Table		contents;
+	Table		doubtful;		/* keys; after the result */
+	bool		all_doubtful;	/* too many to name them */
 	BufFile	   *file[FILES];
 	bool		spilled;
 };
@@ -94,7 +115,7 @@ FactIsContent(const char *column)
 }
 
 FactDifference *
-FactDifferenceNew(MemoryContext parent)
+FactDifferenceNew(MemoryContext parent, bool by_key)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "finops difference",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -102,6 +123,7 @@ FactDifferenceNew(MemoryContext parent)
 
 	d->context = context;
 	d->exact = true;
+	d->by_key = by_key;
 	if (!pg_strong_random(&d->seed, sizeof(d->seed)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -118,8 +140,21 @@ FactDifferenceNew(MemoryContext parent)
 			d->billed = i;
 		else if (strcmp(d->column[i].name, "effective_cost") == 0)
 			d->effective = i;
+		for (int k = 0; k < (int) lengthof(mark_columns); k++)
+			if (strcmp(d->column[i].name, mark_columns[k]) == 0)
+				d->mark[d->nmarks++] = i;
 	}
 	return d;
+}
+
+/* The columns that a line with an id is known by, without its content. */
+bool
+FactDifferenceReads(const FactDifference *d, int at)
+{
+	for (int k = 0; k < d->nmarks; k++)
+		if (d->mark[k] == at)
+			return true;
+	return at == d->id || at == d->span || at == d->billed || at == d->effective;
 }
 
 /* ---------------------------------------------------------------------
@@ -189,6 +224,8 @@ add_entry(FactDifference *d, Table *table, const Entry *entry)
 	}
 	place->new_lines += entry->new_lines;
 	place->old_lines += entry->old_lines;
+	place->marks += entry->marks;
+	place->doubt = place->doubt || entry->doubt;
 	if (__builtin_add_overflow(place->billed, entry->billed, &place->billed) ||
 		__builtin_add_overflow(place->effective, entry->effective, &place->effective))
 		d->exact = false;
@@ -282,6 +319,63 @@ hash_content(const FactDifference *d, const FactValue *values, BillHash *content
 	return true;
 }
 
+/* Equal lines have equal marks. */
+static void
+add_marks(const FactDifference *d, const FactValue *values, int64 more, Entry *entry)
+{
+	for (int k = 0; k < d->nmarks; k++)
+	{
+		const FactValue *value = &values[d->mark[k]];
+		uint64		mark = (uint64) k + 1;
+
+		if (value->isnull)
+			;
+		else if (d->column[d->mark[k]].kind != BILL_OUT_NUMBER)
+			mark += BillHashBytes(value->data, (size_t) value->len, d->seed.lane[0]);
+		else if (value->exact)
+			mark += BillHashMix((uint64) value->units ^ d->seed.lane[0], d->seed.lane[1]);
+		else
+			entry->doubt = true;
+		entry->marks += BillHashMix(mark, d->seed.lane[k % 2] | 1) * (uint64) more;
+	}
+}
+
+static BillHash
+hash_key(const FactDifference *d, const FactValue *values)
+{
+	BillHash	key = BillHashStart(&d->seed, 1);
+
+	add_value(d, d->id, &values[d->id], &key);
+	if (!values[d->span].isnull)
+		add_value(d, d->span, &values[d->span], &key);
+	return key;
+}
+
+/* Under which hashes a line is counted; false: it has numbers that do not fit. */
+static bool
+identify(const FactDifference *d, const FactValue *values, int64 more, Entry *entry)
+{
+	bool		has_id = !values[d->id].isnull;
+
+	if (has_id)
+		entry->key = hash_key(d, values);
+	if (has_id && d->by_key)
+	{
+		entry->hash = entry->key;
+		add_marks(d, values, more, entry);
+		return (values[d->billed].isnull || values[d->billed].exact) &&
+			(values[d->effective].isnull || values[d->effective].exact);
+	}
+	if (!hash_content(d, values, &entry->hash))
+		return false;
+	entry->same = true;
+	if (has_id)
+		BillHashBlock(&entry->hash, &d->seed, entry->key.lane[0], entry->key.lane[1]);
+	else
+		entry->key = entry->hash;
+	return true;
+}
+
 void
 FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more)
 {
@@ -289,20 +383,10 @@ FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more)
 
 	if (!d->exact)
 		return;
-	if (!hash_content(d, values, &entry.hash))
+	if (!identify(d, values, more, &entry))
 	{
 		d->exact = false;
 		return;
-	}
-	if (values[d->id].isnull)
-		entry.key = entry.hash;
-	else
-	{
-		entry.key = BillHashStart(&d->seed, 1);
-		add_value(d, d->id, &values[d->id], &entry.key);
-		if (!values[d->span].isnull)
-			add_value(d, d->span, &values[d->span], &entry.key);
-		BillHashBlock(&entry.hash, &d->seed, entry.key.lane[0], entry.key.lane[1]);
 	}
 	if (more > 0)
 		entry.new_lines = more;
@@ -336,10 +420,70 @@ count_key(FactDifference *d, const Entry *key, FactChange *changes)
 		d->exact = false;
 }
 
+/* Lines of one key on both sides, of which nothing tells that they differ. */
+static bool
+is_doubtful(const Entry *key)
+{
+	if (key->same || key->new_lines == 0 || key->old_lines == 0)
+		return false;
+	return key->doubt || key->new_lines > 1 || key->old_lines > 1 ||
+		(key->billed == 0 && key->effective == 0 && key->marks == 0);
+}
+
+/* One entry stands for each key, or for each content of lines without an id. */
+static void
+count_keys(FactDifference *d, FactChange *changes)
+{
+	for (uint32 i = 0; i < d->contents.nplaces; i++)
+	{
+		Entry		entry = d->contents.places[i];
+		int64		more = entry.new_lines - entry.old_lines;
+
+		if (is_empty(&entry))
+			continue;
+		if (is_doubtful(&entry))
+		{
+			if (d->doubtful.n == MAX_DOUBTS)
+				d->all_doubtful = true;
+			else
+				add_entry(d, &d->doubtful, &entry);
+			continue;
+		}
+		if (entry.same)
+		{
+			entry.new_lines = Max(more, 0);
+			entry.old_lines = Max(-more, 0);
+		}
+		count_key(d, &entry, changes);
+	}
+}
+
+bool
+FactDifferenceHasDoubts(const FactDifference *d)
+{
+	return d->doubtful.n > 0;
+}
+
+bool
+FactDifferenceIsDoubtful(const FactDifference *d, const FactValue *values)
+{
+	BillHash	key;
+
+	if (d->all_doubtful || values[d->id].isnull)
+		return d->all_doubtful;
+	key = hash_key(d, values);
+	return !is_empty(place_of(&d->doubtful, &key));
+}
+
 /* All lines of a key are among the contents at hand, or none. */
 static void
 count_contents(FactDifference *d, Table *keys, FactChange *changes)
 {
+	if (d->by_key)
+	{
+		count_keys(d, changes);
+		return;
+	}
 	clear(keys);
 	for (uint32 i = 0; i < d->contents.nplaces; i++)
 	{
@@ -393,5 +537,9 @@ FactDifferenceResult(FactDifference *d, FactChange *changes)
 			count_file(d, d->file[i], &keys, changes);
 		d->file[i] = NULL;
 	}
+	release(&d->contents);
+	release(&keys);
+	if (d->all_doubtful)
+		memset(changes, 0, sizeof(FactChange) * FACT_CHANGES);
 	return d->exact;
 }

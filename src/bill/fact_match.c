@@ -9,7 +9,7 @@
  * without taking their columns apart, and remembered by a hash of 128 bits
  * under a random key (hash.h); a new line whose row is among them is not
  * changed, and both are done with.  Only what is left over on either side is
- * compared by content (difference.c): that knows equal numbers that are
+ * compared by key and content (difference.c): that knows equal numbers that are
  * written differently, rows that somebody has updated, and columns that derive
  * from others.
  *
@@ -19,8 +19,8 @@
  *
  * Of a large month so many rows are remembered at a time.  The next ones are
  * read when the new lines have come to the last of them or have been so many
- * themselves; that serves bills that keep their order, others are compared by
- * content.
+ * themselves; that serves bills that keep their order, others are compared
+ * line by line.
  *
  * The places of the old rows are remembered too, so that they can be deleted
  * without looking for them again.
@@ -89,6 +89,12 @@ struct FactMatch
 	AttrNumber	delivery;
 	FactStored	columns;
 	int			last;			/* attribute needed of those */
+	FactStored	few;			/* of a line that is known by its id */
+	int			last_few;
+	AttrNumber	id;
+	AttrNumber	span;
+	int			id_value;		/* their places in the values */
+	int			span_value;
 	bool		comparable;		/* own columns stand first */
 	FactDifference *difference;
 
@@ -186,13 +192,15 @@ note_place(FactMatch *match, ItemPointer tid)
 
 /* The row in the slot is an old one that no new line has met. */
 static void
-compare_by_content(FactMatch *match)
+compare_row(FactMatch *match)
 {
 	MemoryContext old = MemoryContextSwitchTo(match->line);
+	bool		no_id;
 
-	slot_getsomeattrs(match->slot, match->last);
-	FactReadStored(&match->columns, match->slot->tts_values, match->slot->tts_isnull,
-				   match->values);
+	(void) slot_getattr(match->slot, match->id, &no_id);
+	slot_getsomeattrs(match->slot, no_id ? match->last : match->last_few);
+	FactReadStored(no_id ? &match->columns : &match->few, match->slot->tts_values,
+				   match->slot->tts_isnull, match->values);
 	MemoryContextSwitchTo(old);
 	FactDifferenceAdd(match->difference, match->values, -1);
 	MemoryContextReset(match->line);
@@ -239,7 +247,7 @@ read_row(FactMatch *match, bool remember)
 	tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
 	if (!remember || !hash_row(match, (FactTuple) {tuple->t_data, tuple->t_len}, &row.hash))
 	{
-		compare_by_content(match);
+		compare_row(match);
 		return true;
 	}
 	row.tid = slot->tts_tid;
@@ -260,7 +268,7 @@ give_up_rows(FactMatch *match)
 		CHECK_FOR_INTERRUPTS();
 		if (!table_tuple_fetch_row_version(match->rel, &row->tid, match->snapshot, match->slot))
 			return false;
-		compare_by_content(match);
+		compare_row(match);
 		ExecClearTuple(match->slot);
 		match->met++;
 	}
@@ -298,6 +306,29 @@ begin_scan(FactMatch *match)
 	match->scan = table_beginscan_strat(match->rel, match->snapshot, 0, NULL, pass_by, false);
 }
 
+static void
+find_columns(FactMatch *match)
+{
+	TupleDesc	desc = RelationGetDescr(match->rel);
+
+	FactStoredOf(&match->columns, desc);
+	match->few = match->columns;
+	for (int i = 0; i < match->columns.n; i++)
+	{
+		match->last = Max(match->last, match->columns.attribute[i]);
+		if (FactDifferenceReads(match->difference, i))
+			match->last_few = Max(match->last_few, match->columns.attribute[i]);
+		else
+			match->few.attribute[i] = 0;
+	}
+	match->delivery = get_attnum(RelationGetRelid(match->rel), "delivery_id");
+	match->id_value = FactColumn("identity_line_item_id");
+	match->span_value = FactColumn("identity_time_interval");
+	match->id = (AttrNumber) match->columns.attribute[match->id_value];
+	match->span = (AttrNumber) match->columns.attribute[match->span_value];
+	match->comparable = own_columns_first(desc);
+}
+
 FactMatch *
 FactMatchOpen(MemoryContext parent, Oid partition, int64 delivery_id, int64 lines)
 {
@@ -308,15 +339,11 @@ FactMatchOpen(MemoryContext parent, Oid partition, int64 delivery_id, int64 line
 
 	match->context = context;
 	match->line = AllocSetContextCreate(context, "finops match line", ALLOCSET_DEFAULT_SIZES);
-	match->difference = FactDifferenceNew(context);
+	match->difference = FactDifferenceNew(context, true);
 	match->rel = table_open(partition, RowExclusiveLock);
 	match->slot = table_slot_create(match->rel, NULL);
 	match->delivery_id = delivery_id;
-	match->delivery = get_attnum(partition, "delivery_id");
-	FactStoredOf(&match->columns, RelationGetDescr(match->rel));
-	for (int i = 0; i < match->columns.n; i++)
-		match->last = Max(match->last, match->columns.attribute[i]);
-	match->comparable = own_columns_first(RelationGetDescr(match->rel));
+	find_columns(match);
 	if (!pg_strong_random(&match->key, sizeof(match->key)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -431,10 +458,83 @@ take_the_rest(FactMatch *match)
 	return true;
 }
 
-bool
-FactMatchResult(FactMatch *match, FactChange *changes)
+static void
+read_text(TupleTableSlot *slot, AttrNumber attribute, FactValue *value)
 {
-	return take_the_rest(match) && FactDifferenceResult(match->difference, changes);
+	Datum		datum = slot_getattr(slot, attribute, &value->isnull);
+	struct varlena *text;
+
+	if (value->isnull)
+		return;
+	text = PG_DETOAST_DATUM_PACKED(datum);
+	value->data = VARDATA_ANY(text);
+	value->len = (int) VARSIZE_ANY_EXHDR(text);
+}
+
+static void
+compare_if_doubtful(FactMatch *match, TupleTableSlot *slot, FactDifference *difference, int64 more)
+{
+	MemoryContext old = MemoryContextSwitchTo(match->line);
+
+	read_text(slot, match->id, &match->values[match->id_value]);
+	read_text(slot, match->span, &match->values[match->span_value]);
+	if (FactDifferenceIsDoubtful(match->difference, match->values))
+	{
+		slot_getsomeattrs(slot, match->last);
+		FactReadStored(&match->columns, slot->tts_values, slot->tts_isnull, match->values);
+		FactDifferenceAdd(difference, match->values, more);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(match->line);
+}
+
+/* Old lines and those of the delivery, once more. */
+static void
+compare_doubtful(FactMatch *match, int64 delivery_id, FactDifference *difference)
+{
+	TableScanDesc scan = table_beginscan(match->rel, FactPushSnapshot(), 0, NULL);
+	uint64		n = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, match->slot))
+	{
+		bool		isnull;
+		int64		id = DatumGetInt64(slot_getattr(match->slot, match->delivery, &isnull));
+
+		if (++n % 64 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (!isnull && (id == delivery_id || id == match->delivery_id))
+			compare_if_doubtful(match, match->slot, difference, id == delivery_id ? 1 : -1);
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+}
+
+/* The keys in doubt, all of whose lines are looked at once more. */
+static bool
+settle_doubts(FactMatch *match, int64 delivery_id, FactChange *changes)
+{
+	FactDifference *difference = FactDifferenceNew(match->context, false);
+	FactChange	more[FACT_CHANGES];
+	bool		exact;
+
+	compare_doubtful(match, delivery_id, difference);
+	exact = FactDifferenceResult(difference, more);
+	for (int i = 0; i < (int) FACT_CHANGES; i++)
+	{
+		changes[i].lines += more[i].lines;
+		exact = !__builtin_add_overflow(changes[i].billed, more[i].billed, &changes[i].billed) &&
+			!__builtin_add_overflow(changes[i].effective, more[i].effective, &changes[i].effective) &&
+			exact;
+	}
+	return exact;
+}
+
+bool
+FactMatchResult(FactMatch *match, int64 delivery_id, FactChange *changes)
+{
+	return take_the_rest(match) && FactDifferenceResult(match->difference, changes) &&
+		(!FactDifferenceHasDoubts(match->difference) ||
+		 settle_doubts(match, delivery_id, changes));
 }
 
 /* ---------------------------------------------------------------------

@@ -126,13 +126,25 @@ typedef enum FactChangeKind
 /* A column whose change changes the line; not its name or what derives from others. */
 extern bool FactIsContent(const char *column);
 
-extern FactDifference *FactDifferenceNew(MemoryContext context);
+/* By key: faster, but leaves keys in doubt. */
+extern FactDifference *FactDifferenceNew(MemoryContext context, bool by_key);
+
+/* By key: is this one of the few columns read of a line that has an id? */
+extern bool FactDifferenceReads(const FactDifference *d, int column);
 
 /* Add lines of the same content, so many of them new or, below zero, old. */
 extern void FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more);
 
 /* False: not exact in fixed point, compare by SQL. */
 extern bool FactDifferenceResult(FactDifference *d, FactChange *changes);
+
+/*
+ * After the result by key: are there keys in doubt, which it does not count,
+ * and is that of a line one of them?  For that the values of id and interval
+ * are enough.
+ */
+extern bool FactDifferenceHasDoubts(const FactDifference *d);
+extern bool FactDifferenceIsDoubtful(const FactDifference *d, const FactValue *values);
 
 /* ---------------------------------------------------------------------
  * A delivery and the one that it restates, fact_match.c
@@ -153,8 +165,8 @@ extern FactMatch *FactMatchOpen(MemoryContext context, Oid partition,
 /* A new line: its tuple, and what it was made of. */
 extern void FactMatchAdd(FactMatch *match, FactTuple tuple, const FactValue *values);
 
-/* After the last line.  False: compare by SQL. */
-extern bool FactMatchResult(FactMatch *match, FactChange *changes);
+/* After the last line of the new delivery.  False: compare by SQL. */
+extern bool FactMatchResult(FactMatch *match, int64 delivery_id, FactChange *changes);
 
 /*
  * After the result: delete the lines of the old delivery, or none or some of
