@@ -33,7 +33,7 @@
 #include "utils/memutils.h"
 
 #define MAX_PLACES		(256 * 1024)	/* of 96 bytes */
-#define FIRST_PLACES	1024
+#define FIRST_PLACES	1024	/* four times as many again and again */
 #define FILES			128
 #define MAX_DOUBTS		(48 * 1024)
 
@@ -88,6 +88,8 @@ struct FactDifference
 	Part		part[BILL_MAX_COLUMNS];
 	BillOutColumn column[BILL_MAX_COLUMNS];
 
+	Entry		held;			/* an old line that is not counted yet */
+	bool		holds;
 	Table		contents;
 	Table		doubtful;		/* keys; after the result */
 	bool		all_doubtful;	/* too many to name them */
@@ -184,7 +186,7 @@ grow(FactDifference *d, Table *table)
 {
 	Table		old = *table;
 
-	table->nplaces = Max(old.nplaces * 2, FIRST_PLACES);
+	table->nplaces = Max(old.nplaces * 4, FIRST_PLACES);
 	table->places = MemoryContextAllocExtended(d->context, sizeof(Entry) * table->nplaces,
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 i = 0; i < old.nplaces; i++)
@@ -376,28 +378,61 @@ identify(const FactDifference *d, const FactValue *values, int64 more, Entry *en
 	return true;
 }
 
+/* The entry of lines of one content; false: compare by SQL. */
+static bool
+make_entry(FactDifference *d, const FactValue *values, int64 more, Entry *entry)
+{
+	memset(entry, 0, sizeof(*entry));
+	if (more > 0)
+		entry->new_lines = more;
+	else
+		entry->old_lines = -more;
+	return d->exact && identify(d, values, more, entry) &&
+		!__builtin_mul_overflow(values[d->billed].units, (int128) more, &entry->billed) &&
+		!__builtin_mul_overflow(values[d->effective].units, (int128) more, &entry->effective);
+}
+
+static void
+count_entry(FactDifference *d, const Entry *entry)
+{
+	if (d->contents.nplaces >= MAX_PLACES && is_full(&d->contents))
+		spill(d);
+	add_entry(d, &d->contents, entry);
+}
+
 void
 FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more)
 {
-	Entry		entry = {0};
+	Entry		entry;
 
-	if (!d->exact)
-		return;
-	if (!identify(d, values, more, &entry))
-	{
-		d->exact = false;
-		return;
-	}
-	if (more > 0)
-		entry.new_lines = more;
+	if (make_entry(d, values, more, &entry))
+		count_entry(d, &entry);
 	else
-		entry.old_lines = -more;
-	if (__builtin_mul_overflow(values[d->billed].units, (int128) more, &entry.billed) ||
-		__builtin_mul_overflow(values[d->effective].units, (int128) more, &entry.effective))
 		d->exact = false;
-	if (d->contents.nplaces >= MAX_PLACES && is_full(&d->contents))
-		spill(d);
-	add_entry(d, &d->contents, &entry);
+}
+
+void
+FactDifferenceHold(FactDifference *d, const FactValue *values)
+{
+	d->holds = make_entry(d, values, -1, &d->held);
+}
+
+bool
+FactDifferenceAddPair(FactDifference *d, const FactValue *values)
+{
+	Entry		entry;
+
+	if (!d->holds || !make_entry(d, values, 1, &entry) ||
+		memcmp(&entry.hash, &d->held.hash, sizeof(BillHash)) != 0 ||
+		__builtin_add_overflow(entry.billed, d->held.billed, &entry.billed) ||
+		__builtin_add_overflow(entry.effective, d->held.effective, &entry.effective))
+		return false;
+	entry.old_lines = d->held.old_lines;
+	entry.marks += d->held.marks;
+	entry.doubt = entry.doubt || d->held.doubt;
+	d->holds = false;
+	count_entry(d, &entry);
+	return true;
 }
 
 /* ---------------------------------------------------------------------

@@ -14,8 +14,9 @@
  * from others.
  *
  * A line that the bill says again mostly follows the one that it followed
- * before: the row behind the last one met is looked at first, and a table of
- * all rows is only made when that fails.
+ * before: the row behind the last one met is looked at first, as the same line
+ * or as one with the same key, and a table of all rows is only made when that
+ * fails.
  *
  * Of a large month so many rows are remembered at a time.  The next ones are
  * read when the new lines have come to the last of them or have been so many
@@ -104,6 +105,8 @@ struct FactMatch
 	uint32		nrows;
 	uint32		met;			/* of these */
 	uint32		at;				/* behind the last one met */
+	bool		in_step;		/* the last new line was where it was before */
+	uint32		held;			/* row that the difference holds, from 1 */
 	uint32		lines;			/* new lines since these were read */
 	uint32	   *places;			/* first row of each hash, from 1; 0: none */
 	uint32		nplaces;		/* a power of two */
@@ -190,9 +193,9 @@ note_place(FactMatch *match, ItemPointer tid)
 	match->runs[match->nruns++] = (Run) {block, offset, offset};
 }
 
-/* The row in the slot is an old one that no new line has met. */
+/* The values of the row in the slot, until match->line is reset. */
 static void
-compare_row(FactMatch *match)
+read_values(FactMatch *match)
 {
 	MemoryContext old = MemoryContextSwitchTo(match->line);
 	bool		no_id;
@@ -202,6 +205,13 @@ compare_row(FactMatch *match)
 	FactReadStored(no_id ? &match->columns : &match->few, match->slot->tts_values,
 				   match->slot->tts_isnull, match->values);
 	MemoryContextSwitchTo(old);
+}
+
+/* The row in the slot is an old one that no new line has met. */
+static void
+compare_row(FactMatch *match)
+{
+	read_values(match);
 	FactDifferenceAdd(match->difference, match->values, -1);
 	MemoryContextReset(match->line);
 }
@@ -275,6 +285,7 @@ give_up_rows(FactMatch *match)
 	match->nrows = 0;
 	match->met = 0;
 	match->at = 0;
+	match->held = 0;
 	match->lines = 0;
 	match->has_places = false;
 	return true;
@@ -348,6 +359,7 @@ FactMatchOpen(MemoryContext parent, Oid partition, int64 delivery_id, int64 line
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
+	match->in_step = true;
 	match->maxruns = FIRST_RUNS;
 	match->runs = palloc(sizeof(Run) * FIRST_RUNS);
 	match->maxrows = (uint32) Min(Max(lines, FIRST_ROWS), MAX_ROWS);
@@ -401,16 +413,21 @@ make_places(FactMatch *match)
 	match->has_places = true;
 }
 
-/* An old row that no line has met yet, from 1; 0: there is none. */
+/* The row behind the last one met, from 1; 0: there is none. */
+static uint32
+expected_row(FactMatch *match)
+{
+	while (match->at < match->nrows && match->rows[match->at].met)
+		match->at++;
+	return match->at < match->nrows ? match->at + 1 : 0;
+}
+
+/* Any other row that no line has met yet, from 1; 0: there is none. */
 static uint32
 find_row(FactMatch *match, const BillHash *hash)
 {
 	uint32	   *place;
 
-	while (match->at < match->nrows && match->rows[match->at].met)
-		match->at++;
-	if (match->at < match->nrows && same(&match->rows[match->at].hash, hash))
-		return match->at + 1;
 	if (match->met == match->nrows)
 		return 0;
 	if (!match->has_places)
@@ -424,15 +441,56 @@ find_row(FactMatch *match, const BillHash *hash)
 	return match->rows[*place - 1].met ? 0 : *place;
 }
 
+/*
+ * The row has the key of the line: then it is what the line was before, and
+ * both are counted at once.  A later line may be the same as the row; then the
+ * key has several lines, and is looked at again.
+ */
+static bool
+is_changed_row(FactMatch *match, uint32 row, const FactValue *values)
+{
+	if (match->held != row)
+	{
+		if (!table_tuple_fetch_row_version(match->rel, &match->rows[row - 1].tid,
+										   match->snapshot, match->slot))
+			return false;
+		read_values(match);
+		FactDifferenceHold(match->difference, match->values);
+		MemoryContextReset(match->line);
+		ExecClearTuple(match->slot);
+		match->held = row;
+	}
+	return FactDifferenceAddPair(match->difference, values);
+}
+
+/* The old row of a line, from 1; 0: there is none, and the line is counted. */
+static uint32
+row_of(FactMatch *match, FactTuple tuple, const FactValue *values)
+{
+	BillHash	hash;
+	uint32		row = expected_row(match);
+	bool		comparable = hash_row(match, tuple, &hash);
+
+	if (row > 0 && ((comparable && same(&match->rows[row - 1].hash, &hash)) ||
+					(match->in_step && is_changed_row(match, row, values))))
+	{
+		match->in_step = true;
+		return row;
+	}
+	row = comparable ? find_row(match, &hash) : 0;
+	if (row > 0)
+		match->in_step = false;
+	else
+		FactDifferenceAdd(match->difference, values, 1);
+	return row;
+}
+
 void
 FactMatchAdd(FactMatch *match, FactTuple tuple, const FactValue *values)
 {
-	BillHash	hash;
-	uint32		row = hash_row(match, tuple, &hash) ? find_row(match, &hash) : 0;
+	uint32		row = row_of(match, tuple, values);
 
-	if (row == 0)
-		FactDifferenceAdd(match->difference, values, 1);
-	else
+	if (row > 0)
 	{
 		match->rows[row - 1].met = true;
 		match->met++;

@@ -135,6 +135,13 @@ extern bool FactDifferenceReads(const FactDifference *d, int column);
 /* Add lines of the same content, so many of them new or, below zero, old. */
 extern void FactDifferenceAdd(FactDifference *d, const FactValue *values, int64 more);
 
+/*
+ * Look at an old line; add it together with a new one of the same key.  False:
+ * it has another key, and neither is added.
+ */
+extern void FactDifferenceHold(FactDifference *d, const FactValue *values);
+extern bool FactDifferenceAddPair(FactDifference *d, const FactValue *values);
+
 /* False: not exact in fixed point, compare by SQL. */
 extern bool FactDifferenceResult(FactDifference *d, FactChange *changes);
 

@@ -107,6 +107,30 @@ UPDATE line SET cost = '4' WHERE id = 'one6';
 INSERT INTO line SELECT 410 + i, 'one7', 'hour', '0', 'single ' || i FROM generate_series(1, 2) i;
 SELECT * FROM pg_temp.step('2 2 0 2', 'keys of one line: text, zeros, cost and more lines');
 
+-- ids of one line and of several, lines that change, move, come and go
+CREATE FUNCTION pg_temp.rounds() RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM setseed(0.25);
+	FOR i IN 1..16 LOOP
+		UPDATE line SET cost = (random() * 3)::int::text WHERE random() < 0.2;
+		UPDATE line SET what = 'text ' || (random() * 3)::int WHERE random() < 0.1;
+		UPDATE line SET id = 'r' || (random() * 60)::int, span = '' WHERE random() < 0.1;
+		UPDATE line SET no = (random() * 1000)::int WHERE random() < 0.02 * (i % 4);
+		DELETE FROM line WHERE random() < 0.05;
+		INSERT INTO line SELECT (random() * 1000)::int, 'r' || (random() * 60)::int, '', '1', 'text 1' FROM generate_series(1, 6);
+		RETURN NEXT is(pg_temp.load(), pg_temp.wanted(), 'round ' || i);
+		DELETE FROM stated;
+		INSERT INTO stated SELECT * FROM line;
+	END LOOP;
+END $$;
+CREATE TEMP TABLE before_rounds AS SELECT * FROM line;
+SELECT * FROM pg_temp.rounds();
+DELETE FROM line;
+INSERT INTO line SELECT * FROM before_rounds;
+SELECT is(pg_temp.load(), pg_temp.wanted(), 'back to what it was');
+DELETE FROM stated;
+INSERT INTO stated SELECT * FROM line;
+
 -- amounts that the sums in memory cannot hold are compared by SQL
 UPDATE line SET cost = '0.0000000000000000000000000000000000000001' WHERE what = 'line 40';
 UPDATE line SET cost = '5' WHERE what = 'line 41';
