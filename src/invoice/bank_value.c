@@ -93,10 +93,38 @@ typedef struct Written
 	bool		negative;
 } Written;
 
+/*
+ * How many letters at s are a currency or a sign: an ISO code, what stands
+ * before $ or a letter beyond ASCII (R$, zl with its stroke), the usual short
+ * forms, and CR or DR with their one-letter forms.  0: something else.
+ */
+static int
+word_of_amount(const char *s, int len, bool *debit)
+{
+	static const char *const known[] = {"kr", "Kr", "KR", "Ft", "lei", "Fr", "fr", "R", "Rs", "RM", "TL", "CR", "Cr", "C", "H"};
+	static const char *const debits[] = {"DR", "Dr", "D", "S"};
+	int			n = 0;
+	bool		capital = true;
+
+	for (; n < len && ((s[n] >= 'A' && s[n] <= 'Z') || (s[n] >= 'a' && s[n] <= 'z')); n++)
+		capital = capital && s[n] <= 'Z';
+	*debit = false;
+	if ((n == 3 && capital) || (n < 3 && n < len && (s[n] == '$' || (unsigned char) s[n] >= 0x80)))
+		return n;
+	for (size_t i = 0; i < lengthof(known); i++)
+		if ((int) strlen(known[i]) == n && strncmp(s, known[i], (size_t) n) == 0)
+			return n;
+	for (size_t i = 0; i < lengthof(debits); i++)
+		if ((int) strlen(debits[i]) == n && strncmp(s, debits[i], (size_t) n) == 0)
+			*debit = true;
+	return *debit ? n : 0;
+}
+
 static bool
 strip(const char *s, int len, Written *w)
 {
 	bool		ended = false;
+	bool		debit = false;
 
 	w->n = 0;
 	w->negative = false;
@@ -119,10 +147,18 @@ strip(const char *s, int len, Written *w)
 		}
 		else if (c == '\'' || c == ' ' || c == 0xA0 || c == 0xC2 || c == '+' || c == ')' || c >= 0x80)
 			continue;
-		else if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '$')
+		else if (c == '$')
 			ended = w->n > 0;
 		else
-			return false;
+		{
+			int			n = word_of_amount(s + i, len - i, &debit);
+
+			if (n == 0 || (debit && w->negative))
+				return false;
+			w->negative |= debit;
+			ended = w->n > 0;
+			i += n - 1;
+		}
 	}
 	w->c[w->n] = '\0';
 	return w->n > 0 && is_digit(w->c[w->n - 1]);

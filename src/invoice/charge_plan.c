@@ -43,8 +43,10 @@ static const char *const bindings_sql =
 	" LEFT JOIN (SELECT s.plan_code FROM @s@.plan_master s WHERE s.proration = 'second'"
 	"  UNION SELECT c.plan_code FROM finops.plan_price c WHERE c.proration = 'second') x ON x.plan_code = b.plan_code"
 	PLAN_ZONE_JOIN("b.tenant_id")
-	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1 AND b.tenant_id @tenant@"
-	" ORDER BY b.tenant_id COLLATE \"C\", first_day";
+	/* by second, a plan may end within the day on which the next one begins */
+	" WHERE b.period_start < $2 AND (coalesce(b.period_end, $1) >= $1 OR (x.plan_code IS NOT NULL"
+	"  AND b.period_end = $1 - 1 AND b.ends_at > $1::timestamp AT TIME ZONE " PLAN_ZONE "))"
+	" AND b.tenant_id @tenant@ ORDER BY b.tenant_id COLLATE \"C\", first_day, b.period_start";
 
 enum
 {
@@ -82,7 +84,8 @@ static const char *const flags_sql =
 	" EXISTS (SELECT FROM @s@.topup_ledger t WHERE t.tenant_id @tenant@ AND t.effective_from >= $1 AND t.effective_from < $2)";
 
 #define BOUND_PLANS "(SELECT b.plan_code FROM @s@.tenant_plan_binding b" \
-	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1 AND ($3 IS NULL OR b.tenant_id = $3))"
+	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1 - (b.ends_at IS NOT NULL)::int" \
+	" AND ($3 IS NULL OR b.tenant_id = $3))"
 
 static const char *const components_sql =
 	"SELECT c.plan_code, c.component, c.basis, c.metric_code, c.included IS NOT NULL, c.proration, c.tax_category, c.description, "
@@ -380,12 +383,13 @@ find_spans(const PlanCharges *state, const BoundPlan *plan, PlanProration prorat
 	{
 		*length = 1;
 		(*spans)[0] = (PlanSpan) {0, 1, plan->first, plan->last};
-		return 1;
+		return plan->last >= plan->first;
 	}
 	if (proration == PLAN_BY_SECOND)
 	{
 		*length = plan->second_length;
-		(*spans)[0] = (PlanSpan) {plan->second_start, plan->second_end, plan->first, plan->last};
+		(*spans)[0] = (PlanSpan) {plan->second_start, plan->second_end, plan->first,
+			Max(plan->first, plan->last)};
 		n = plan->second_end > plan->second_start;
 	}
 	else
@@ -393,6 +397,7 @@ find_spans(const PlanCharges *state, const BoundPlan *plan, PlanProration prorat
 		*length = run->next - run->period;
 		(*spans)[0] = (PlanSpan) {plan->first - run->period, plan->last + 1 - run->period,
 			plan->first, plan->last};
+		n = plan->last >= plan->first;
 	}
 	for (int i = 0; i < state->npauses; i++)
 		n = cut_spans(*spans, n, proration == PLAN_BY_SECOND ? state->pause[i].second : state->pause[i].day);
@@ -441,7 +446,7 @@ PlanAddCharge(PlanCharges *state, BoundPlan *plan, InvoiceCharges *charges)
 	charge->currency = plan->currency;
 	charge->tax_category = plan->tax_category;
 	charge->service_start = plan->first;
-	charge->service_end = plan->last;
+	charge->service_end = Max(plan->first, plan->last);
 	return charge;
 }
 

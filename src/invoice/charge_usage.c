@@ -423,6 +423,8 @@ static void
 charge_unused(PlanCharges *state, BoundPlan *plan, const bool *used, TenantUsage *usage,
 	InvoiceCharges *charges)
 {
+	if (plan->last < plan->first)
+		return;					/* it ends within the first day, which is the next plan's */
 	for (int i = 0; i < plan->ncomponents; i++)
 	{
 		const PlanComponent *component = &plan->components[i];

@@ -38,7 +38,7 @@ instant_arg(FunctionCallInfo fcinfo, int argno)
  * instant of the call, $3 whether the change waits for the next month.
  */
 static const char *const change_sql =
-	"SELECT b.binding_id, b.plan_code AS old_plan, b.period_start, b.period_end, z.day,"
+	"SELECT b.binding_id, b.plan_code AS old_plan, b.period_start, b.period_end, b.ends_at, z.day,"
 	" CASE WHEN $3 THEN z.day::timestamp AT TIME ZONE z.zone ELSE $2 END AS at"
 	" FROM (SELECT y.zone, CASE WHEN $3 THEN (date_trunc('month', y.here) + interval '1 month')::date"
 	"  ELSE y.here::date END AS day"
@@ -156,7 +156,8 @@ finops_change_plan(PG_FUNCTION_ARGS)
 	end.value = FinopsValue(0, 2, &end.isnull);
 	end_old_plan(tenant);
 	PlanBind(&session, tenant, plan, day, end);
-	FINOPS_RUN("UPDATE @s@.tenant_plan_binding b SET starts_at = c.at FROM plan_change c"
+	/* what follows the old plan, at an instant or at midnight, follows the new one */
+	FINOPS_RUN("UPDATE @s@.tenant_plan_binding b SET starts_at = c.at, ends_at = c.ends_at FROM plan_change c"
 			   " WHERE b.tenant_id = $1 AND b.period_start = c.day", ARG_TEXT(tenant));
 	FINOPS_RUN(ledger_sql, ARG_TEXT(tenant), ARG_TEXT(plan), ARG_BOOL(scheduled),
 			   ARG_TEXT(FinopsCallerName(&session)));

@@ -38,6 +38,19 @@ SELECT count(*) FROM finops.set_plan('PC-S1', 100, currency => 'USD', proration 
 SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-S', '2026-03-01')$$, $$VALUES (1337400::numeric, 'second', 50.00), (1337400, 'second', 150.00)$$, 'halves of a month by second, an hour short');
 SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-S', '2026-04-01')$$, $$VALUES (1::numeric, 'month', 300.00)$$, 'then the new plan');
 
+-- a change within the first day of a month: the old plan has its hours of that day
+SELECT pg_temp.tenant('PC-F') \g /dev/null
+SELECT count(*) FROM finops.set_plan('PC-F1', 3100, currency => 'USD', proration => 'second') a, finops.set_plan('PC-F2', 6200, currency => 'USD', proration => 'second') b, finops.bind_plan('PC-F', 'PC-F1', '2026-01-01') c,
+	finops.change_plan('PC-F', 'PC-F2', '2026-05-01 12:00+00', 'immediate') d \g /dev/null
+SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-05-01')$$, $$VALUES (43200::numeric, 'second', 50.00), (2635200, 'second', 6100.00)$$, 'half a day at 100 a day, 30.5 at 200');
+SELECT is((SELECT array_agg(ARRAY[service_period_start, service_period_end]) FROM (SELECT l.* FROM invoice_detail l JOIN invoice_header h USING (invoice_id) WHERE h.tenant_id = 'PC-F' ORDER BY l.line_no) x),
+	ARRAY[ARRAY['2026-05-01', '2026-05-01'], ARRAY['2026-05-01', '2026-05-31']]::date[], 'with their days');
+SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-04-01')$$, $$VALUES (1::numeric, 'month', 3100.00)$$, 'the month before is full');
+
+-- a change before another one that is planned: no time between them is free
+SELECT count(*) FROM finops.set_plan('PC-F3', 9300, currency => 'USD', proration => 'second') a, finops.change_plan('PC-F', 'PC-F1', '2026-07-20 12:00+00', 'immediate') b, finops.change_plan('PC-F', 'PC-F3', '2026-07-10', 'immediate') c \g /dev/null
+SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-07-01')$$, $$VALUES (777600::numeric, 'second', 1800.00), (907200, 'second', 3150.00), (993600, 'second', 1150.00)$$, '9 days at 200, 10.5 at 300, 11.5 at 100');
+
 -- any division of a month in any zone adds up, by day and by second
 CREATE TEMP TABLE zone ON COMMIT DROP AS SELECT name, row_number() OVER (ORDER BY name) AS n FROM (SELECT DISTINCT name FROM pg_timezone_names WHERE name IN (
 	'Africa/Cairo', 'Africa/Casablanca', 'America/Anchorage', 'America/Asuncion', 'America/Bogota', 'America/Caracas', 'America/Chicago', 'America/Havana', 'America/Los_Angeles', 'America/New_York', 'America/Nuuk',

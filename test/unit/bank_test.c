@@ -54,6 +54,18 @@ test_values(void)
 	amount("1,2,3", ',', "none");
 	amount("", '.', "none");
 	amount("abc", '.', "none");
+	amount("12x", '.', "none");
+	amount("1e5", '.', "none");
+	amount("x12", '.', "none");
+	amount("12 EURO", '.', "none");
+	amount("12,30 DR", ',', "-12.30000");
+	amount("12,30 S", ',', "-12.30000");
+	amount("12,30 H", ',', "12.30000");
+	amount("12.30CR", '.', "12.30000");
+	amount("-12.30 DR", '.', "none");
+	amount("R$ 12,30", ',', "12.30000");
+	amount("12,30 z\xc5\x82", ',', "12.30000");
+	amount("USD 12.30", '.', "12.30000");
 	amount("1234567890123456789", '.', "none");
 	amount("0.000001", '.', "none");
 	ok(BankDecimalOf("1.234,56", 8) == ',' && BankDecimalOf("1,234.56", 8) == '.' && BankDecimalOf("1.234", 5) == '\0' &&
