@@ -101,7 +101,8 @@ typedef struct Written
 static int
 word_of_amount(const char *s, int len, bool *debit)
 {
-	static const char *const known[] = {"kr", "Kr", "KR", "Ft", "lei", "Fr", "fr", "R", "Rs", "RM", "TL", "CR", "Cr", "C", "H"};
+	static const char *const known[] = {"kr", "Kr", "KR", "Ft", "lei", "Fr", "fr", "R", "Rs", "RM", "TL",
+	"CR", "Cr", "C", "H"};
 	static const char *const debits[] = {"DR", "Dr", "D", "S"};
 	int			n = 0;
 	bool		capital = true;
