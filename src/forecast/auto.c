@@ -22,8 +22,13 @@
  * blocks (blocks.c) count as much as all of them: a day of hours is such a
  * season.  A long series without a season is searched for a year of weeks.
  *
- * A series of positive values gets no forecast below half of its smallest
+ * A series without negative values gets no forecast below half of its smallest
  * observation, so that an extrapolated line does not turn negative.
+ *
+ * An intermittent series (demand less often than every 1.32 steps: Syntetos,
+ * Boylan and Croston 2005, Journal of the Operational Research Society 56)
+ * that has no season is forecast by TSB, SBA, smoothing and dynamic theta,
+ * times the probability that demand has not ended for good.
  *
  * Intervals are normal.  A variance estimated from one fit knows nothing of
  * the uncertainty of parameters and of the choice of model, so those of auto
@@ -53,6 +58,9 @@
 #define ARIMA_SEASON	7
 #define FINALISTS		3
 
+#define INTERMITTENT_SEASON	0.03
+#define ENDINGS			0.25	/* expected over the length of the series */
+
 #define WEEKS			52
 #define HIDDEN_GAIN		0.15
 
@@ -69,6 +77,7 @@
 #define CAL_LEVEL	1.16
 #define CAL_SHORT	7.0
 #define CAL_STEP	1.3
+#define CAL_TREND	10.0
 
 static void auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail,
 					 bool final);
@@ -202,12 +211,16 @@ finish_blend(Blend *b)
  * Factor on the standard deviation of auto: what the 95 percent intervals
  * lacked on the M-competition of 1982 and the tourism competition.  Short
  * series know their variance and their trend badly, and a far horizon makes
- * more of a wrong trend.
+ * more of a wrong trend: with its square where nothing but the trend is
+ * extrapolated, more slowly where a season ties the steps to earlier ones.
  */
 static double
-calibration(int n, int step)
+calibration(int n, int m, int step)
 {
-	return (CAL_LEVEL + CAL_SHORT / n) * (1 + CAL_STEP * (step + 1) / n);
+	double		share = (step + 1.0) / n;
+
+	return (CAL_LEVEL + CAL_SHORT / n) *
+		(1 + (m > 1 ? CAL_STEP : CAL_TREND * share) * share);
 }
 
 /* Too short for a fit: the last value, with what variance there is. */
@@ -244,7 +257,7 @@ adjust_season(Blend *b)
 	detail->adjusted = FcSeasonKindOf(q->y, q->n, q->m);
 	if (detail->adjusted == FC_SEASON_NONE &&
 		detail->strength_season > SEASON_STRENGTH)
-		detail->adjusted = detail->floored ?
+		detail->adjusted = FcIsPositive(q->y, q->n) ?
 			FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE;
 	b->period = q->m;
 	if (detail->adjusted == FC_SEASON_NONE)
@@ -393,11 +406,92 @@ blend_all(Blend *b, bool final)
 
 		for (int j = 0; j < q->h; j++)
 		{
-			double		factor = calibration(q->n, j) * breaks;
+			double		factor = calibration(q->n, q->m, j) * breaks;
 
 			b->out->variance[j] *= factor * factor;
 		}
 	}
+}
+
+/* A season says more than the class of demand: offices close at weekends. */
+static bool
+is_intermittent(const FcRequest *q)
+{
+	return FcIsIntermittent(q->y, q->n) &&
+		(q->m == 1 || FcSeasonGain(q->y, q->n, q->m) < INTERMITTENT_SEASON);
+}
+
+/*
+ * The probability that demand goes on after the zeros at the end.  Before
+ * each step it ends for good with probability d; while it goes on there is
+ * demand with probability p.  r zeros come about because it goes on,
+ * ((1-d)(1-p))^r, or because it ended before one of them (Schmittlein,
+ * Morrison and Colombo 1987, Management Science 33, in discrete time).
+ */
+static double
+probability_alive(const double *y, int n)
+{
+	int			count = 0,
+				last = -1;
+	double		p,
+				d = ENDINGS / n,
+				stays = 1,
+				ended = 0;
+
+	for (int t = 0; t < n; t++)
+		if (y[t] > 0)
+		{
+			count++;
+			last = t;
+		}
+	/* Laplace's rule keeps p below one */
+	p = (count + 1.0) / (last + 3.0);
+	for (int t = last + 1; t < n; t++)
+	{
+		ended += stays * d;
+		stays *= (1 - d) * (1 - p);
+	}
+	return stays / (stays + ended);
+}
+
+static void
+blend_demand(Blend *b, CrostonKind kind, const char *name)
+{
+	CrostonFit	fit;
+
+	if (!CrostonFitSeries(b->q->y, b->q->n, kind, &fit))
+		return;
+	FcAddMember(b->detail, FC_MEMBER_CROSTON, name, 1)->fit.croston = fit;
+	CrostonSteps(&fit, b->q->h, &b->one);
+	blend(b);
+}
+
+/* TSB comes first: it tells the class of demand. */
+static void
+blend_intermittent(Blend *b)
+{
+	FcRequest	flat = *b->q;
+	const FcRequest *given = b->q;
+	double		alive = probability_alive(flat.y, flat.n);
+
+	flat.m = b->period = b->detail->m = 1;
+	b->q = &flat;
+	b->detail->intermittent = true;
+	b->detail->strength_trend = FcTrendStrength(flat.y, flat.n, 1);
+	memcpy(b->adjusted, flat.y, flat.n * sizeof(double));
+	blend_demand(b, CROSTON_TSB, "tsb");
+	blend_demand(b, CROSTON_SBA, "sba");
+	blend_smoothing(b, false);
+	blend_theta(b, THETA_DYNAMIC, "dotm");
+	finish_blend(b);
+	for (int j = 0; j < flat.h; j++)
+	{
+		double		factor = calibration(flat.n, 1, j);
+
+		b->out->variance[j] *= factor * factor;
+		b->out->mean[j] *= alive;
+	}
+	b->q = given;
 }
 
 static void
@@ -406,6 +500,7 @@ auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail, bool final)
 	FcRequest	q = *given;
 	size_t		h = q.h;
 	Blend		b = {.q = &q, .detail = detail, .floor = -(double) INFINITY, .out = out};
+	double		smallest;
 
 	if (q.n < 5 || FcIsConstant(q.y, q.n))
 	{
@@ -423,15 +518,18 @@ auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail, bool final)
 	memset(out->mean, 0, h * sizeof(double));
 	memset(out->variance, 0, h * sizeof(double));
 	memset(out->psi, 0, h * sizeof(double));
-	if (FcIsPositive(q.y, q.n))
+	smallest = q.y[0];
+	for (int t = 1; t < q.n; t++)
+		smallest = Min(smallest, q.y[t]);
+	if (smallest >= 0)
 	{
-		b.floor = q.y[0];
-		for (int t = 1; t < q.n; t++)
-			b.floor = Min(b.floor, q.y[t]);
-		b.floor /= 2;
+		b.floor = smallest / 2;
 		detail->floored = true;
 	}
-	blend_all(&b, final);
+	if (is_intermittent(&q))
+		blend_intermittent(&b);
+	else
+		blend_all(&b, final);
 	FcFree(b.adjusted);
 }
 

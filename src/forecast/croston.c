@@ -164,6 +164,19 @@ CrostonFitSeries(const double *y, int n, CrostonKind kind, CrostonFit *fit)
 	return true;
 }
 
+void
+CrostonSteps(const CrostonFit *fit, int h, FcSteps *out)
+{
+	double		a = fit->alpha_interval;
+
+	for (int j = 0; j < h; j++)
+	{
+		out->mean[j] = fit->mean;
+		out->psi[j] = j == 0 ? 1 : a;
+		out->variance[j] = fit->sigma2 * (1 + j * a * a);
+	}
+}
+
 /* Average interval between demands above 1.32, nothing negative. */
 bool
 FcIsIntermittent(const double *y, int n)
@@ -177,4 +190,14 @@ FcIsIntermittent(const double *y, int n)
 		count += y[t] > 0;
 	}
 	return count > 0 && n >= 8 && n > ADI_LIMIT * count;
+}
+
+bool
+FcMostlyZero(const double *y, int n)
+{
+	int			zeros = 0;
+
+	for (int t = 0; t < n; t++)
+		zeros += y[t] == 0;
+	return 2 * zeros >= n;
 }

@@ -222,7 +222,7 @@ json_why(StringInfo buf, const FcRequest *q, const FcDetail *detail)
 	else if (detail->nmembers == 1 && detail->member[0].kind == FC_MEMBER_SIMPLE)
 		appendStringInfoString(buf, "the series is constant or too short for a fit");
 	else if (detail->intermittent)
-		appendStringInfo(buf, "most values are zero: demand comes every %.3g steps",
+		appendStringInfo(buf, "demand comes every %.3g steps, without a season",
 						 detail->member[0].fit.croston.adi);
 	else
 	{

@@ -370,14 +370,7 @@ croston_by_name(const FcRequest *q, FcSteps *out, FcDetail *detail)
 	if (!CrostonFitSeries(q->y, q->n, kind, &member->fit.croston) &&
 		!(q->y[0] == 0 && FcIsConstant(q->y, q->n)))
 		return FC_TOO_SHORT;
-	for (int j = 0; j < q->h; j++)
-	{
-		double		a = member->fit.croston.alpha_interval;
-
-		out->mean[j] = member->fit.croston.mean;
-		out->psi[j] = j == 0 ? 1 : a;
-		out->variance[j] = member->fit.croston.sigma2 * (1 + j * a * a);
-	}
+	CrostonSteps(&member->fit.croston, q->h, out);
 	detail->floored = true;
 	return FC_OK;
 }

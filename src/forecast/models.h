@@ -325,7 +325,9 @@ typedef struct CrostonFit
 
 extern bool CrostonFitSeries(const double *y, int n, CrostonKind kind,
 							 CrostonFit *fit);
+extern void CrostonSteps(const CrostonFit *fit, int h, FcSteps *out);
 extern bool FcIsIntermittent(const double *y, int n);
+extern bool FcMostlyZero(const double *y, int n);
 
 /* ---------------------------------------------------------------------
  * Models by name, model.c

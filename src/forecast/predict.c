@@ -307,7 +307,9 @@ clean(const FcRequest *q, double *y, double *extra, FcDetail *detail)
 	}
 	if (treats(q, q->options->shifts))
 		detail->shifts = FcAlignShifts(y, q->n, q->m, detail->shift_at);
-	if (treats(q, q->options->outliers))
+	/* where most values are zero, what is not is no outlier */
+	if (treats(q, q->options->outliers) &&
+		!(q->options->outliers == FC_TREAT_DEFAULT && FcMostlyZero(y, q->n)))
 		treat_outliers(q, y, extra, detail);
 }
 

@@ -1,6 +1,6 @@
 -- Models and options of finops.forecast.
 BEGIN;
-SELECT plan(29);
+SELECT plan(35);
 
 CREATE TEMP TABLE s AS
 SELECT array_agg(100 + t + 20 * sin(2 * pi() * t / 12) + (hashint4(t) & 255) / 32.0 ORDER BY t) AS y FROM generate_series(1, 96) AS t;
@@ -60,6 +60,23 @@ SELECT cmp_ok((SELECT avg(abs(f.mean / v - 1)) FROM (SELECT array_agg((100 + 40 
 -- daily series: a level shift and an outlier are treated, and can be left
 SELECT is((SELECT finops.fit_model(y, 7) -> 'level_shifts' FROM (SELECT array_agg((CASE WHEN t > 70 THEN 300 ELSE 100 END + t * 7919 % 13)::float8 ORDER BY t) AS y FROM generate_series(1, 90) AS t) AS v), '[71]', 'auto takes out a level shift of a daily series');
 SELECT is((SELECT finops.fit_model(y, 7, options => '{"level_shifts": false}') -> 'level_shifts' FROM (SELECT array_agg((CASE WHEN t > 70 THEN 300 ELSE 100 END + t * 7919 % 13)::float8 ORDER BY t) AS y FROM generate_series(1, 90) AS t) AS v), NULL, 'unless told not to');
+
+-- intermittent demand: about every third step; for each series the sizes differ
+CREATE TEMP TABLE demand AS
+SELECT i, array_agg(CASE WHEN u < 0.35 AND (i % 3 > 0 OR t < 60) THEN 10 + i % 7 + z ELSE 0 END ORDER BY t) FILTER (WHERE t <= 80) AS y,
+	array_agg(CASE WHEN u < 0.35 AND i % 3 > 0 THEN 10 + i % 7 + z ELSE 0 END ORDER BY t) FILTER (WHERE t > 80) AS test
+FROM generate_series(1, 60) AS i, generate_series(1, 92) AS t,
+	LATERAL (SELECT (hashint4(i * 7919 + t * 104729)::int8 & 65535) / 65536.0::float8, (hashint4(i * 31 + t * 15485863)::int8 & 255) / 32.0::float8) AS v(u, z)
+GROUP BY 1;
+SELECT is((SELECT count(*) FROM demand WHERE (finops.fit_model(y, 1) ->> 'intermittent')::bool AND finops.fit_model(y, 1) ->> 'why' LIKE 'demand comes %'), 60::bigint, 'auto knows intermittent demand');
+CREATE TEMP TABLE miss AS
+SELECT model, avg(sqrt(e)) AS rmse FROM demand, unnest('{auto,mean,ses}'::text[]) AS model,
+	LATERAL (SELECT avg((f.mean - test[f.step]) ^ 2) FROM finops.forecast(y, 12, 1, model) AS f) AS v(e) GROUP BY 1;
+SELECT ok((SELECT rmse FROM miss WHERE model = 'auto') < (SELECT min(rmse) FROM miss WHERE model <> 'auto'), 'and beats mean and SES where a third of the demands ended');
+SELECT is((SELECT bool_and(f.mean >= 0 AND f.lower[2] >= 0) FROM demand, finops.forecast(y, 12, 1) AS f), true, 'never below zero');
+SELECT ok((SELECT bool_and(mean < 0.01) FROM finops.forecast(array_cat(array_fill(0::float8, '{6}'), array_cat('{5,0,4,6,0,5,5,0,6,4,5,0,5,4}', array_fill(0::float8, '{25}'))), 5, 1)), 'demand that ended long ago');
+SELECT is((SELECT finops.fit_model(array_agg((CASE WHEN t % 7 < 4 THEN 100 + t * 7919 % 13 ELSE 0 END)::float8 ORDER BY t), 7) ->> 'intermittent' FROM generate_series(1, 84) AS t), 'false', 'days off are a season');
+SELECT is((SELECT bool_and(abs(f.mean - CASE WHEN (84 + step) % 7 < 4 THEN 106 ELSE 0 END) < 12) FROM (SELECT array_agg((CASE WHEN t % 7 < 4 THEN 100 + t * 7919 % 13 ELSE 0 END)::float8 ORDER BY t) AS y FROM generate_series(1, 84) AS t) AS v, finops.forecast(y, 14, 7) AS f), true, 'and stay zero');
 
 -- refused
 SELECT throws_ok($$ SELECT finops.forecast('{1,2,3}', 2, 1, options => '{"colour": 1}') $$, '22023', NULL, 'unknown option');

@@ -107,6 +107,7 @@ test_croston(void)
 	CrostonFitSeries(ended, 24, CROSTON_CLASSIC, &croston);
 	ok(CrostonFitSeries(ended, 24, CROSTON_TSB, &tsb) && tsb.mean < croston.mean / 2, "TSB sees that demand ended");
 	ok(!CrostonFitSeries(none, 4, CROSTON_TSB, &tsb), "no demand at all");
+	ok(FcMostlyZero(demand, 15) && !FcMostlyZero(air, 144), "mostly zero");
 	ok(FcIsIntermittent(demand, 15) && !FcIsIntermittent(air, 144), "what is intermittent");
 }
 
