@@ -53,6 +53,27 @@ deviation_of(const double *x, int n, double *scratch)
 }
 
 /*
+ * The mean of what lies within three robust deviations of the median: of few
+ * values it is worth half as many again as their median.
+ */
+static double
+level_of(const double *x, int n, double *scratch)
+{
+	double		center = median_in(x, n, scratch),
+				reach = 3 * deviation_of(x, n, scratch),
+				sum = 0;
+	int			count = 0;
+
+	for (int i = 0; i < n; i++)
+		if (fabs(x[i] - center) <= reach)
+		{
+			sum += x[i];
+			count++;
+		}
+	return count > 0 ? sum / count : center;
+}
+
+/*
  * The most significant shift, or -1.  x has no season.  Few values after it
  * must say more than many.
  */
@@ -158,9 +179,9 @@ FcAlignShifts(double *y, int n, int m, int *at)
 		before = median_in(x + t - SHIFT_WINDOW, SHIFT_WINDOW, scratch);
 		after = median_in(x + t, Min(SHIFT_WINDOW, n - t), scratch);
 		t = best_boundary(x, n, t, before, after);
-		reach = Min(Min(2 * SHIFT_WINDOW, t), n - t);
-		before = median_in(x + t - reach, reach, scratch);
-		after = median_in(x + t, reach, scratch);
+		reach = Min(2 * SHIFT_WINDOW, t);
+		before = level_of(x + t - reach, reach, scratch);
+		after = level_of(x + t, Min(2 * SHIFT_WINDOW, n - t), scratch);
 		if (ratio && !(before > 0 && after > 0))
 			break;
 		for (int s = 0; s < t; s++)
