@@ -20,7 +20,7 @@
  * seasonal series.  A season of ETS_MAX_SEASON steps or more is taken out for
  * all members, with a week of days in it where that helps, and forecasts by
  * blocks (blocks.c) count as much as all of them: a day of hours is such a
- * season.  A long series without a season is searched for a year of weeks.
+ * season, and a week of days has blocks too.  A long series without a season is searched for a year of weeks.
  *
  * A series without negative values gets no forecast below half of its smallest
  * observation, so that an extrapolated line does not turn negative.
@@ -391,7 +391,7 @@ blend_all(Blend *b, bool final)
 			 q->n >= (q->m > 1 ? ARIMA_FROM_SEASONAL : ARIMA_FROM))
 		blend_arima(b, false);
 	finish_blend(b);
-	if (long_season)
+	if (long_season || q->m == FC_WEEK)
 		add_blocks(b);
 	if (own && final)
 	{

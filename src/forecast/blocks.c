@@ -4,9 +4,10 @@
  *	  Series with many steps to a season: forecast the seasons' means, and
  *	  share each out over its steps.  Pure.
  *
- * An hourly series is its days' means times a profile.  What lifts one hour
- * above its profile is gone some hours later, but smoothing by the hour
- * carries it on for days; the day's mean knows better.  The blocks end with
+ * An hourly series is its days' means times a profile, a daily one its weeks'.
+ * What lifts one hour above its profile is gone some hours later, but smoothing
+ * by the hour carries it on for days; the day's mean knows better, and of the
+ * rest of a month the week's mean knows more than a day.  The blocks end with
  * the series, the model of their means is auto itself with the season that a
  * calendar has (seven days to a week), and the profile is that of the hour in
  * the day and, where it helps, in the week (temporal aggregation:
@@ -36,7 +37,7 @@ FcLongerSeason(int m)
 bool
 FcBlocksApply(const FcRequest *q)
 {
-	return q->m >= LEAST_SEASON && q->n / q->m >= LEAST_BLOCKS && q->h >= q->m;
+	return (q->m >= LEAST_SEASON || q->m == FC_WEEK) && q->n / q->m >= LEAST_BLOCKS && q->h >= q->m;
 }
 
 /* Forecasts of the blocks' means by auto. */

@@ -570,6 +570,9 @@ extern FcMember *FcAddMember(FcDetail *detail, FcMemberKind kind,
 extern void FcPutBackSeason(FcSeasonKind kind, const double *next, int m,
 							int h, FcSteps *out);
 
+/* The season of daily series. */
+#define FC_WEEK		7
+
 extern int	FcLongerSeason(int m);
 extern bool FcBlocksApply(const FcRequest *q);
 extern void FcBlocksForecast(const FcRequest *q, FcSeasonKind kind, double *mean);

@@ -20,8 +20,6 @@
 /* Fits work on values below 2^SCALE_BITS. */
 #define SCALE_BITS	10
 
-#define WEEK		7
-
 const FcOptions FcDefaults = {
 	.lower = -(double) INFINITY, .upper = (double) INFINITY, .seed = FC_SEED,
 	.ridge = (double) NAN
@@ -250,7 +248,7 @@ static bool
 treats(const FcRequest *q, FcTreat how)
 {
 	if (how == FC_TREAT_DEFAULT)
-		return q->model.kind == FC_AUTO && q->m == WEEK && q->n >= 4 * WEEK;
+		return q->model.kind == FC_AUTO && q->m == FC_WEEK && q->n >= 4 * FC_WEEK;
 	return how == FC_TREAT_ALWAYS;
 }
 
