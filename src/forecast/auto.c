@@ -20,7 +20,8 @@
  * seasonal series.  A season of ETS_MAX_SEASON steps or more is taken out for
  * all members, with a week of days in it where that helps, and forecasts by
  * blocks (blocks.c) count as much as all of them: a day of hours is such a
- * season, and a week of days has blocks too.  A long series without a season is searched for a year of weeks.
+ * season, and a week of days has blocks too.  A long series without a season
+ * is searched for a year of weeks.
  *
  * A series without negative values gets no forecast below half of its smallest
  * observation, so that an extrapolated line does not turn negative.
