@@ -37,7 +37,8 @@ FcLongerSeason(int m)
 bool
 FcBlocksApply(const FcRequest *q)
 {
-	return (q->m >= LEAST_SEASON || q->m == FC_WEEK) && q->n / q->m >= LEAST_BLOCKS && q->h >= q->m;
+	return q->n / q->m >= LEAST_BLOCKS &&
+		(q->m == FC_WEEK || (q->m >= LEAST_SEASON && q->h >= q->m));
 }
 
 /* Forecasts of the blocks' means by auto. */

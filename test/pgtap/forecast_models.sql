@@ -1,6 +1,6 @@
 -- Models and options of finops.forecast.
 BEGIN;
-SELECT plan(35);
+SELECT plan(36);
 
 CREATE TEMP TABLE s AS
 SELECT array_agg(100 + t + 20 * sin(2 * pi() * t / 12) + (hashint4(t) & 255) / 32.0 ORDER BY t) AS y FROM generate_series(1, 96) AS t;
@@ -77,6 +77,9 @@ SELECT is((SELECT bool_and(f.mean >= 0 AND f.lower[2] >= 0) FROM demand, finops.
 SELECT ok((SELECT bool_and(mean < 0.01) FROM finops.forecast(array_cat(array_fill(0::float8, '{6}'), array_cat('{5,0,4,6,0,5,5,0,6,4,5,0,5,4}', array_fill(0::float8, '{25}'))), 5, 1)), 'demand that ended long ago');
 SELECT is((SELECT finops.fit_model(array_agg((CASE WHEN t % 7 < 4 THEN 100 + t * 7919 % 13 ELSE 0 END)::float8 ORDER BY t), 7) ->> 'intermittent' FROM generate_series(1, 84) AS t), 'false', 'days off are a season');
 SELECT is((SELECT bool_and(abs(f.mean - CASE WHEN (84 + step) % 7 < 4 THEN 106 ELSE 0 END) < 12) FROM (SELECT array_agg((CASE WHEN t % 7 < 4 THEN 100 + t * 7919 % 13 ELSE 0 END)::float8 ORDER BY t) AS y FROM generate_series(1, 84) AS t) AS v, finops.forecast(y, 14, 7) AS f), true, 'and stay zero');
+
+SELECT is((SELECT bool_and(abs(a.mean - b.mean) < 1e-9) FROM (SELECT array_agg((100 + t % 7 * 5 + t * 7919 % 13)::float8 ORDER BY t) AS y FROM generate_series(1, 120) AS t) AS v,
+	finops.forecast(y, 3, 7) AS a, finops.forecast(y, 30, 7) AS b WHERE b.step = a.step), true, 'a daily forecast does not depend on how far it goes');
 
 -- refused
 SELECT throws_ok($$ SELECT finops.forecast('{1,2,3}', 2, 1, options => '{"colour": 1}') $$, '22023', NULL, 'unknown option');
