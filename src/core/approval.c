@@ -44,8 +44,8 @@ FinopsAwaitsApproval(const FinopsSession *session, const char *kind,
 		return false;
 	if (FINOPS_RUN("INSERT INTO finops.approval_request AS r (kind, object_id, payload, requested_by, requested_session) VALUES ($1, $2, $3::jsonb, $4, $5)"
 				   " ON CONFLICT (kind, object_id) WHERE status = 'requested' DO NOTHING RETURNING request_id::text",
-				   ARG_TEXT(kind), ARG_TEXT(object_id), ARG_TEXT(payload_json), ARG_TEXT(FinopsCallerName(session)),
-				   ARG_TEXT(session_user_name())) == 0)
+				   ARG_TEXT(kind), ARG_TEXT(object_id), ARG_TEXT(payload_json),
+				   ARG_TEXT(FinopsCallerName(session)), ARG_TEXT(session_user_name())) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s of \"%s\" waits for approval already", strcmp(kind, "write_off") == 0 ? "a write-off" : "a credit note",

@@ -173,7 +173,8 @@ learn_style(const CsvReader *csv, const BankMap *map, BankStyle *seen, BankError
 
 		if (order == '!')
 			return fail(error, csv->line, "\"%.*s\" is no date", s, len);
-		if (order != '\0' && order != 'Y' && seen->order != '\0' && seen->order != 'Y' && seen->order != order)
+		if (order != '\0' && order != 'Y' && seen->order != '\0' && seen->order != 'Y' &&
+			seen->order != order)
 			return fail(error, csv->line, "\"%.*s\" has the day where the lines before have the month", s, len);
 		if (order != '\0')
 			seen->order = order;
@@ -200,7 +201,8 @@ put(char *to, size_t size, const char *s, int len)
 }
 
 static bool
-read_amount(const CsvReader *csv, const BankMap *map, const BankStyle *style, BankLine *line, BankError *error)
+read_amount(const CsvReader *csv, const BankMap *map, const BankStyle *style, BankLine *line,
+			BankError *error)
 {
 	const char *s;
 	int			len;

@@ -58,8 +58,9 @@ put_amount(const BankAmount *amount, bool *isnull)
 	char		buf[48];
 
 	*isnull = !amount->set;
-	return *isnull ? (Datum) 0 : DirectFunctionCall3(numeric_in, CStringGetDatum(BankAmountText(amount->units, buf)),
-													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	return *isnull ? (Datum) 0 :
+		DirectFunctionCall3(numeric_in, CStringGetDatum(BankAmountText(amount->units, buf)),
+							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
 static void
@@ -167,7 +168,8 @@ digest_of(StringInfo data)
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	char	   *hex = palloc0(33);
 
-	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 || pg_cryptohash_update(ctx, (uint8 *) data->data, data->len) < 0 ||
+	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, (uint8 *) data->data, data->len) < 0 ||
 		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
 		elog(ERROR, "could not compute SHA-256");
 	pg_cryptohash_free(ctx);
@@ -192,9 +194,11 @@ read_csv(BankLoad *load, StringInfo data, const BankSink *sink)
 		csv->data += 3;
 		csv->len -= 3;
 	}
-	if (memchr(csv->data, '\0', csv->len) == NULL && !pg_verify_mbstr(PG_UTF8, csv->data, (int) csv->len, true))
+	if (memchr(csv->data, '\0', csv->len) == NULL &&
+		!pg_verify_mbstr(PG_UTF8, csv->data, (int) csv->len, true))
 	{
-		csv->data = (char *) pg_do_encoding_conversion((unsigned char *) csv->data, (int) csv->len, PG_WIN1252, PG_UTF8);
+		csv->data = (char *) pg_do_encoding_conversion((unsigned char *) csv->data, (int) csv->len,
+														PG_WIN1252, PG_UTF8);
 		csv->len = strlen(csv->data);
 	}
 	csv->sink = sink;
@@ -282,8 +286,8 @@ write_statements(const FinopsSession *session, const BankLoad *load)
 	FINOPS_RUN("INSERT INTO finops.bank_statement (account, statement_id, currency, format, from_date, to_date, opening_balance, closing_balance, entries, source, loaded_by)"
 			   " SELECT DISTINCT ON (1, 2) coalesce(h.account, ''), h.id, coalesce(h.currency, $4, (SELECT min(b.ccy) FROM bank_new b WHERE b.statement = h.statement), $5), $1, h.from_date::date, h.to_date::date,"
 			   "  trim_scale(h.opening), trim_scale(h.closing), h.entries, $2, $3 FROM bank_head h ON CONFLICT DO NOTHING",
-			   ARG_TEXT(load->format), ARG_TEXT(load->address.text), ARG_TEXT(FinopsCallerName(session)), ARG_TEXT(load->currency),
-			   ARG_TEXT(finops_reporting_currency));
+			   ARG_TEXT(load->format), ARG_TEXT(load->address.text), ARG_TEXT(FinopsCallerName(session)),
+			   ARG_TEXT(load->currency), ARG_TEXT(finops_reporting_currency));
 }
 
 /* What came in becomes payments; what takes one of them back, charge-backs. */

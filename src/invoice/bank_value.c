@@ -281,7 +281,8 @@ BankCsvDate(const char *s, int len, char order, char out[11])
 		return put_date(v[0], v[1], v[2], out);
 	if (digits[2] == 2)
 		v[2] += 2000;
-	return order == 'M' ? put_date(v[2], v[0], v[1], out) : order == 'D' ? put_date(v[2], v[1], v[0], out) : false;
+	return order == 'M' ? put_date(v[2], v[0], v[1], out) :
+		order == 'D' ? put_date(v[2], v[1], v[0], out) : false;
 }
 
 char *
@@ -387,8 +388,11 @@ fold_header(const char *s, int len, char *out, int size)
 			unsigned char next = (unsigned char) s[++i];
 
 			/* the letters of Polish */
-			out[n++] = c == 0xC4 ? (next == 0x85 || next == 0x84 ? 'a' : next == 0x87 || next == 0x86 ? 'c' : 'e') :
-				next == 0x82 || next == 0x81 ? 'l' : next == 0x84 || next == 0x83 ? 'n' : next == 0x9B || next == 0x9A ? 's' : 'z';
+			if (c == 0xC4)
+				out[n++] = next == 0x85 || next == 0x84 ? 'a' : next == 0x87 || next == 0x86 ? 'c' : 'e';
+			else
+				out[n++] = next == 0x82 || next == 0x81 ? 'l' : next == 0x84 || next == 0x83 ? 'n' :
+					next == 0x9B || next == 0x9A ? 's' : 'z';
 		}
 	}
 	out[n] = '\0';

@@ -289,7 +289,8 @@ end_part(Camt *c)
 	if (c->nparts == c->size)
 	{
 		int			size = Max(16, c->size * 2);
-		BankLine   *more = c->nparts >= MAX_PARTS ? NULL : realloc(c->parts, sizeof(BankLine) * (size_t) size);
+		BankLine   *more = c->nparts >= MAX_PARTS ? NULL :
+			realloc(c->parts, sizeof(BankLine) * (size_t) size);
 
 		if (more == NULL)
 			return fail(c, "%s", c->nparts >= MAX_PARTS ? "an entry has more than 100000 transactions" : "out of memory");
@@ -317,7 +318,8 @@ parts_add_up(const Camt *c)
 		sum += c->parts[i].amount.units;
 	}
 	return sum == c->entry.amount.units ||
-		(c->entry.charges.set && (sum - c->entry.charges.units == c->entry.amount.units || sum + c->entry.charges.units == c->entry.amount.units));
+		(c->entry.charges.set && (sum - c->entry.charges.units == c->entry.amount.units ||
+								  sum + c->entry.charges.units == c->entry.amount.units));
 }
 
 static void
@@ -583,7 +585,8 @@ CamtOpen(const char *data, size_t len, const BankSink *sink, BankError *error)
 	{
 		c->sink = sink;
 		c->error = error;
-		c->xml = xmlReaderForMemory(data, (int) len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+		c->xml = xmlReaderForMemory(data, (int) len, NULL, NULL,
+									XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 		if (c->xml != NULL)
 			return c;
 		free(c);

@@ -36,7 +36,8 @@ finops_set_dunning_level(PG_FUNCTION_ARGS)
 	FinopsRequireWritable("finops.set_dunning_level()");
 	FinopsBegin(&session);
 	if (FINOPS_RUN("SELECT WHERE $1 BETWEEN 1 AND 99 AND $2 >= 1 AND $3 >= 0 AND $3 < 'Infinity' AND $4 >= 0 AND $4 < 'Infinity' AND $5 IN ('info', 'warning', 'critical')",
-				   ARG_INT4(PG_GETARG_INT32(0)), ARG_INT4(PG_GETARG_INT32(1)), fee, minimum, ARG_TEXT(severity)) == 0)
+				   ARG_INT4(PG_GETARG_INT32(0)), ARG_INT4(PG_GETARG_INT32(1)), fee, minimum,
+				   ARG_TEXT(severity)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a level of dunning is out of range"),
@@ -80,8 +81,8 @@ finops_block_dunning(PG_FUNCTION_ARGS)
 	else
 		(void) InvoiceLockDocument(invoice);
 	FINOPS_RUN("INSERT INTO finops.dunning_block (tenant_id, invoice_id, kind, reason, until_date, blocked_by) VALUES ($1, $2, $3, $4, $5, $6) RETURNING block_id",
-			   ARG_TEXT(tenant), ARG_TEXT(invoice), ARG_TEXT(kind), ARG_TEXT(reason), InvoiceDatumArg(fcinfo, 3, DATEOID),
-			   ARG_TEXT(FinopsCallerName(&session)));
+			   ARG_TEXT(tenant), ARG_TEXT(invoice), ARG_TEXT(kind), ARG_TEXT(reason),
+			   InvoiceDatumArg(fcinfo, 3, DATEOID), ARG_TEXT(FinopsCallerName(&session)));
 	id = FinopsInt64(0, 1);
 	FINOPS_RUN("SELECT jsonb_build_object('block_id', $1, 'kind', $2, 'reason', $3)::text", ARG_INT8(id), ARG_TEXT(kind), ARG_TEXT(reason));
 	FinopsAudit(&session, "block_dunning", tenant != NULL ? "tenant" : "invoice", tenant != NULL ? tenant : invoice, FinopsText(0, 1));

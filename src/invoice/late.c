@@ -85,7 +85,8 @@ LateDeltas(const LateLine *billed, int nbilled, const LateLine *rated,
 		if (order < 0)
 		{
 			if (billed[i].amount != 0)
-				deltas[n++] = (LateDelta) {LATE_REVERSAL, &billed[i], negated(billed[i].quantity), -billed[i].amount};
+				deltas[n++] = (LateDelta) {LATE_REVERSAL, &billed[i], negated(billed[i].quantity),
+										   -billed[i].amount};
 			i++;
 		}
 		else if (order > 0)

@@ -438,7 +438,8 @@ step_reference(Ladder *l, Case *c)
 		else if (first < 0)
 		{
 			first = hits.invoice[i];
-			why = !invoice->payable ? MATCH_WHY_VOID : invoice->open > 0 ? MATCH_WHY_CURRENCY : MATCH_WHY_SETTLED;
+			why = !invoice->payable ? MATCH_WHY_VOID :
+				invoice->open > 0 ? MATCH_WHY_CURRENCY : MATCH_WHY_SETTLED;
 		}
 	}
 	if (n == 1 && (first < 0 || l->in->invoices[open[0]].open == c->amount))
@@ -462,7 +463,8 @@ step_named(Ladder *l, Case *c)
 		apply(l, c, c->payment->invoice, Min(c->amount, invoice->open), MATCH_NAMED);
 	else
 		suggest(l, c, c->payment->invoice,
-				!invoice->payable ? MATCH_WHY_VOID : invoice->open > 0 ? MATCH_WHY_CURRENCY : MATCH_WHY_SETTLED);
+				!invoice->payable ? MATCH_WHY_VOID :
+				invoice->open > 0 ? MATCH_WHY_CURRENCY : MATCH_WHY_SETTLED);
 }
 
 /* ---------------------------------------------------------------------
@@ -537,7 +539,8 @@ near_of_payer(Ladder *l, const Case *c, const Nearest *near)
 {
 	if (near->exact >= 0)
 	{
-		if (near->exact_same > 0 || near->settled <= near->of_exact.distance || l->in->invoices[near->exact].contested)
+		if (near->exact_same > 0 || near->settled <= near->of_exact.distance ||
+			l->in->invoices[near->exact].contested)
 			suggest(l, c, near->exact, near->settled < FAR ? MATCH_WHY_SETTLED : MATCH_WHY_SEVERAL);
 		else
 		{
@@ -582,7 +585,8 @@ near_of_anybody(Ladder *l, const Case *c, const Nearest *near, int of_amount)
 		(near->exact >= 0 ? near->exact_same : near->same_part) > 0)
 		suggest(l, c, i, MATCH_WHY_SEVERAL);
 	else if (c->payer.n == 0 &&
-			 (near->exact >= 0 ? agrees || (near->of_exact.keylen >= 8 && of_amount <= (distance <= 1 ? 20 : 5)) :
+			 (near->exact >= 0 ?
+			  agrees || (near->of_exact.keylen >= 8 && of_amount <= (distance <= 1 ? 20 : 5)) :
 			  near->part_tail >= 5 && (agrees || (near->part_tail >= 6 && of_amount <= 5))))
 		apply(l, c, i, c->amount, MATCH_NEAR);
 	else if (near->exact >= 0 || near->part_tail >= 5)
@@ -825,8 +829,9 @@ same_text(const char *a, const char *b)
 static bool
 same_payment(const MatchPayment *a, const MatchPayment *b)
 {
-	return a->amount == b->amount && a->currency == b->currency && a->tenant == b->tenant && a->invoice == b->invoice &&
-		same_text(a->text, b->text) && same_text(a->account, b->account) && same_text(a->name, b->name);
+	return a->amount == b->amount && a->currency == b->currency && a->tenant == b->tenant &&
+		a->invoice == b->invoice && same_text(a->text, b->text) &&
+		same_text(a->account, b->account) && same_text(a->name, b->name);
 }
 
 /* Of each payment an earlier one that says the same: perhaps a duplicate. */
@@ -844,7 +849,8 @@ find_repeats(Ladder *l)
 	for (int32 p = 0; p < in->npayments; p++)
 	{
 		const MatchPayment *payment = &in->payments[p];
-		uint64		h = hash_more(hash_more(hash_more((uint64) payment->amount, payment->text), payment->account), payment->name);
+		uint64		h = hash_more(hash_more(hash_more((uint64) payment->amount, payment->text),
+											payment->account), payment->name);
 		uint32		at = (uint32) (h ^ (h >> 32)) & mask;
 
 		while (slot[at] >= 0 && !same_payment(&in->payments[slot[at]], payment))

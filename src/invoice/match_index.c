@@ -250,7 +250,8 @@ take_hits(const Spans *spans, MatchHits *hits)
 
 			if (i == j || a->from >= b->to || b->from >= a->to)
 				continue;
-			if (b->to - b->from > a->to - a->from && b->from <= a->from && b->to >= a->to && b->plain >= a->plain)
+			if (b->to - b->from > a->to - a->from && b->from <= a->from && b->to >= a->to &&
+				b->plain >= a->plain)
 				take = false;
 			if (b->plain && !a->plain)
 				take = false;

@@ -331,7 +331,8 @@ stage_found(const MatchRead *read, const MatchOutput *found)
 		values[4] = minor_units(r->amount > 0 ? r->amount : p->amount, payment->digits);
 		values[5] = CStringGetTextDatum(r->amount > 0 ? MatchRuleName(r->rule) : "suggested");
 		values[6] = CStringGetTextDatum(MatchReasonText(r->reason));
-		nulls[7] = !r->learned || p->account == NULL || MatchAccount(p->account, account, sizeof(account)) == 0;
+		nulls[7] = !r->learned || p->account == NULL ||
+			MatchAccount(p->account, account, sizeof(account)) == 0;
 		values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(account);
 		values[8] = TimestampTzGetDatum(Max(Max(payment->at, invoice->at), read->open_since));
 		values[9] = PointerGetDatum(&payment->tid);

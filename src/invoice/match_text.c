@@ -158,7 +158,8 @@ MatchPart(const char *key, int keylen, const MatchText *text, int *tail, int *he
 		int			n = text->gap[i + 1] ? tail_at(key, keylen, text, i + 1) : 0;
 
 		/* a short end counts where it is the running number without its zeros */
-		if (n >= 5 || n == keylen || (n >= 3 && (key[keylen - n - 1] == '0' || !is_digit((unsigned char) key[keylen - n - 1]))))
+		if (n >= 5 || n == keylen ||
+			(n >= 3 && (key[keylen - n - 1] == '0' || !is_digit((unsigned char) key[keylen - n - 1]))))
 			*tail = Max(*tail, n);
 		n = text->gap[i] ? head_at(key, keylen, text, i) : 0;
 		if (n >= 5)

@@ -129,7 +129,8 @@ finops_apply_payment(PG_FUNCTION_ARGS)
 		check_amount(amount, currency, "amount");
 	if (!invoice_amount.isnull)
 		check_amount(invoice_amount, doc.currency, "invoice_amount");
-	if (strcmp(currency, doc.currency) == 0 ? !invoice_amount.isnull : (amount.isnull || invoice_amount.isnull))
+	if (strcmp(currency, doc.currency) == 0 ? !invoice_amount.isnull :
+		(amount.isnull || invoice_amount.isnull))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("payment in %s for an invoice in %s", currency, doc.currency),

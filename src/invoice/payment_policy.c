@@ -157,10 +157,12 @@ finops_write_off(PG_FUNCTION_ARGS)
 	{
 		FINOPS_RUN("INSERT INTO finops.receivable_adjustment (invoice_id, kind, amount, reason, occurred_at, booked_by, approved_by)"
 				   " SELECT $1, 'write_off', $2, $3, greatest(now(), " OPEN_SINCE_SQL "), $4, $5 RETURNING adjustment_id, to_jsonb(receivable_adjustment.*)::text",
-				   ARG_TEXT(invoice_id), amount, ARG_TEXT(reason), ARG_TEXT(FinopsRequestedBy(&session)), ARG_TEXT(FinopsApprovedBy()));
+				   ARG_TEXT(invoice_id), amount, ARG_TEXT(reason), ARG_TEXT(FinopsRequestedBy(&session)),
+				   ARG_TEXT(FinopsApprovedBy()));
 		id = FinopsInt64(0, 1);
 		FinopsAudit(&session, "write_off", "invoice", invoice_id, FinopsText(0, 2));
-		InvoiceSettle(invoice_id, ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false));
+		InvoiceSettle(invoice_id,
+					  ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false));
 	}
 	FINOPS_RUN("SELECT * FROM finops.receivable_adjustment WHERE adjustment_id = $1", ARG_INT8(id));
 	FinopsReturnRows(fcinfo);

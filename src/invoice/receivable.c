@@ -127,7 +127,8 @@ finops_account_statement(PG_FUNCTION_ARGS)
 			   "  CASE WHEN part = 2 THEN amount ELSE sum(coalesce(amount, 0)) FILTER (WHERE part < 2)"
 			   "   OVER (PARTITION BY currency ORDER BY part, day, kind, reference COLLATE \"C\" ROWS UNBOUNDED PRECEDING) END"
 			   " FROM line ORDER BY currency, part, day, kind, reference COLLATE \"C\"",
-			   ARG_DATE(PG_GETARG_DATEADT(2)), ARG_TEXT(issuer_zone()), ARG_TEXT(tenant), ARG_DATE(PG_GETARG_DATEADT(1)));
+			   ARG_DATE(PG_GETARG_DATEADT(2)), ARG_TEXT(issuer_zone()), ARG_TEXT(tenant),
+			   ARG_DATE(PG_GETARG_DATEADT(1)));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;

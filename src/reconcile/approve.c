@@ -115,7 +115,8 @@ finops_reject(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	if (FINOPS_RUN("UPDATE finops.approval_request SET status = 'rejected', decided_by = $3, decided_session = session_user, decided_at = clock_timestamp(), note = $4"
 				   " WHERE request_id = $1 AND kind = $2 AND status = 'requested' RETURNING object_id",
-				   ARG_INT8(request_number(id)), ARG_TEXT(kind), ARG_TEXT(FinopsCallerName(&session)), ARG_TEXT(note)) == 0)
+				   ARG_INT8(request_number(id)), ARG_TEXT(kind), ARG_TEXT(FinopsCallerName(&session)),
+				   ARG_TEXT(note)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no request %s of a %s waits", FinopsQuoteForMessage(id), FinopsQuoteForMessage(kind)),

@@ -117,7 +117,9 @@ stage_lines(const char *name, DateADT from, DateADT to, bool cost)
 							   " FROM (%s%s%s%s) l GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(amount) <> 0 OR sum(base) <> 0",
 							   cost ? COST_SQL : "", accrual_sql, document_sql, payment_sql);
 
-	FinopsStage(name, sql, 4, (FinopsArg[]) {ARG_DATE(from), ARG_DATE(to), ARG_TEXT(issuer_zone()), ARG_TEXT(finops_reporting_currency)});
+	FinopsStage(name, sql, 4,
+				(FinopsArg[]) {ARG_DATE(from), ARG_DATE(to), ARG_TEXT(issuer_zone()),
+							   ARG_TEXT(finops_reporting_currency)});
 }
 
 static bool

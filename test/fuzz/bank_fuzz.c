@@ -16,7 +16,8 @@ on_line(void *arg, const BankStatement *statement, const BankLine *line)
 	char		buf[48];
 
 	(void) arg, (void) statement;
-	if (!line->amount.set || !BankIsoDate(line->booked, out) || strlen(BankAmountText(line->amount.units, buf)) >= sizeof(buf) ||
+	if (!line->amount.set || !BankIsoDate(line->booked, out) ||
+		strlen(BankAmountText(line->amount.units, buf)) >= sizeof(buf) ||
 		strlen(line->text) > BANK_TEXT || strlen(line->name) > BANK_NAME || strlen(line->currency) > 3)
 		abort();
 }

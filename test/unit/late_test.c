@@ -47,14 +47,16 @@ by_hand(void)
 
 	ok(LateDeltas(&was, 1, &was, 1, d) == 0, "nothing came late: nothing to bill");
 	is = line("usage/api", 1300, 2, 2, 2600);
-	ok(LateDeltas(&was, 1, &is, 1, d) == 1 && d[0].kind == LATE_DELTA && d[0].quantity.units == 300 && d[0].amount == 600,
+	ok(LateDeltas(&was, 1, &is, 1, d) == 1 && d[0].kind == LATE_DELTA &&
+	   d[0].quantity.units == 300 && d[0].amount == 600,
 	   "300 more at 0.02: 6.00");
 	is = line("usage/api", 700, 200, 4, 1400);
 	ok(LateDeltas(&was, 1, &is, 1, d) == 1 && d[0].quantity.units == -300 && d[0].amount == -600,
 	   "300 fewer at the same price written 0.0200: -6.00");
 	/* volume price: 0.02 up to 1,000, 0.015 for all above */
 	is = line("usage/api", 1200, 15, 3, 1800);
-	ok(LateDeltas(&was, 1, &is, 1, d) == 2 && d[0].kind == LATE_REVERSAL && d[0].quantity.units == -1000 && d[0].amount == -2000 &&
+	ok(LateDeltas(&was, 1, &is, 1, d) == 2 && d[0].kind == LATE_REVERSAL &&
+	   d[0].quantity.units == -1000 && d[0].amount == -2000 &&
 	   d[1].kind == LATE_NEW && d[1].quantity.units == 1200 && d[1].amount == 1800,
 	   "another tier of a volume price: the line is taken back and billed anew");
 	ok(LateDeltas(NULL, 0, &is, 1, d) == 1 && d[0].kind == LATE_NEW && d[0].amount == 1800, "a metric that was not billed");
@@ -86,7 +88,8 @@ random_set(void)
 		if (pick(0, 2) > 0)
 			billed[nbilled++] = line(keys[k], pick(0, 5), price, 0, pick(-100, 1000));
 		if (pick(0, 2) > 0)
-			rated[nrated++] = line(keys[k], pick(0, 5), pick(0, 1) ? price : 9, (int) pick(0, 2), pick(-100, 1000));
+			rated[nrated++] = line(keys[k], pick(0, 5), pick(0, 1) ? price : 9, (int) pick(0, 2),
+								   pick(-100, 1000));
 	}
 	n = LateDeltas(billed, nbilled, rated, nrated, deltas);
 	for (int i = 0; i < n; i++)

@@ -105,7 +105,8 @@ got(const char *expected)
 }
 
 static void
-one(const char *text, const char *name, const char *account, int64 amount, const char *expected, const char *what)
+one(const char *text, const char *name, const char *account, int64 amount, const char *expected,
+	const char *what)
 {
 	MatchPayment p = {text, name, account, amount, EUR, -1, -1};
 

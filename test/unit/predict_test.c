@@ -234,7 +234,8 @@ test_parts(void)
 	good = FcExplain(&q, memory, &parts, detail) == FC_OK;
 	for (int j = 0; j < 24; j++)
 		good = good && near(memory[j], parts.level[j] + parts.trend[j] + parts.season[j], 1e-9) &&
-			near(parts.trend[j], 2 * (j + 1), 0.05) && near(parts.season[j], 10 * FmathCosTurn((96 + j) / 12.0), 0.3) &&
+			near(parts.trend[j], 2 * (j + 1), 0.05) &&
+			near(parts.season[j], 10 * FmathCosTurn((96 + j) / 12.0), 0.3) &&
 			near(parts.level[j], 50 + 2 * 95, 0.5);
 	ok(good, "level, trend and season of a line with a wave");
 	free(detail);
@@ -245,7 +246,8 @@ run(const char *name, const FcOptions *options, double *mean, double *lower,
 	double *upper, FcDetail *detail)
 {
 	double		level = 95;
-	FcRequest	q = {.y = air, .n = 144, .m = 12, .h = 24, .nlevels = 1, .levels = &level, .options = options};
+	FcRequest	q = {.y = air, .n = 144, .m = 12, .h = 24, .nlevels = 1, .levels = &level,
+		.options = options};
 
 	if (!FcModelFromName(name, &q.model) || FcForecast(&q, mean, lower, upper, detail) != FC_OK)
 		mean[0] = NAN;
