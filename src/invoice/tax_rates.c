@@ -11,7 +11,7 @@
 PG_FUNCTION_INFO_V1(finops_set_tax_rate);
 PG_FUNCTION_INFO_V1(finops_set_tax_code);
 
-#define LINE_TYPES "'subscription', 'seat', 'topup', 'overage', 'allocation', 'adjustment', 'credit', 'rounding'"
+#define LINE_TYPES "'subscription', 'seat', 'topup', 'overage', 'usage', 'commitment', 'allocation', 'adjustment', 'credit', 'rounding'"
 
 /*
  * finops.set_tax_rate(jurisdiction text, rate_pct numeric, valid_from date,
@@ -79,7 +79,7 @@ finops_set_tax_code(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown line_type \"%s\"", FinopsQuoteForMessage(line_type)),
-				 errdetail("There are subscription, seat, topup, overage, allocation, adjustment, credit and rounding.")));
+				 errdetail("There are subscription, seat, topup, overage, usage, commitment, allocation, adjustment, credit and rounding.")));
 	if (FINOPS_RUN("INSERT INTO finops.tax_code AS c (line_type, service, tax_code) VALUES ($1, coalesce($2, ''), $3)"
 				   " ON CONFLICT (line_type, service) DO UPDATE SET tax_code = EXCLUDED.tax_code"
 				   " WHERE c.tax_code <> EXCLUDED.tax_code RETURNING to_jsonb(c.*)::text",

@@ -49,7 +49,7 @@ static const char *const explain_sql =
 "  ORDER BY abs(f.billed_cost) DESC, f.row_id LIMIT " MAX_BILL_LINES "),"
 " found (place, weight, step, name, detail, amount, currency, reference) AS ("
 "  SELECT 1, 0::numeric, 'line', l.line_type, concat_ws('; ', l.description, format('%s %s at %s %s', l.quantity, l.unit, l.unit_price, l.currency),"
-"    format('cost %s %s', l.cost, l.cost_currency)), l.amount, l.currency,"
+"    CASE WHEN l.cost IS NOT NULL THEN format('cost %s %s', l.cost, l.cost_currency) END), l.amount, l.currency,"
 "   jsonb_strip_nulls(jsonb_build_object('invoice_id', l.invoice_id, 'line_no', l.line_no, 'tenant_id', l.tenant_id,"
 "    'original_invoice_id', l.original_invoice_id)) || coalesce(l.reference_ids, '{}') FROM line l"
 "  UNION ALL SELECT 2, abs(e.amount), 'entry', e.origin, concat_ws('; ', e.kind, format('by rule %s', e.rule_id),"

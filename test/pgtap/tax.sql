@@ -1,6 +1,6 @@
 -- Tax rates by jurisdiction, kind of supply and day, and what a tax profile comes to.
 BEGIN;
-SELECT plan(23);
+SELECT plan(24);
 
 SELECT count(*) FROM finops.set_tax_rate('DE', 16, '2020-07-01') a, finops.set_tax_rate('DE', 19, '2021-01-01') b, finops.set_tax_rate('DE', 7, '2021-01-01', 'reduced') c,
 	finops.set_tax_rate('CA-QC', 5, '2010-01-01', name => 'GST') d, finops.set_tax_rate('CA-QC', 7.5, '2010-01-01', name => 'QST', compound => true) e,
@@ -30,5 +30,7 @@ SELECT throws_ok($$SELECT finops.set_tax_rate(' ', 19, '2021-01-01')$$, '22023',
 SELECT throws_ok($$SELECT finops.set_tax_code('gift', 'reduced')$$, '22023', 'unknown line_type "gift"');
 SELECT throws_ok($$SELECT finops.register_tenant('TAX-1', 'T', tax_profile => '{"category": "X"}')$$, '22023', 'invalid tax profile');
 
+SELECT is((SELECT count(*)::int FROM pg_constraint c, regexp_matches(pg_get_constraintdef(c.oid), '''([a-z]+)''::text', 'g') m, finops.set_tax_code(m[1], 'reduced')
+	WHERE c.conname = 'invoice_detail_type_check'), 10, 'each type of line can be another kind of supply');
 SELECT * FROM finish();
 ROLLBACK;
