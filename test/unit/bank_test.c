@@ -6,16 +6,7 @@
 #include <stdio.h>
 
 #include "invoice/bank_csv.h"
-
-static int	number = 0;
-static int	failed = 0;
-
-static void
-ok(bool good, const char *what)
-{
-	printf("%sok %d - %s\n", good ? "" : "not ", ++number, what);
-	failed += !good;
-}
+#include "tap.h"
 
 static void
 amount(const char *text, char decimal, const char *expected)

@@ -9,25 +9,17 @@
 #include "forecast/cost_series.h"
 
 #include "core/fmath.h"
+#include "tap.h"
 
 #include <stdio.h>
 
 #define DAYS	90				/* three months of 30 */
 #define AHEAD	60
 
-static int	number;
-static int	failed;
 static int	day_of_month[DAYS + AHEAD];
 static int	month[AHEAD];
 static double mean[2];
 static double sample[2 * COST_PATHS];
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static void
 run(const double *y, int n)

@@ -9,18 +9,9 @@
 #include "forecast/drift.h"
 
 #include "core/fmath.h"
+#include "tap.h"
 
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static bool
 near(double a, double b)

@@ -10,18 +10,9 @@
 #include "forecast/ets.c"
 
 #include "known_series.h"
+#include "tap.h"
 
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static bool
 near(double a, double b, double tolerance)

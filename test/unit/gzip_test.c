@@ -7,20 +7,11 @@
  *-------------------------------------------------------------------------
  */
 #include "core/source.h"
+#include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 typedef struct MemorySource
 {

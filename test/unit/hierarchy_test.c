@@ -10,21 +10,12 @@
 #include "forecast/hierarchy.h"
 
 #include "core/fmath.h"
+#include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MAX		64
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static bool
 close_to(const double *a, const double *b, int n, double tolerance)

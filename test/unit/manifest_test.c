@@ -7,18 +7,9 @@
  *-------------------------------------------------------------------------
  */
 #include "bill/manifest.h"
+#include "tap.h"
 
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static bool
 same(const char *a, const char *b)

@@ -7,16 +7,7 @@
 #include <stdlib.h>
 
 #include "invoice/match.h"
-
-static int	number = 0;
-static int	failed = 0;
-
-static void
-ok(bool good, const char *what)
-{
-	printf("%sok %d - %s\n", good ? "" : "not ", ++number, what);
-	failed += !good;
-}
+#include "tap.h"
 
 static void *memory[1024];
 static int	nmemory = 0;

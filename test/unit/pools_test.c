@@ -19,21 +19,12 @@
 
 #include "core/linalg.h"
 #include "core/money.h"
+#include "tap.h"
 
 #define MAX_POOLS	8
 #define MAX_TARGETS 12
 #define SYSTEMS		100000
 #define EXACT		10000
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 /* xorshift64: the same sequence on every machine */
 static uint64 state = 88172645463325252u;

@@ -15,19 +15,10 @@
 #include "core/fmath.h"
 
 #include "known_series.h"
+#include "tap.h"
 
 #include <math.h>
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static bool
 near(double a, double b, double tolerance)

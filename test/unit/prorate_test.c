@@ -7,19 +7,10 @@
  *-------------------------------------------------------------------------
  */
 #include "invoice/prorate.h"
+#include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 /* xorshift64: the same sequence on every machine */
 static uint64 state = 1181783497276652981u;

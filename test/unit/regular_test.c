@@ -8,20 +8,11 @@
  *-------------------------------------------------------------------------
  */
 #include "forecast/regular.h"
+#include "tap.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static RegularBucket
 bucket(const char *text)

@@ -8,19 +8,10 @@
  *-------------------------------------------------------------------------
  */
 #include "forecast/robust.h"
+#include "tap.h"
 
 #include <math.h>
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static bool
 near(double a, double b, double tolerance)

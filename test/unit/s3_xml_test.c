@@ -8,19 +8,10 @@
  */
 #include "core/aws_profile.h"
 #include "core/s3_xml.h"
+#include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 static char seen[4096];
 

@@ -8,18 +8,9 @@
  *-------------------------------------------------------------------------
  */
 #include "reconcile/seal_sum.h"
+#include "tap.h"
 
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 /* The 64 bytes of a block, from lanes of low byte first. */
 static bool

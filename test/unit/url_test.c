@@ -7,19 +7,10 @@
  *-------------------------------------------------------------------------
  */
 #include "core/url.h"
+#include "tap.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
 
 /* "origin|host header|target", or the number of the status. */
 static void

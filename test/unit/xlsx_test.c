@@ -11,16 +11,7 @@
 #include <stdio.h>
 
 #include "../unit/zip_writer.h"
-
-static int	number;
-static int	failed;
-
-static void
-ok(bool good, const char *text)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, text);
-	failed += !good;
-}
+#include "tap.h"
 
 static void
 is_text(const char *got, const char *expected, const char *title)
