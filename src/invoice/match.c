@@ -829,9 +829,8 @@ same_text(const char *a, const char *b)
 static bool
 same_payment(const MatchPayment *a, const MatchPayment *b)
 {
-	return a->amount == b->amount && a->currency == b->currency && a->tenant == b->tenant &&
-		a->invoice == b->invoice && same_text(a->text, b->text) &&
-		same_text(a->account, b->account) && same_text(a->name, b->name);
+	return a->amount == b->amount && a->currency == b->currency && a->tenant == b->tenant && a->invoice == b->invoice &&
+		same_text(a->text, b->text) && same_text(a->account, b->account) && same_text(a->name, b->name);
 }
 
 /* Of each payment an earlier one that says the same: perhaps a duplicate. */
@@ -849,8 +848,7 @@ find_repeats(Ladder *l)
 	for (int32 p = 0; p < in->npayments; p++)
 	{
 		const MatchPayment *payment = &in->payments[p];
-		uint64		h = hash_more(hash_more(hash_more((uint64) payment->amount, payment->text),
-											payment->account), payment->name);
+		uint64		h = hash_more(hash_more(hash_more((uint64) payment->amount, payment->text), payment->account), payment->name);
 		uint32		at = (uint32) (h ^ (h >> 32)) & mask;
 
 		while (slot[at] >= 0 && !same_payment(&in->payments[slot[at]], payment))

@@ -54,7 +54,7 @@ CREATE FUNCTION finops.post_journal(period date)
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_post_journal';
-COMMENT ON FUNCTION finops.post_journal(date) IS 'posts the journal of a locked billing period, once; returns how many lines';
+COMMENT ON FUNCTION finops.post_journal(date) IS 'posts the journal of a locked billing period, once; returns its lines';
 
 CREATE FUNCTION finops.journal_csv(period date)
 RETURNS text
