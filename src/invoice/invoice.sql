@@ -246,7 +246,8 @@ CREATE TABLE @extschema@.invoice_header (
 			ELSE invoice_number IS NULL AND number_series IS NULL AND number_seq IS NULL AND issued_at IS NULL AND hash IS NULL END),
 	CONSTRAINT invoice_header_rounding_check CHECK (tax_rounding OPERATOR(pg_catalog.=) ANY (ARRAY['line', 'category'])),
 	CONSTRAINT invoice_header_paid_check CHECK ((status OPERATOR(pg_catalog.=) 'paid') OPERATOR(pg_catalog.=) (paid_at IS NOT NULL))
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);
+-- a document is written again when it is issued and when it is paid: half of each page, so that the version that is paid stays there and no index learns of it
 COMMENT ON TABLE @extschema@.invoice_header IS 'invoices and credit notes; open ones are recomputed by finops.prepare_invoices, issued ones never change';
 COMMENT ON COLUMN @extschema@.invoice_header.invoice_id IS 'exists from preparation: INV-<YYYYMM>-<tenant>, -R2 and so on for later revisions, CN- for credit notes';
 COMMENT ON COLUMN @extschema@.invoice_header.invoice_number IS 'legal number without gaps, given at issue';
