@@ -30,6 +30,7 @@
 #define OPEN_MAX		400		/* invoices of one tenant looked at */
 #define SUBSET_MOST		8
 #define TOGETHER_MOST	4
+#define BARE_SHORT		6		/* digits that many a text has by chance */
 
 typedef enum State
 {
@@ -47,6 +48,7 @@ typedef struct Ladder
 	int64	   *left;			/* of each payment */
 	int32	   *repeats;		/* an earlier payment like this one, or -1 */
 	char	   *state;
+	bool	   *doubtful;		/* may be a part of what adds up with others */
 } Ladder;
 
 /* What speaks for an invoice in the text. */
@@ -203,6 +205,18 @@ evidence_of(const Ladder *l, int32 invoice, const MatchText *text)
 	return e;
 }
 
+/* A number without letters, which may as well be a date or a customer's number. */
+static bool
+is_bare_number(const Ladder *l, int32 invoice, int *len)
+{
+	const char *key = MatchKey(l->ix, invoice, 0, len);
+
+	for (int i = 0; i < *len; i++)
+		if (key[i] < '0' || key[i] > '9')
+			return false;
+	return true;
+}
+
 static bool
 can_be_paid(const MatchInvoice *i, const Case *c)
 {
@@ -347,19 +361,27 @@ one_reference(Ladder *l, const Case *c, int32 i)
 	MatchInvoice *invoice = &l->in->invoices[i];
 	bool		mine = is_mine(l, c, invoice->tenant);
 	bool		unknown = c->payer.n == 0 && c->payment->name == NULL;
+	int			len;
+	bool		bare = is_bare_number(l, i, &len);
+	int			of_amount;
 	int32		rival;
 
+	(void) MatchOfAmount(l->ix, c->payment->currency, c->amount, &of_amount);
 	if (c->amount == invoice->open)
 	{
-		rival = mine ? -1 : rival_of_tenants(l, c, c->payer.tenant, c->payer.n, i, false);
-		if (rival < 0)
+		rival = mine ? -1 : rival_of_tenants(l, c, c->payer.tenant, c->payer.n, i, bare);
+		if (rival < 0 && !mine && bare && len < BARE_SHORT && of_amount > 2)
+			suggest(l, c, i, MATCH_WHY_WEAK);
+		else if (rival < 0)
 		{
 			apply(l, c, i, c->amount, MATCH_REFERENCE);
 			learn(l, c, invoice->tenant);
-			return;
 		}
-		suggest(l, c, i, MATCH_WHY_PAYER);
-		suggest(l, c, rival, MATCH_WHY_PAYER);
+		else
+		{
+			suggest(l, c, i, MATCH_WHY_PAYER);
+			suggest(l, c, rival, MATCH_WHY_PAYER);
+		}
 	}
 	else if (mine && invoice->last == c->amount)
 		suggest(l, c, i, MATCH_WHY_SETTLED);
@@ -622,6 +644,21 @@ step_near(Ladder *l, Case *c)
  * No number: who paid, and how much
  * ---------------------------------------------------------------------
  */
+/* Whether the text says that it pays a part. */
+static bool
+says_part(const MatchText *text)
+{
+	static const char *const words[] = {
+		"INSTALMENT", "INSTALLMENT", "PARTIAL", "PARTPAYMENT", "TEILZAHLUNG", "TEILBETRAG", "ABSCHLAG",
+		"ANZAHLUNG", "RATENZAHLUNG", "ACOMPTE", "ACCONTO", "ONACCOUNT", "DEPOSIT"
+	};
+
+	for (int i = 0; i < (int) lengthof(words); i++)
+		if (strstr(text->plain, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 static void
 step_exact(Ladder *l, Case *c)
 {
@@ -651,8 +688,11 @@ step_exact(Ladder *l, Case *c)
 	if (n == 0)
 		return;
 	(void) MatchOfAmount(l->ix, c->payment->currency, c->amount, &of_amount);
+	/* a part has the amount of another invoice by chance; a last part is what is left of one */
+	if (n == 1 && (l->doubtful[c->p] || (says_part(&c->text) && l->in->invoices[fits[0]].open == l->in->invoices[fits[0]].total)))
+		suggest(l, c, fits[0], MATCH_WHY_WEAK);
 	/* a name alone may be somebody else's, who owes as much by chance */
-	if (n == 1 && !l->in->invoices[fits[0]].contested &&
+	else if (n == 1 && !l->in->invoices[fits[0]].contested && (c->payer.level >= 2 || c->payer.n == 1) &&
 		(c->payer.level >= 2 || (double) of_amount * open <= 0.02 * l->in->ninvoices || of_amount <= 2))
 		apply(l, c, fits[0], c->amount, MATCH_EXACT);
 	else if (n > 1 && c->payer.n == 1 && l->in->tenants[c->payer.tenant[0]].oldest_first)
@@ -745,6 +785,8 @@ pay_together(Ladder *l, const Case *cases, int n, int32 tenant)
 	for (int i = 0; i < invoices; i++)
 	{
 		MatchFindSubset(amount, n, open[i], 2, TOGETHER_MOST, -1, &found);
+		for (int j = 0; j < found.n; j++)
+			l->doubtful[cases[found.member[j]].p] = true;
 		if (!found.complete || found.solutions > 1 || (found.solutions == 1 && at >= 0))
 			return;
 		if (found.solutions == 1)
@@ -766,6 +808,8 @@ pay_together(Ladder *l, const Case *cases, int n, int32 tenant)
 			suggest(l, &cases[one.member[j]], place[at], MATCH_WHY_SEVERAL);
 		return;
 	}
+	for (int i = 0; i < n; i++)
+		l->doubtful[cases[i].p] = false;
 	for (int i = 0; i < one.n; i++)
 		apply(l, &cases[one.member[i]], place[at], amount[one.member[i]], MATCH_TOGETHER);
 }
@@ -869,6 +913,7 @@ MatchRun(const MatchInput *input, MatchOutput *output)
 	l.ix = MatchBuildIndex(input);
 	l.left = input->allocate(input->arg, (size_t) Max(input->npayments, 1) * sizeof(int64));
 	l.state = input->allocate(input->arg, (size_t) Max(input->npayments, 1));
+	l.doubtful = input->allocate(input->arg, (size_t) Max(input->npayments, 1) * sizeof(bool));
 	l.repeats = input->allocate(input->arg, (size_t) Max(input->npayments, 1) * sizeof(int32));
 	for (int32 p = 0; p < input->npayments; p++)
 		l.left[p] = input->payments[p].amount;

@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#define NAME_CUT		18		/* bytes of a name that a bank may have cut */
 #define MAX_LENGTHS		16
 #define HASH_BASE		UINT64_C(0x9E3779B97F4A7C15)
 #define FILTER_BITS		23		/* 1 MiB of bits */
@@ -500,7 +501,10 @@ entry_payers(const Entry *entry, MatchPayer *payer)
 	add_payer(payer, entry->other);
 }
 
-/* The tenants whose name begins so: one, or none when there are more. */
+/*
+ * The tenants whose name begins so: one, or none when there are more.  A bank
+ * does not cut short names: "Northern" is not "Northern Lights".
+ */
 static void
 payers_by_prefix(const MatchIndex *ix, const char *plain, MatchPayer *payer)
 {
@@ -536,7 +540,7 @@ payers_by_name(const MatchIndex *ix, const char *name, MatchPayer *payer)
 	if (len == 0)
 		return;
 	entry_payers(find_entry(&ix->names, sorted, mix(hash_of(sorted, len))), payer);
-	if (payer->n == 0)
+	if (payer->n == 0 && strlen(name) >= NAME_CUT)
 		payers_by_prefix(ix, plain, payer);
 }
 

@@ -135,6 +135,75 @@ test_ladder(void)
 	one("", NULL, NULL, 1, "", "nothing fits");
 }
 
+/*
+ * What banks and payers do to a text, against a book of bare numbers, list
+ * prices and companies of one group.
+ */
+static void
+test_ugly(void)
+{
+	static MatchTenant firms[] = {
+		{"Süßwaren Österle GmbH", 2500, false},
+		{"Süßwaren Österle AG", 2500, false},
+		{"Norddeutsche Kabelwerke Holding SE", 2500, false},
+		{"Norddeutsche Kabelwerke Vertrieb GmbH", 2500, false},
+		{"Kontor", 2500, false},
+	};
+	static const MatchInvoice bare[] = {
+		{.number = "20260101", .id = "a", .open = 9900, .total = 9900, .tenant = 0, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260102", .id = "b", .open = 47311, .total = 47311, .tenant = 0, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260103", .id = "c", .open = 9900, .total = 9900, .tenant = 1, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260104", .id = "d", .open = 9900, .total = 9900, .tenant = 2, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260105", .id = "e", .open = 30000, .total = 30000, .tenant = 3, .currency = EUR, .due = 10, .payable = true},
+		{.number = "4711", .id = "f", .open = 9900, .total = 9900, .tenant = 3, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260107", .id = "g", .open = 1569, .total = 1569, .tenant = 4, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260108", .id = "h", .open = 4000, .total = 4000, .tenant = 4, .currency = EUR, .due = 10, .payable = true},
+		{.number = "20260109", .id = "i", .open = 5000, .total = 12000, .tenant = 4, .currency = EUR, .due = 10, .payable = true},
+	};
+	static const MatchKnownAccount known[] = {{"DE1", 0}, {"DE3", 2}, {"DE5", 4}};
+	static const struct
+	{
+		MatchPayment p;
+		const char *expected;
+		const char *what;
+	}			cases[] = {
+		{{"Abo 2026-01-01", NULL, "DE3", 9900, EUR, -1, -1}, "0?0 0?3", "a date that is another's number, and the payer owes as much"},
+		{{"Kundennr 4711", "Fremd KG", "DE9", 9900, EUR, -1, -1}, "", "a short number and a list price of nobody known"},
+		{{"4711", "Norddeutsche Kabelwerke Vertrieb", NULL, 9900, EUR, -1, -1}, "0:5=9900/near", "a short number of the payer"},
+		{{"Rechnung 102", "SUESSWAREN OESTERLE GMBH", "DE1", 47311, EUR, -1, -1}, "0:1=47311/near", "without its year, name in ASCII"},
+		{{"Rechnung 102", "Fremd KG", NULL, 47311, EUR, -1, -1}, "0?1", "without its year, of nobody known"},
+		{{"Rechnungen 20260101 und 20260", NULL, "DE1", 9900 + 47311, EUR, -1, -1}, "0:0=9900/reference 0:1=47311/reference", "cut in the second number"},
+		{{"Rechnungen 20260101 20260102", NULL, "DE1", 9900 + 47311 - 1250, EUR, -1, -1}, "0:0=9900/reference 0:1=46061/reference", "two numbers less bank charges"},
+		{{"Rechnungen 20260101 20260103", NULL, NULL, 9900, EUR, -1, -1}, "0?0 0?2", "two numbers, the amount of each"},
+		{{"danke", "Süßwaren Österle", NULL, 9900, EUR, -1, -1}, "0?0 0?2", "a name of two tenants, both owe as much"},
+		{{"danke", "Süßwaren Österle", NULL, 47311, EUR, -1, -1}, "0?1", "a name of two tenants, one owes as much"},
+		{{"danke", "Norddeutsche Kabelwerke SE", NULL, 30000, EUR, -1, -1}, "0?4", "of a group, the name is none of its companies"},
+		{{"20260105", "Norddeutsche Kabelwerke Holding", NULL, 30000, EUR, -1, -1}, "0:4=30000/reference", "the parent pays by number"},
+		{{"20260105", "Norddeutsche Kabelwerke Holding", NULL, 28800, EUR, -1, -1}, "0?4", "the parent pays by number, less charges"},
+		{{"danke", "Kontoristen", "DE7", 4000, EUR, -1, -1}, "0?7", "a longer name is another one"},
+		{{"Teilzahlung", NULL, "DE5", 1569, EUR, -1, -1}, "0?6", "a part has the amount of a whole invoice"},
+		{{"Teilzahlung", NULL, "DE5", 5000, EUR, -1, -1}, "0:8=5000/exact", "the last part of one"},
+	};
+
+	for (int i = 0; i < (int) lengthof(cases); i++)
+	{
+		MatchInput	in = {0};
+
+		memcpy(invoices, bare, sizeof(bare));
+		in.invoices = invoices;
+		in.ninvoices = lengthof(bare);
+		in.payments = &cases[i].p;
+		in.npayments = 1;
+		in.tenants = firms;
+		in.ntenants = lengthof(firms);
+		in.accounts = known;
+		in.naccounts = lengthof(known);
+		in.allocate = allocate;
+		MatchRun(&in, &out);
+		ok(got(cases[i].expected), cases[i].what);
+	}
+}
+
 static void
 test_many(void)
 {
@@ -199,6 +268,7 @@ int
 main(void)
 {
 	test_ladder();
+	test_ugly();
 	test_many();
 	test_parts();
 	printf("1..%d\n", number);
