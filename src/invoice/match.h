@@ -200,6 +200,8 @@ typedef struct MatchPayer
 	bool		conflict;		/* name and account say different tenants */
 } MatchPayer;
 
+/* Of each payment an earlier one that says the same, or -1. */
+extern void MatchFindRepeats(const MatchInput *input, int32 *repeats);
 extern MatchIndex *MatchBuildIndex(const MatchInput *input);
 extern void MatchFindKeys(const MatchIndex *index, const MatchText *text,
 						  MatchHits *hits);

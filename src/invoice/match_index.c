@@ -609,6 +609,51 @@ MatchLearn(MatchIndex *index, const char *account, int32 tenant, bool name_agree
 	return entry->believed && !before && name_agrees;
 }
 
+static uint64
+hash_more(uint64 h, const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		h = (h ^ (unsigned char) *s) * UINT64_C(0x100000001B3);
+	return (h ^ 0xff) * UINT64_C(0x100000001B3);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+static bool
+same_payment(const MatchPayment *a, const MatchPayment *b)
+{
+	return a->amount == b->amount && a->currency == b->currency && a->tenant == b->tenant && a->invoice == b->invoice &&
+		same_text(a->text, b->text) && same_text(a->account, b->account) && same_text(a->name, b->name);
+}
+
+/* Of each payment an earlier one that says the same: perhaps a duplicate. */
+void
+MatchFindRepeats(const MatchInput *in, int32 *repeats)
+{
+	uint32		mask = 63;
+	int32	   *slot;
+
+	while (mask < (uint32) in->npayments * 2 && mask < UINT32_MAX / 4)
+		mask = mask * 2 + 1;
+	slot = in->allocate(in->arg, ((size_t) mask + 1) * sizeof(int32));
+	memset(slot, 0xff, ((size_t) mask + 1) * sizeof(int32));
+	for (int32 p = 0; p < in->npayments; p++)
+	{
+		const MatchPayment *payment = &in->payments[p];
+		uint64		h = hash_more(hash_more(hash_more((uint64) payment->amount, payment->text), payment->account), payment->name);
+		uint32		at = (uint32) (h ^ (h >> 32)) & mask;
+
+		while (slot[at] >= 0 && !same_payment(&in->payments[slot[at]], payment))
+			at = (at + 1) & mask;
+		repeats[p] = slot[at];
+		slot[at] = p;
+	}
+}
+
 MatchIndex *
 MatchBuildIndex(const MatchInput *input)
 {
