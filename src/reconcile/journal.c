@@ -20,7 +20,8 @@
  * A posted period never changes.  What it would be now, less what is posted
  * of it, stands as a correction in the first period that is not posted, with
  * its origin; so over all periods the ledger is what the tables say.  Bills
- * of a locked period do not change and are left out of that comparison.
+ * of a locked period do not change and are left out of that comparison; where
+ * it was opened again, the next lock posts what they differ by.
  *
  *-------------------------------------------------------------------------
  */
@@ -49,9 +50,11 @@ PG_FUNCTION_INFO_V1(finops_set_journal_account);
 	"SELECT $1 AS origin, ($2 - 1) AS day, 'bill' AS source, to_char($1, 'YYYY-MM') || x.what AS reference, NULL::text AS tenant_id, x.role, b.currency," \
 	"  x.amount, x.amount * coalesce(finops.fx_rate_of(b.currency, $1), 0) AS base" \
 	" FROM (SELECT c.currency, sum(c.amount) FILTER (WHERE c.line = 'billed cost') AS billed," \
+	"   coalesce((SELECT sum(d.effective_cost) FROM finops.cost_daily d WHERE d.billing_period = $1" \
+	"    AND d.charge_category = 'Tax' AND d.currency = c.currency), 0) AS tax," \
 	"   -sum(c.amount) FILTER (WHERE c.line IN ('new prepayments', 'refunds of prepayments')) AS bought," \
 	"   sum(c.amount) FILTER (WHERE c.line = 'effective cost') AS effective FROM finops.cost_bridge($1) c GROUP BY 1) b," \
-	" LATERAL (VALUES ('expense', b.effective, ''), ('payable', -b.billed, ''), ('prepaid', b.bought, ' purchases')," \
+	" LATERAL (VALUES ('expense', b.effective - b.tax, ''), ('input_tax', b.tax, ''), ('payable', -b.billed, ''), ('prepaid', b.bought, ' purchases')," \
 	"  ('prepaid', b.billed - b.effective - b.bought, ' amortisation')) AS x(role, amount, what)" \
 	" UNION ALL SELECT a.period_start, ($2 - 1), 'recharge', a.tenant_id, a.tenant_id, x.role, a.currency, sum(a.amount) * x.sign," \
 	"  sum(a.amount) * x.sign * coalesce(finops.fx_rate_of(a.currency, $1), 0)" \
@@ -63,13 +66,21 @@ static const char *const accrual_sql =
 "  NULL::text AS tenant_id, x.role, e.currency, e.amount * x.sign AS amount, e.amount * x.sign * coalesce(finops.fx_rate_of(e.currency, e.origin_period), 0) AS base"
 " FROM finops.accrual_entry e, (VALUES ('expense', 1), ('accrual', -1)) AS x(role, sign) WHERE " WITHIN("e.period_start");
 
+/* Lines that only make a total round are no revenue. */
+#define ROUNDED \
+	"CROSS JOIN LATERAL (SELECT coalesce(sum(i.amount), 0) AS rounding FROM @s@.invoice_detail i" \
+	" WHERE i.invoice_id = h.invoice_id AND i.line_type = 'rounding') r"
+
 static const char *const document_sql =
-" UNION ALL SELECT h.period_start, h.period_end, 'revenue', h.invoice_id, h.tenant_id, x.role, h.currency, h.subtotal * x.sign, h.subtotal_usd * x.sign"
-" FROM @s@.invoice_header h, (VALUES ('unbilled', 1), ('revenue', -1)) AS x(role, sign)"
+" UNION ALL SELECT h.period_start, h.period_end, 'revenue', h.invoice_id, h.tenant_id, x.role, h.currency, x.amount, x.amount * h.fx_rate"
+" FROM @s@.invoice_header h " ROUNDED ","
+" LATERAL (VALUES ('unbilled', h.subtotal), ('revenue', r.rounding - h.subtotal), ('rounding', -r.rounding)) AS x(role, amount)"
 " WHERE h.kind = 'invoice' AND h.status IN ('issued', 'paid') AND " WITHIN("h.period_start")
 " UNION ALL SELECT " MONTH_OF("d.day") ", d.day, h.kind, h.invoice_id, h.tenant_id, x.role, h.currency, x.amount, x.amount * h.fx_rate"
-" FROM @s@.invoice_header h CROSS JOIN LATERAL (SELECT " LOCAL_DAY("h.issued_at") " AS day) d,"
-" LATERAL (VALUES ('receivable', h.total), (CASE h.kind WHEN 'invoice' THEN 'unbilled' ELSE 'revenue' END, -h.subtotal), ('output_tax', -h.tax)) AS x(role, amount)"
+" FROM @s@.invoice_header h CROSS JOIN LATERAL (SELECT " LOCAL_DAY("h.issued_at") " AS day) d " ROUNDED ","
+" LATERAL (VALUES ('receivable', h.total), ('output_tax', -h.tax),"
+"  (CASE h.kind WHEN 'invoice' THEN 'unbilled' ELSE 'revenue' END, CASE h.kind WHEN 'invoice' THEN 0 ELSE r.rounding END - h.subtotal),"
+"  ('rounding', CASE h.kind WHEN 'invoice' THEN 0 ELSE -r.rounding END)) AS x(role, amount)"
 " WHERE h.status IN ('issued', 'paid') AND " WITHIN("d.day");
 
 static const char *const payment_sql =
@@ -217,43 +228,71 @@ check_balance(void)
 }
 
 /*
+ * Relation "journal_line" of a posted period that was opened again: what its
+ * bills and recharges are now, less what is posted of them.  Whatever else
+ * changed stands as a correction in an open period.
+ */
+static void
+stage_reopened(DateADT period)
+{
+	DateADT		next = FinopsPeriodEnd(period);
+
+	stage_lines("journal_now", period, next, true);
+	FINOPS_STAGE("journal_line",
+				 "SELECT " JOURNAL_COLUMNS " FROM (SELECT x.origin, $2::date - 1 AS day, x.source, x.reference, x.tenant_id, x.role, x.currency,"
+				 "  sum(x.amount) AS amount, sum(x.base) AS base FROM"
+				 "  (SELECT origin, source, reference, tenant_id, role, currency, amount, base FROM journal_now WHERE source IN ('bill', 'recharge')"
+				 "   UNION ALL SELECT e.origin_period, e.source, e.reference, e.tenant_id, e.role, e.currency, e.credit - e.debit, e.base_credit - e.base_debit"
+				 "    FROM finops.journal_entry e WHERE e.origin_period = $1 AND e.source IN ('bill', 'recharge')) x"
+				 "  GROUP BY 1, 3, 4, 5, 6, 7 HAVING sum(x.amount) <> 0 OR sum(x.base) <> 0) l"
+				 " JOIN " ACCOUNTS " ORDER BY l.source, l.reference COLLATE \"C\", l.currency, l.role",
+				 ARG_DATE(period), ARG_DATE(next));
+}
+
+int64
+ReconPostJournal(const FinopsSession *session, DateADT period)
+{
+	FinopsLock(FINOPS_LOCK_SETTLEMENT, 0);
+	if (is_posted(period))
+		stage_reopened(period);
+	else
+		stage_journal(period);
+	check_balance();
+	return (int64) FINOPS_RUN("INSERT INTO finops.journal_entry (posted_period, line_no, origin_period, posting_date, source, reference, tenant_id, role,"
+							  "  account, account_name, currency, debit, credit, base_debit, base_credit, posted_by)"
+							  " SELECT $1, coalesce((SELECT max(e.line_no) FROM finops.journal_entry e WHERE e.posted_period = $1), 0) + row_number()"
+							  "   OVER (ORDER BY origin_period, posting_date, source, reference COLLATE \"C\", currency, role, debit, credit), origin_period,"
+							  "  posting_date, source, reference, tenant_id, role, account, account_name, currency, debit, credit, base_debit, base_credit, $2"
+							  " FROM journal_line", ARG_DATE(period), ARG_TEXT(FinopsCallerName(session)));
+}
+
+/*
  * finops.post_journal(period date) → bigint
  *
- * Errors: 22004; 22023 for the period; 55000 where it is not locked, or is
- * posted already.
+ * Errors: 22004; 22023 for the period; 55000 where it is not locked.
  */
 Datum
 finops_post_journal(PG_FUNCTION_ARGS)
 {
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 	FinopsSession session;
-	uint64		lines;
+	int64		lines;
 
 	FinopsRequireWritable("finops.post_journal()");
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FinopsLock(FINOPS_LOCK_PERIOD, period);
-	FinopsLock(FINOPS_LOCK_SETTLEMENT, 0);
 	if (!FinopsPeriodIsLocked(period))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("billing period %s is not locked", FinopsPeriodText(period)),
 				 errhint("Lock it with SELECT finops.lock_period('%s-01').", FinopsPeriodText(period))));
-	if (is_posted(period))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the journal of %s is posted already", FinopsPeriodText(period)),
-				 errdetail("What changed since stands as a correction in the journal of an open period.")));
-	stage_journal(period);
-	check_balance();
-	lines = FINOPS_RUN("INSERT INTO finops.journal_entry (posted_period, line_no, origin_period, posting_date, source, reference, tenant_id, role, account,"
-					   "  account_name, currency, debit, credit, base_debit, base_credit, posted_by)"
-					   " SELECT $1, row_number() OVER (ORDER BY origin_period, posting_date, source, reference COLLATE \"C\", currency, role, debit, credit),"
-					   "  origin_period, posting_date, source, reference, tenant_id, role, account, account_name, currency, debit, credit, base_debit, base_credit, $2"
-					   " FROM journal_line", ARG_DATE(period), ARG_TEXT(FinopsCallerName(&session)));
-	FinopsAudit(&session, "post_journal", "billing_period", FinopsPeriodText(period), psprintf("{\"lines\": %llu}", (unsigned long long) lines));
+	lines = ReconPostJournal(&session, period);
+	if (lines > 0)
+		FinopsAudit(&session, "post_journal", "billing_period", FinopsPeriodText(period),
+					psprintf("{\"lines\": %lld}", (long long) lines));
 	FinopsEnd(&session);
-	PG_RETURN_INT64((int64) lines);
+	PG_RETURN_INT64(lines);
 }
 
 /*

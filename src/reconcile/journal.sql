@@ -7,7 +7,7 @@ CREATE TABLE finops.journal_account (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT journal_account_pkey PRIMARY KEY (role, shipped),
 	CONSTRAINT journal_account_role_check CHECK (role OPERATOR(pg_catalog.=) ANY (ARRAY['expense', 'prepaid', 'accrual', 'payable', 'bank', 'receivable', 'unbilled', 'revenue',
-		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery'])),
+		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding'])),
 	CONSTRAINT journal_account_account_check CHECK (pg_catalog.btrim(account) OPERATOR(pg_catalog.<>) '')
 );
 COMMENT ON TABLE finops.journal_account IS 'which account of the ledger takes what (finops.set_journal_account); a row of one''s own goes before the shipped one';
@@ -15,7 +15,8 @@ INSERT INTO finops.journal_account (role, account, name, shipped) VALUES
 	('expense', '5000', 'Cloud cost', true), ('prepaid', '1300', 'Prepaid commitments', true), ('accrual', '2100', 'Accrued cost', true), ('payable', '2000', 'Payables to cloud providers', true),
 	('bank', '1000', 'Bank', true), ('receivable', '1200', 'Receivables', true), ('unbilled', '1210', 'Unbilled revenue', true), ('revenue', '4000', 'Revenue', true),
 	('output_tax', '2200', 'Output tax', true), ('unapplied', '2300', 'Unapplied cash', true), ('write_off', '6000', 'Write-offs and small differences', true),
-	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true);
+	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true),
+	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true);
 
 CREATE TABLE finops.journal_entry (
 	posted_period date NOT NULL,
@@ -39,7 +40,7 @@ CREATE TABLE finops.journal_entry (
 	CONSTRAINT journal_entry_side_check CHECK (debit OPERATOR(pg_catalog.>=) 0 AND credit OPERATOR(pg_catalog.>=) 0 AND (debit OPERATOR(pg_catalog.=) 0 OR credit OPERATOR(pg_catalog.=) 0))
 );
 CREATE INDEX journal_entry_origin_idx ON finops.journal_entry (origin_period);
-COMMENT ON TABLE finops.journal_entry IS 'the journal of locked periods as it was posted (finops.post_journal); never changes, what turns out otherwise is a correction in an open period';
+COMMENT ON TABLE finops.journal_entry IS 'the journal of locked periods as it was posted when they were locked; never changes, what turns out otherwise is a correction in an open period';
 COMMENT ON COLUMN finops.journal_entry.origin_period IS 'the period that a correction is of';
 COMMENT ON COLUMN finops.journal_entry.base_debit IS 'in the reporting currency, unrounded; so base_credit';
 
@@ -54,7 +55,7 @@ CREATE FUNCTION finops.post_journal(period date)
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_post_journal';
-COMMENT ON FUNCTION finops.post_journal(date) IS 'posts the journal of a locked billing period, once; returns its lines';
+COMMENT ON FUNCTION finops.post_journal(date) IS 'posts what is not posted yet of the journal of a locked billing period, which its lock does already; returns those lines';
 
 CREATE FUNCTION finops.journal_csv(period date)
 RETURNS text

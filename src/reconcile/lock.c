@@ -479,6 +479,7 @@ finops_lock_period(PG_FUNCTION_ARGS)
 	FINOPS_RUN("UPDATE @s@.period_lock SET state = 'LOCKED', locked_at = $2, locked_by = $3, hash_head = $4"
 			   " WHERE period_start = $1", ARG_DATE(period), ARG_DATUM(TIMESTAMPTZOID, locked_at, false),
 			   ARG_TEXT(FinopsCallerName(&session)), ARG_TEXT(head));
+	(void) ReconPostJournal(&session, period);
 	FinopsFinishRun(run_id, "completed", psprintf("{\"hash_head\": \"%s\"}", head));
 	FinopsAudit(&session, "lock_period", "period_lock", FinopsPeriodText(period),
 				psprintf("{\"hash_head\": \"%s\"}", head));

@@ -34,6 +34,12 @@ extern int64 ReconSyncAccruals(const FinopsSession *session, DateADT period,
 							   bool estimate);
 
 /*
+ * Within a session that locked the period: posts what is not posted yet of
+ * its journal; the lines posted.
+ */
+extern int64 ReconPostJournal(const FinopsSession *session, DateADT period);
+
+/*
  * Where locked lines and corrections of an origin month are not what its
  * source delivered last (and the increments since): source, origin_period,
  * billed cost delivered and standing, effective cost delivered and standing.
