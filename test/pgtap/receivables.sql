@@ -1,6 +1,6 @@
 -- Bank statements, receivables, dunning, four eyes and the journal.
 BEGIN;
-SELECT plan(65);
+SELECT plan(69);
 INSERT INTO tenant_master (tenant_id, tenant_name, currency, billing_mode) VALUES ('RC-1', 'Nordlicht Energie AG', 'EUR', 'invoice'), ('RC-2', 'Müller Stahlbau GmbH', 'EUR', 'invoice'), ('RC-3', 'Inner Team', 'USD', 'chargeback');
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2020-01-01', 1.1) \g /dev/null
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2021-03-10', 1.25) \g /dev/null
@@ -139,6 +139,20 @@ SELECT is(finops.post_journal('2021-02-01'), 0::bigint, 'once');
 SELECT pg_temp.bill('RCI-4', 'RC-1', 7, 0) \g /dev/null
 SELECT is((SELECT count(*) FROM finops.journal('2021-02-01')), 8::bigint, 'a posted period stays');
 SELECT results_eq($$SELECT role, debit, credit FROM finops.journal('2021-03-01') WHERE origin_period = '2021-02-01' ORDER BY 1$$, $$VALUES ('revenue', 0::numeric, 7::numeric), ('unbilled', 7, 0)$$, 'what is new of it is a correction in the open one');
+-- opened again, the month has a bill of 100 and 19 tax
+CREATE TABLE finops.fact_cost_raw_2021_02 PARTITION OF fact_cost_raw FOR VALUES FROM ('2021-02-01') TO ('2021-03-01');
+SET LOCAL session_replication_role = replica;
+INSERT INTO fact_cost_raw (bill_billing_period_start_date, line_item_usage_start_date, provider, service, charge_category, billed_cost, effective_cost, line_item_currency_code, source, delivery_id)
+VALUES ('2021-02-01', '2021-02-03', 'AWS', 'X', 'Usage', 100, 100, 'USD', 'rc', 1), ('2021-02-01', '2021-02-03', 'AWS', 'X', 'Tax', 19, 19, 'USD', 'rc', 1);
+INSERT INTO finops.cost_daily (billing_period, usage_date, source, provider, service, charge_category, currency, billed_cost, effective_cost, line_items)
+VALUES ('2021-02-01', '2021-02-03', 'rc', 'AWS', 'X', 'Usage', 'USD', 100, 100, 1), ('2021-02-01', '2021-02-03', 'rc', 'AWS', 'X', 'Tax', 'USD', 19, 19, 1);
+SET LOCAL session_replication_role = origin;
+SELECT is(finops.post_journal('2021-02-01'), 3::bigint, 'what a month that was opened again differs by is posted');
+SELECT results_eq($$SELECT role, debit, credit FROM finops.journal('2021-02-01') WHERE source = 'bill' ORDER BY 1$$, $$VALUES ('expense', 100::numeric, 0::numeric), ('input_tax', 19, 0), ('payable', 0, 119)$$, 'with the tax of the bill');
+SELECT is(finops.post_journal('2021-02-01'), 0::bigint, 'once');
+INSERT INTO invoice_detail (invoice_id, line_no, tenant_id, period_start, line_type, description, quantity, unit, unit_price, unit_price_usd, amount, amount_usd, tax_rate)
+VALUES ('RCI-4', 1, 'RC-1', '2021-02-01', 'usage', 'x', 1, 'EA', 6.98, 7.678, 6.98, 7.678, 0), ('RCI-4', 2, 'RC-1', '2021-02-01', 'rounding', 'x', 1, 'EA', 0.02, 0.022, 0.02, 0.022, 0);
+SELECT results_eq($$SELECT role, debit, credit FROM finops.journal('2021-03-01') WHERE origin_period = '2021-02-01' ORDER BY 1$$, $$VALUES ('revenue', 0::numeric, 6.98), ('rounding', 0, 0.02), ('unbilled', 7, 0)$$, 'what only rounds a total is no revenue');
 SELECT throws_ok($$UPDATE finops.journal_entry SET debit = 1$$, '55000', NULL, 'posted rows never change');
 SELECT is((SELECT account FROM finops.set_journal_account('revenue', '4400', 'Erlöse')), '4400', 'accounts of one''s own');
 SELECT is((SELECT min(account_name) FROM finops.journal('2021-03-01') WHERE role = 'revenue'), 'Erlöse', 'are used');

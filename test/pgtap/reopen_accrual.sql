@@ -1,6 +1,6 @@
 -- Accruals that reverse by themselves, and a locked month that two open again.
 BEGIN;
-SELECT plan(31);
+SELECT plan(32);
 SET LOCAL client_min_messages = warning;
 CREATE FUNCTION pg_temp.bill(src text, month date, service text, cost numeric) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -92,5 +92,7 @@ SELECT lives_ok($$UPDATE fact_cost_raw SET tenant_id = 'ra-a' WHERE bill_billing
 SELECT finops.allocate('2020-02-01') \g /dev/null
 SELECT matches(pg_temp.close('2020-02-01', false), '^closed 2020-02', 'it is closed again');
 SELECT is_empty('SELECT * FROM finops.verify_period(''2020-02-01'')', 'under a new seal');
+SELECT is((SELECT concat_ws(' ', count(*) > 0, sum(debit) = sum(credit), count(*) - count(DISTINCT (origin_period, source, reference, tenant_id, role, currency))) FROM finops.journal_entry WHERE posted_period = '2020-02-01'), 't t 0',
+	'its journal was posted by the first lock, and not again by the second');
 SELECT * FROM finish();
 ROLLBACK;
