@@ -12,7 +12,7 @@
  */
 #include "invoice/payment.h"
 
-#include "core/source.h"
+#include "core/memory_source.h"
 #include "invoice/bank_csv.h"
 
 #include "common/cryptohash.h"
@@ -23,6 +23,7 @@
 PG_FUNCTION_INFO_V1(finops_load_bank_statement);
 
 #define MAX_STATEMENT	(512 * 1024 * 1024)
+#define INFLATE_CHUNK	65536
 #define LINE_COLUMNS	16
 #define STATEMENT_COLUMNS	9
 
@@ -334,6 +335,42 @@ choice(FunctionCallInfo fcinfo, int argno, const char *name, const char *const *
 	return NULL;
 }
 
+/* What a gzip file holds; the same limit is for both. */
+static StringInfo
+inflated(const StringInfo packed, const SourceAddress *address)
+{
+	StringInfo	text = makeStringInfo();
+	MemorySource memory;
+	ByteSource *gzip;
+	int			got;
+
+	MemorySourceInit(&memory, packed->data, packed->len);
+	gzip = GzipSourceOpen(&memory.base);
+	if (gzip == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	PG_TRY();
+	{
+		do
+		{
+			enlargeStringInfo(text, INFLATE_CHUNK);
+			got = FinopsSourceRead(gzip, text->data + text->len, INFLATE_CHUNK, address);
+			text->len += got;
+			if (text->len > MAX_STATEMENT)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("\"%s\" is larger than %d bytes", FinopsQuoteForMessage(address->text), MAX_STATEMENT)));
+		} while (got > 0);
+	}
+	PG_FINALLY();
+	{
+		gzip->close(gzip);
+	}
+	PG_END_TRY();
+	text->data[text->len] = '\0';
+	return text;
+}
+
 static StringInfo
 read_arguments(FunctionCallInfo fcinfo, BankLoad *load)
 {
@@ -356,6 +393,8 @@ read_arguments(FunctionCallInfo fcinfo, BankLoad *load)
 	load->address = FinopsSourceAddress(source);
 	FinopsCheckSourceAccess(&load->address);
 	data = FinopsReadSmall(&load->address, MAX_STATEMENT);
+	if (GzipMagic((const unsigned char *) data->data, data->len))
+		data = inflated(data, &load->address);
 	load->format = format == NULL || strcmp(format, "auto") == 0 ?
 		(CamtMagic(data->data, data->len) ? "camt.053" : "csv") : format;
 	return data;

@@ -50,6 +50,12 @@ is($node->safe_psql('postgres', $load_camt), "$half|$half|0|loaded", 'a CAMT sta
 is($node->safe_psql('postgres', $load_csv), "$half|$half|0", 'a CSV file');
 is($node->safe_psql('postgres', $load_camt), "$half|0|$half|unchanged", 'the statement again');
 is($node->safe_psql('postgres', $load_csv), "$half|0|$half", 'the file again');
+system('gzip', '-k', $camt, $csv) == 0 or die 'gzip failed';
+is($node->safe_psql('postgres', $load_camt =~ s/xml'/xml.gz'/r), "$half|0|$half|unchanged", 'the statement as gzip');
+is($node->safe_psql('postgres', $load_csv =~ s/csv'/csv.gz'/r), "$half|0|$half", 'the file as gzip');
+truncate("$csv.gz", (-s "$csv.gz") - 20);
+my ($code, $out, $err) = $node->psql('postgres', $load_csv =~ s/csv'/csv.gz'/r);
+isnt($code, 0, 'a gzip file that was cut is refused');
 crash($node);
 is($node->safe_psql('postgres', $load_camt), "$half|0|$half|unchanged", 'the statement again after a crash');
 is($node->safe_psql('postgres', "SELECT count(*), sum(amount) FROM payment_txn"), $invoices . '|' . (100 * $invoices + $invoices * ($invoices + 1) / 2), 'each line is one payment');
