@@ -2432,7 +2432,8 @@ CREATE TABLE @extschema@.invoice_header (
 			ELSE invoice_number IS NULL AND number_series IS NULL AND number_seq IS NULL AND issued_at IS NULL AND hash IS NULL END),
 	CONSTRAINT invoice_header_rounding_check CHECK (tax_rounding OPERATOR(pg_catalog.=) ANY (ARRAY['line', 'category'])),
 	CONSTRAINT invoice_header_paid_check CHECK ((status OPERATOR(pg_catalog.=) 'paid') OPERATOR(pg_catalog.=) (paid_at IS NOT NULL))
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);
+-- a document is written again when it is issued and when it is paid: half of each page, so that the version that is paid stays there and no index learns of it
 COMMENT ON TABLE @extschema@.invoice_header IS 'invoices and credit notes; open ones are recomputed by finops.prepare_invoices, issued ones never change';
 COMMENT ON COLUMN @extschema@.invoice_header.invoice_id IS 'exists from preparation: INV-<YYYYMM>-<tenant>, -R2 and so on for later revisions, CN- for credit notes';
 COMMENT ON COLUMN @extschema@.invoice_header.invoice_number IS 'legal number without gaps, given at issue';
@@ -2832,7 +2833,8 @@ CREATE TABLE @extschema@.payment_txn (
 	CONSTRAINT payment_txn_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'confirmed', 'failed', 'refunded'])),
 	CONSTRAINT payment_txn_amount_check CHECK (amount OPERATOR(pg_catalog.>) 0 AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric),
 	CONSTRAINT payment_txn_usd_check CHECK (amount_usd OPERATOR(pg_catalog.>) 0 AND amount_usd OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
-);
+) WITH (fillfactor = 45);
+-- each payment is written once more, with the tenant and invoice it was matched to: no index on those and more than half of each page, so that the new version, which is longer, stays there and no index learns of it
 COMMENT ON TABLE @extschema@.payment_txn IS 'payments received (finops.record_payment, finops.load_bank_statement); what each paid stands in finops.payment_application';
 COMMENT ON COLUMN @extschema@.payment_txn.invoice_id IS 'the invoice it names, or the one it was matched to; NULL where it pays several or none';
 COMMENT ON COLUMN @extschema@.payment_txn.tenant_id IS 'whose money it is, where that is known';
@@ -2840,8 +2842,6 @@ COMMENT ON COLUMN @extschema@.payment_txn.payer_name IS 'who paid, as the bank s
 COMMENT ON COLUMN @extschema@.payment_txn.payer_account IS 'IBAN or account number it came from';
 COMMENT ON COLUMN @extschema@.payment_txn.remittance IS 'what the payer wrote, with structured references';
 COMMENT ON COLUMN @extschema@.payment_txn.amount_usd IS 'amount in the reporting currency at the rate of the invoice, unrounded';
-
-CREATE INDEX payment_txn_invoice_idx ON @extschema@.payment_txn (invoice_id);
 
 -- what was applied, paid back and adjusted: rows are added, never changed
 
@@ -4543,7 +4543,7 @@ CREATE TABLE finops.journal_account (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT journal_account_pkey PRIMARY KEY (role, shipped),
 	CONSTRAINT journal_account_role_check CHECK (role OPERATOR(pg_catalog.=) ANY (ARRAY['expense', 'prepaid', 'accrual', 'payable', 'bank', 'receivable', 'unbilled', 'revenue',
-		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery'])),
+		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding'])),
 	CONSTRAINT journal_account_account_check CHECK (pg_catalog.btrim(account) OPERATOR(pg_catalog.<>) '')
 );
 COMMENT ON TABLE finops.journal_account IS 'which account of the ledger takes what (finops.set_journal_account); a row of one''s own goes before the shipped one';
@@ -4551,7 +4551,8 @@ INSERT INTO finops.journal_account (role, account, name, shipped) VALUES
 	('expense', '5000', 'Cloud cost', true), ('prepaid', '1300', 'Prepaid commitments', true), ('accrual', '2100', 'Accrued cost', true), ('payable', '2000', 'Payables to cloud providers', true),
 	('bank', '1000', 'Bank', true), ('receivable', '1200', 'Receivables', true), ('unbilled', '1210', 'Unbilled revenue', true), ('revenue', '4000', 'Revenue', true),
 	('output_tax', '2200', 'Output tax', true), ('unapplied', '2300', 'Unapplied cash', true), ('write_off', '6000', 'Write-offs and small differences', true),
-	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true);
+	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true),
+	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true);
 
 CREATE TABLE finops.journal_entry (
 	posted_period date NOT NULL,
@@ -4575,7 +4576,7 @@ CREATE TABLE finops.journal_entry (
 	CONSTRAINT journal_entry_side_check CHECK (debit OPERATOR(pg_catalog.>=) 0 AND credit OPERATOR(pg_catalog.>=) 0 AND (debit OPERATOR(pg_catalog.=) 0 OR credit OPERATOR(pg_catalog.=) 0))
 );
 CREATE INDEX journal_entry_origin_idx ON finops.journal_entry (origin_period);
-COMMENT ON TABLE finops.journal_entry IS 'the journal of locked periods as it was posted (finops.post_journal); never changes, what turns out otherwise is a correction in an open period';
+COMMENT ON TABLE finops.journal_entry IS 'the journal of locked periods as it was posted when they were locked; never changes, what turns out otherwise is a correction in an open period';
 COMMENT ON COLUMN finops.journal_entry.origin_period IS 'the period that a correction is of';
 COMMENT ON COLUMN finops.journal_entry.base_debit IS 'in the reporting currency, unrounded; so base_credit';
 
@@ -4590,7 +4591,7 @@ CREATE FUNCTION finops.post_journal(period date)
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_post_journal';
-COMMENT ON FUNCTION finops.post_journal(date) IS 'posts the journal of a locked billing period, once; returns its lines';
+COMMENT ON FUNCTION finops.post_journal(date) IS 'posts what is not posted yet of the journal of a locked billing period, which its lock does already; returns how many lines that were';
 
 CREATE FUNCTION finops.journal_csv(period date)
 RETURNS text

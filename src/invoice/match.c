@@ -689,7 +689,9 @@ step_exact(Ladder *l, Case *c)
 		return;
 	(void) MatchOfAmount(l->ix, c->payment->currency, c->amount, &of_amount);
 	/* a part has the amount of another invoice by chance; a last part is what is left of one */
-	if (n == 1 && (l->doubtful[c->p] || (says_part(&c->text) && l->in->invoices[fits[0]].open == l->in->invoices[fits[0]].total)))
+	if (n == 1 && (l->doubtful[c->p] ||
+				   (says_part(&c->text) &&
+					l->in->invoices[fits[0]].open == l->in->invoices[fits[0]].total)))
 		suggest(l, c, fits[0], MATCH_WHY_WEAK);
 	/* a name alone may be somebody else's, who owes as much by chance */
 	else if (n == 1 && !l->in->invoices[fits[0]].contested && (c->payer.level >= 2 || c->payer.n == 1) &&

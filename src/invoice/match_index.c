@@ -626,7 +626,8 @@ same_text(const char *a, const char *b)
 static bool
 same_payment(const MatchPayment *a, const MatchPayment *b)
 {
-	return a->amount == b->amount && a->currency == b->currency && a->tenant == b->tenant && a->invoice == b->invoice &&
+	return a->amount == b->amount && a->currency == b->currency &&
+		a->tenant == b->tenant && a->invoice == b->invoice &&
 		same_text(a->text, b->text) && same_text(a->account, b->account) && same_text(a->name, b->name);
 }
 
@@ -644,7 +645,8 @@ MatchFindRepeats(const MatchInput *in, int32 *repeats)
 	for (int32 p = 0; p < in->npayments; p++)
 	{
 		const MatchPayment *payment = &in->payments[p];
-		uint64		h = hash_more(hash_more(hash_more((uint64) payment->amount, payment->text), payment->account), payment->name);
+		uint64		money = hash_more((uint64) payment->amount, payment->text);
+		uint64		h = hash_more(hash_more(money, payment->account), payment->name);
 		uint32		at = (uint32) (h ^ (h >> 32)) & mask;
 
 		while (slot[at] >= 0 && !same_payment(&in->payments[slot[at]], payment))

@@ -55,7 +55,7 @@ CREATE FUNCTION finops.post_journal(period date)
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_post_journal';
-COMMENT ON FUNCTION finops.post_journal(date) IS 'posts what is not posted yet of the journal of a locked billing period, which its lock does already; returns those lines';
+COMMENT ON FUNCTION finops.post_journal(date) IS 'posts what is not posted yet of the journal of a locked billing period, which its lock does already; returns how many lines that were';
 
 CREATE FUNCTION finops.journal_csv(period date)
 RETURNS text

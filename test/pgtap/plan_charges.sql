@@ -48,7 +48,7 @@ SELECT is((SELECT array_agg(ARRAY[service_period_start, service_period_end]) FRO
 SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-04-01')$$, $$VALUES (1::numeric, 'month', 3100.00)$$, 'the month before is full');
 
 -- a change before another one that is planned: no time between them is free
-SELECT count(*) FROM finops.set_plan('PC-F3', 9300, currency => 'USD', proration => 'second') a, finops.change_plan('PC-F', 'PC-F1', '2026-07-20 12:00+00', 'immediate') b, finops.change_plan('PC-F', 'PC-F3', '2026-07-10', 'immediate') c \g /dev/null
+SELECT count(*) FROM finops.set_plan('PC-F3', 9300, currency => 'USD', proration => 'second') a, finops.change_plan('PC-F', 'PC-F1', '2026-07-20 12:00+00', 'immediate') b, finops.change_plan('PC-F', 'PC-F3', '2026-07-10 00:00+00', 'immediate') c \g /dev/null
 SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-07-01')$$, $$VALUES (777600::numeric, 'second', 1800.00), (907200, 'second', 3150.00), (993600, 'second', 1150.00)$$, '9 days at 200, 10.5 at 300, 11.5 at 100');
 
 -- any division of a month in any zone adds up, by day and by second
