@@ -179,8 +179,14 @@ report_blocked(DateADT period, uint64 n)
 	FINOPS_RUN("INSERT INTO finops.invoice_failure (period_start, tenant_id, step, reason, call)"
 			   " SELECT $1, b.tenant_id, 'issue', CASE WHEN b.without_plan THEN 'no plan is bound' ELSE 'missing: ' || b.missing END,"
 			   " CASE WHEN b.without_plan THEN format('SELECT finops.bind_plan(%L, %L, %L)', b.tenant_id, coalesce(b.first_plan, 'plan'), to_char($1, 'YYYY-MM-DD'))"
-			   "  ELSE format('SELECT finops.register_tenant(%L, billing_contact => ..., tax_profile => ...)', b.tenant_id) END"
-			   " FROM inv_blocked b ON CONFLICT (period_start, tenant_id) DO UPDATE"
+			   "  WHEN b.missing LIKE 'tax rate of %' THEN format('SELECT finops.set_tax_rate(%L, 19, %L)',"
+			   "   t.tax_profile ->> 'jurisdiction', to_char($1, 'YYYY-MM-DD'))"
+			   "  ELSE format('SELECT finops.register_tenant(%L%s)', b.tenant_id, concat("
+			   "   CASE WHEN b.missing LIKE '%tenant_name%' THEN ', tenant_name => ''Example Ltd''' END,"
+			   "   CASE WHEN b.missing LIKE '%billing_contact%'"
+			   "    THEN ', billing_contact => ''{\"address\": \"Main Street 2, Example City\"}''' END,"
+			   "   CASE WHEN b.missing LIKE '%tax%' THEN ', tax_profile => ''{\"rate_pct\": 19}''' END)) END"
+			   " FROM inv_blocked b LEFT JOIN @s@.tenant_master t ON t.tenant_id = b.tenant_id ON CONFLICT (period_start, tenant_id) DO UPDATE"
 			   " SET step = EXCLUDED.step, reason = EXCLUDED.reason, call = EXCLUDED.call, failed_at = now()",
 			   ARG_DATE(period));
 	FINOPS_RUN0("SELECT format('%s (%s)', tenant_id, CASE WHEN without_plan THEN 'no plan' ELSE missing END)"
