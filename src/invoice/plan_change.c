@@ -6,7 +6,9 @@
  * Instants become days in the tenant's time zone.  Plans that are prorated
  * by day belong to the new plan from the day of the change on, and a pause
  * takes the days from its first one to the day before it ends; by second the
- * instants themselves count.
+ * instants themselves count.  Between a plan by second and one by day the
+ * change is at the midnight that begins its day, for both: the instant would
+ * bill a part of the day twice, or not at all.
  *
  *-------------------------------------------------------------------------
  */
@@ -110,6 +112,22 @@ end_old_plan(const char *tenant)
 				" FROM plan_change c WHERE b.binding_id = c.binding_id");
 }
 
+/* By what a plan counts the time of its price, and of any component. */
+#define COUNTED_BY(plan) \
+	"(SELECT concat(m.proration, EXISTS (SELECT FROM finops.plan_price c WHERE c.plan_code = m.plan_code" \
+	" AND c.proration = 'second')) FROM @s@.plan_master m WHERE m.plan_code = " plan ")"
+
+/* Plans that count differently meet at midnight; $1 the tenant, $2 the day. */
+static const char *const midnight_sql =
+	"WITH pair AS (SELECT a.binding_id AS before, b.binding_id AS after FROM @s@.tenant_plan_binding a"
+	" JOIN @s@.tenant_plan_binding b ON b.tenant_id = a.tenant_id AND b.period_start = a.period_end + 1"
+	" WHERE a.tenant_id = $1 AND b.period_start >= $2"
+	" AND " COUNTED_BY("a.plan_code") " <> " COUNTED_BY("b.plan_code") ")"
+	" UPDATE @s@.tenant_plan_binding x"
+	" SET starts_at = CASE WHEN x.binding_id NOT IN (SELECT p.after FROM pair p) THEN x.starts_at END,"
+	" ends_at = CASE WHEN x.binding_id NOT IN (SELECT p.before FROM pair p) THEN x.ends_at END"
+	" WHERE x.tenant_id = $1 AND x.binding_id IN (SELECT unnest(ARRAY[p.before, p.after]) FROM pair p)";
+
 /* What the rest of the month costs more by the new plan. */
 static const char *const ledger_sql =
 	"INSERT INTO @s@.upgrade_ledger (tenant_id, from_plan, to_plan, when_mode, status, proration_amount,"
@@ -159,6 +177,7 @@ finops_change_plan(PG_FUNCTION_ARGS)
 	/* what follows the old plan, at an instant or at midnight, follows the new one */
 	FINOPS_RUN("UPDATE @s@.tenant_plan_binding b SET starts_at = c.at, ends_at = c.ends_at FROM plan_change c"
 			   " WHERE b.tenant_id = $1 AND b.period_start = c.day", ARG_TEXT(tenant));
+	FINOPS_RUN(midnight_sql, ARG_TEXT(tenant), ARG_DATE(day));
 	FINOPS_RUN(ledger_sql, ARG_TEXT(tenant), ARG_TEXT(plan), ARG_BOOL(scheduled),
 			   ARG_TEXT(FinopsCallerName(&session)));
 	id = ARG_DATUM(UUIDOID, FinopsValue(0, 1, &isnull), false);

@@ -47,6 +47,14 @@ SELECT is((SELECT array_agg(ARRAY[service_period_start, service_period_end]) FRO
 	ARRAY[ARRAY['2026-05-01', '2026-05-01'], ARRAY['2026-05-01', '2026-05-31']]::date[], 'with their days');
 SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-04-01')$$, $$VALUES (1::numeric, 'month', 3100.00)$$, 'the month before is full');
 
+-- plans by second and by day meet at midnight: 9 days of 31 at 100 a day, 22 at 200
+SELECT pg_temp.tenant('PC-G'), pg_temp.tenant('PC-H') \g /dev/null
+SELECT count(*) FROM finops.set_plan('PC-G1', 6200, currency => 'USD', proration => 'day') a, finops.set_plan('PC-H1', 3100, currency => 'USD', proration => 'day') b,
+	finops.bind_plan('PC-G', 'PC-F1', '2026-01-01') c, finops.bind_plan('PC-H', 'PC-H1', '2026-01-01') d,
+	finops.change_plan('PC-G', 'PC-G1', '2026-05-10 12:00+00', 'immediate') e, finops.change_plan('PC-H', 'PC-F2', '2026-05-10 12:00+00', 'immediate') f \g /dev/null
+SELECT results_eq($$SELECT amount FROM pg_temp.lines('PC-G', '2026-05-01')$$, $$VALUES (900.00), (4400.00)$$, 'from seconds to days no hour is billed twice');
+SELECT results_eq($$SELECT amount FROM pg_temp.lines('PC-H', '2026-05-01')$$, $$VALUES (900.00), (4400.00)$$, 'from days to seconds none is free');
+
 -- a change before another one that is planned: no time between them is free
 SELECT count(*) FROM finops.set_plan('PC-F3', 9300, currency => 'USD', proration => 'second') a, finops.change_plan('PC-F', 'PC-F1', '2026-07-20 12:00+00', 'immediate') b, finops.change_plan('PC-F', 'PC-F3', '2026-07-10 00:00+00', 'immediate') c \g /dev/null
 SELECT results_eq($$SELECT quantity, unit, amount FROM pg_temp.lines('PC-F', '2026-07-01')$$, $$VALUES (777600::numeric, 'second', 1800.00), (907200, 'second', 3150.00), (993600, 'second', 1150.00)$$, '9 days at 200, 10.5 at 300, 11.5 at 100');

@@ -60,7 +60,7 @@ SELECT lives_ok($$SELECT finops.set_plan('PL-B', 310, 5)$$, 'and the next versio
 
 -- changes within a month
 INSERT INTO finops.tenant_billing (tenant_id, time_zone) VALUES ('PL-U', 'America/New_York');
-SELECT count(*) FROM finops.set_plan('PL-S', 90) c1, finops.set_plan('PL-L', 390, proration => 'second') c2, finops.bind_plan('PL-U', 'PL-S', '2026-03-01', '2026-05-31') c3 \g /dev/null
+SELECT count(*) FROM finops.set_plan('PL-S', 90, proration => 'second') c1, finops.set_plan('PL-L', 390, proration => 'second') c2, finops.bind_plan('PL-U', 'PL-S', '2026-03-01', '2026-05-31') c3 \g /dev/null
 SELECT is((SELECT when_mode || ' ' || proration_amount || ' ' || activated_at::timestamptz(0) FROM finops.change_plan('PL-U', 'PL-L', '2026-03-11 02:00+00')),
 	'immediate 212.90 ' || timestamptz '2026-03-11 02:00+00', 'an upgrade is immediate: 300.00 x 22 / 31');
 SELECT results_eq($$SELECT plan_code, period_start, period_end, ends_at FROM tenant_plan_binding WHERE tenant_id = 'PL-U' ORDER BY 2$$,
