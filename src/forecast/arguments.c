@@ -251,3 +251,27 @@ ForecastOptionsArg(FunctionCallInfo fcinfo, int argno, int n, int h)
 	o->ridge = OptionNumber(options, "ridge", o->ridge, 0, MAX_VALUE);
 	return o;
 }
+
+/* A float8[]; NaN, an unknown bound, becomes NULL. */
+Datum
+ForecastBounds(const double *values, int n)
+{
+	Datum	   *datums = palloc_array(Datum, Max(n, 1));
+	bool	   *nulls = palloc_array(bool, Max(n, 1));
+	int			dims[1] = {n},
+				lbs[1] = {1};
+	ArrayType  *result;
+
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(FLOAT8OID));
+	for (int i = 0; i < n; i++)
+	{
+		nulls[i] = isnan(values[i]);
+		datums[i] = Float8GetDatum(values[i]);
+	}
+	result = construct_md_array(datums, nulls, 1, dims, lbs, FLOAT8OID,
+								sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	pfree(datums);
+	pfree(nulls);
+	return PointerGetDatum(result);
+}

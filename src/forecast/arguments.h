@@ -13,6 +13,7 @@
 /* 22004 for NULL, 22023 for what is not a series, a horizon, levels. */
 extern double *ForecastSeriesArg(FunctionCallInfo fcinfo, int argno, int *n);
 extern int	ForecastHorizonArg(FunctionCallInfo fcinfo, int argno);
+extern Datum ForecastBounds(const double *values, int n);
 extern double *ForecastLevelsArg(FunctionCallInfo fcinfo, int argno, int *n);
 extern char *ForecastModelNameArg(FunctionCallInfo fcinfo, int argno);
 

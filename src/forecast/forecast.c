@@ -112,28 +112,6 @@ ForecastCheck(FcStatus status, const FcRequest *request, const char *model_name)
 	}
 }
 
-/* A float8[]; NaN, an unknown bound, becomes NULL. */
-static Datum
-bounds_array(const double *values, int n)
-{
-	Datum	   *datums = palloc_array(Datum, Max(n, 1));
-	bool	   *nulls = palloc_array(bool, Max(n, 1));
-	int			dims[1] = {n},
-				lbs[1] = {1};
-
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(FLOAT8OID));
-	for (int i = 0; i < n; i++)
-	{
-		nulls[i] = isnan(values[i]);
-		datums[i] = Float8GetDatum(values[i]);
-	}
-	return PointerGetDatum(construct_md_array(datums, nulls, 1, dims, lbs,
-											  FLOAT8OID, sizeof(float8),
-											  FLOAT8PASSBYVAL,
-											  TYPALIGN_DOUBLE));
-}
-
 /*
  * finops.forecast(series, horizon, season_length, model, levels, options):
  * rows (step, mean, lower[], upper[]), bounds in the order of levels, NULL
@@ -177,8 +155,8 @@ finops_forecast(PG_FUNCTION_ARGS)
 
 		values[0] = Int32GetDatum(j + 1);
 		values[1] = Float8GetDatum(mean[j]);
-		values[2] = bounds_array(lower + (Size) j * q.nlevels, q.nlevels);
-		values[3] = bounds_array(upper + (Size) j * q.nlevels, q.nlevels);
+		values[2] = ForecastBounds(lower + (Size) j * q.nlevels, q.nlevels);
+		values[3] = ForecastBounds(upper + (Size) j * q.nlevels, q.nlevels);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	MemoryContextSwitchTo(old);

@@ -11,6 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "forecast/arguments.h"
 #include "forecast/backtest.h"
 #include "forecast/forecast_job.h"
 #include "forecast/jsonb_options.h"
@@ -117,21 +118,6 @@ read_options(Table *table, Jsonb *options)
 	table->gaps = OptionChoice(options, "gaps", gaps, lengthof(gaps), GAPS_ZERO);
 	table->common_end = OptionChoice(options, "align", ends, lengthof(ends), 0) == 1;
 	table->workers = OptionInt(options, "workers", max_parallel_workers_per_gather, 0, 64);
-}
-
-static int
-horizon_arg(FunctionCallInfo fcinfo, int argno)
-{
-	int			h;
-
-	FinopsRequireArg(fcinfo, argno, "horizon");
-	h = PG_GETARG_INT32(argno);
-	if (h < 1 || h > FC_MAX_HORIZON)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("horizon must be between 1 and %d, not %d", FC_MAX_HORIZON, h),
-				 errhint("horizon counts buckets after the end of a series.")));
-	return h;
 }
 
 /* ---------------------------------------------------------------------
@@ -387,26 +373,6 @@ begin_progress(Table *table)
  * Forecasts
  * ---------------------------------------------------------------------
  */
-static Datum
-bounds(const double *values, int n)
-{
-	Datum		datums[JOB_MAX_LEVELS];
-	bool		nulls[JOB_MAX_LEVELS];
-	int			dims[1] = {n},
-				lbs[1] = {1};
-
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(FLOAT8OID));
-	for (int i = 0; i < n; i++)
-	{
-		nulls[i] = isnan(values[i]);
-		datums[i] = Float8GetDatum(values[i]);
-	}
-	return PointerGetDatum(construct_md_array(datums, nulls, 1, dims, lbs, FLOAT8OID,
-											  sizeof(float8), FLOAT8PASSBYVAL,
-											  TYPALIGN_DOUBLE));
-}
-
 static void
 answer(ReturnSetInfo *rsinfo, const Table *table, JobBatch *batch, int i,
 	   const Pending *pending, MemoryContext context)
@@ -435,8 +401,8 @@ answer(ReturnSetInfo *rsinfo, const Table *table, JobBatch *batch, int i,
 		values[2] = table->arrays ? (Datum) 0 :
 			TimestampGetDatum(RegularStart(&pending->bucket, pending->start + j));
 		values[3] = Float8GetDatum(JobMean(batch, i)[j]);
-		values[4] = bounds(JobLower(batch, i) + (Size) j * nlevels, nlevels);
-		values[5] = bounds(JobUpper(batch, i) + (Size) j * nlevels, nlevels);
+		values[4] = ForecastBounds(JobLower(batch, i) + (Size) j * nlevels, nlevels);
+		values[5] = ForecastBounds(JobUpper(batch, i) + (Size) j * nlevels, nlevels);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
@@ -517,7 +483,7 @@ finops_forecast_table(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	FinopsRequireArg(fcinfo, 0, "source");
-	table->settings.horizon = horizon_arg(fcinfo, 4);
+	table->settings.horizon = ForecastHorizonArg(fcinfo, 4);
 	read_options(table, options);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -18,7 +18,7 @@ SELECT lives_ok($$SELECT finops.bind_plan('PL-T', 'PL-A', '2026-01-05')$$, 'a pl
 SELECT throws_ok($$SELECT finops.bind_plan('PL-T', 'PL-B', '2026-02-05')$$, '23P01', NULL, 'days do not overlap');
 SELECT throws_ok(format('SELECT finops.set_plan(%L, %s)', 'PL-C', a), '22023', NULL, 'refused: ' || a) FROM unnest(ARRAY[
 	'-1', '''NaN''', '1, base_seats => -1', '1, base_seats => 3, max_seats => 2', '1, effective_from => ''2026-02-01'', effective_to => ''2026-01-01''',
-	'1, minimum_amount => 10, maximum_amount => 9', '1, minimum_amount => -1', '1, proration => ''hour''', '1, currency => ''XXX''']) a;
+	'1, minimum_amount => 10, maximum_amount => 9', '1, minimum_amount => -1', '1, proration => ''hour''', '1, currency => ''ZZZ''']) a;
 
 -- components
 SELECT lives_ok(format('SELECT finops.set_plan_price(''PL-A'', %s)', a), 'accepted: ' || a) FROM unnest(ARRAY[

@@ -8,22 +8,11 @@
  *-------------------------------------------------------------------------
  */
 #include "core/money.h"
+#include "random.h"
 #include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* xorshift64: the same sequence on every machine */
-static uint64 state = 88172645463325252u;
-
-static uint64
-next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 typedef struct Claim
 {

@@ -19,24 +19,13 @@
 
 #include "core/linalg.h"
 #include "core/money.h"
+#include "random.h"
 #include "tap.h"
 
 #define MAX_POOLS	8
 #define MAX_TARGETS 12
 #define SYSTEMS		100000
 #define EXACT		10000
-
-/* xorshift64: the same sequence on every machine */
-static uint64 state = 88172645463325252u;
-
-static uint64
-next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 static int
 below(int n)

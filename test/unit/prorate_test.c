@@ -7,22 +7,11 @@
  *-------------------------------------------------------------------------
  */
 #include "invoice/prorate.h"
+#include "random.h"
 #include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* xorshift64: the same sequence on every machine */
-static uint64 state = 1181783497276652981u;
-
-static uint64
-next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 static PriceDecimal
 dec(const char *text)
