@@ -53,7 +53,7 @@ find_simple(Engine *e)
 
 		e->buckets[i].simple = node->n_legs == 1 && !node->sink && !node->closed &&
 			node->amount == NULL && node->percent == NULL &&
-			!node->legs[0]->to_pools && EngineIsAlone(e, i);
+			node->legs[0]->n_pools == 0 && EngineIsAlone(e, i);
 	}
 }
 
@@ -68,26 +68,11 @@ EngineEntryOf(const Bucket *b)
 	};
 }
 
-/* The shares of a key's targets, 18 digits, which add up to 1. */
-static void
-make_shares(Key *key)
-{
-	uint64	   *scratch;
-
-	if (key->shares != NULL || key->units == NULL)
-		return;
-	key->shares = palloc_array(uint64, key->n);
-	scratch = palloc_array(uint64, 2 * key->n);
-	MoneyApportion(UINT64_C(1000000000000000000), key->units, key->total_units,
-				   key->n, key->shares, scratch, check_interrupts);
-	pfree(scratch);
-}
-
 /* Values that integers cannot hold go through numeric. */
 static void
 split_general(Engine *e, const Bucket *b, const Key *key)
 {
-	ArrayType  *weights = construct_array(key->weights, key->n, NUMERICOID, -1, false, TYPALIGN_INT);
+	ArrayType  *weights = EngineWeights(key);
 	Datum		lists[2];
 	Datum	   *amounts;
 	Datum	   *shares;
@@ -101,7 +86,7 @@ split_general(Engine *e, const Bucket *b, const Key *key)
 	deconstruct_array(DatumGetArrayTypeP(lists[1]), NUMERICOID, -1, false, TYPALIGN_INT, &shares, NULL, &n);
 	for (int i = 0; i < n; i++)
 		EntriesPut(e, key->targets[i], amounts[i], shares[i], b->node->metric,
-				   key->weights[i], key->total, b->node->rung);
+				   EngineWeight(key, i), key->total, b->node->rung);
 }
 
 /* A numeric as units of the given scale; false when they take more bits. */
@@ -115,10 +100,11 @@ EngineUnits(Datum value, int scale, MoneyUnits *m)
 static void
 split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
 {
-	Key		   *key = b->node->legs[0];
+	Key		   *key = EngineUseKey(e, b->node->legs[0]);
 	int			scale = Max(2, b->scale);
 	MoneyUnits	m;
 	EntryOf		of = EngineEntryOf(b);
+	const uint64 *shares;
 
 	EntriesOrigin(e, &of);
 	/* what no rule placed stays as it is */
@@ -127,7 +113,7 @@ split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
 		EntriesPut(e, key->targets[0], b->cost, NumericGetDatum(int64_to_numeric(1)), NULL, 0, 0, 0);
 		return;
 	}
-	if (key->units == NULL || scale > MONEY_MAX_SCALE || !EngineUnits(b->cost, scale, &m))
+	if (!key->integral || scale > MONEY_MAX_SCALE || !EngineUnits(b->cost, scale, &m))
 	{
 		split_general(e, b, key);
 		return;
@@ -136,21 +122,23 @@ split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
 		return;
 	MoneyApportion(m.units, key->units, key->total_units, key->n, parts, scratch,
 				   check_interrupts);
-	make_shares(key);
+	shares = EngineKeyShares(e, key, check_interrupts);
 	for (int i = 0; i < key->n; i++)
 	{
 		MemoryContext old;
 		Datum		amount;
 		Datum		share;
+		Datum		weight;
 
 		if (parts[i] == 0)
 			continue;
 		old = MemoryContextSwitchTo(e->row);
 		amount = MoneyNumeric(parts[i], m.negative, scale);
-		share = MoneyNumeric(key->shares[i], false, SHARE_SCALE);
+		share = MoneyNumeric(shares[i], false, SHARE_SCALE);
+		weight = EngineWeight(key, i);
 		MemoryContextSwitchTo(old);
 		EntriesPut(e, key->targets[i], amount, share, b->node->metric,
-				   key->weights[i], key->total, b->node->rung);
+				   weight, key->total, b->node->rung);
 	}
 }
 
@@ -158,35 +146,6 @@ split_simple(Engine *e, const Bucket *b, uint64 *parts, uint64 *scratch)
  * Origins split in several steps
  * ---------------------------------------------------------------------
  */
-Part *
-EngineAddPart(Engine *e, int bucket, int target, int64 units)
-{
-	Part	   *part;
-
-	if (e->n_parts == e->max_parts)
-	{
-		e->max_parts = Max(1024, e->max_parts * 2);
-		e->parts = e->parts == NULL ? palloc_array(Part, e->max_parts) :
-			repalloc_huge(e->parts, mul_size(e->max_parts, sizeof(Part)));
-	}
-	part = &e->parts[e->n_parts++];
-	*part = (Part) {bucket, target, units, 0, NULL, 0, e->buckets[bucket].node->metric,
-	e->buckets[bucket].node->rung};
-	if (target >= e->n_targets)
-	{
-		PoolNode	   *sink = &e->nodes[target - e->n_targets];
-
-		if (sink->n_received == sink->max_received)
-		{
-			sink->max_received = Max(64, sink->max_received * 2);
-			sink->received = sink->received == NULL ? palloc_array(int, sink->max_received) :
-				repalloc_huge(sink->received, mul_size(sink->max_received, sizeof(int)));
-		}
-		sink->received[sink->n_received++] = e->n_parts - 1;
-	}
-	return part;
-}
-
 void
 EngineTooLarge(const Bucket *b)
 {
@@ -218,6 +177,8 @@ split_by_shares(Engine *e, int bucket, int64 units, EngineWork *w)
 	Key		   *key = node->n_legs == 1 && node->percent == NULL && !node->closed ? node->legs[0] : NULL;
 	int			at = 0;
 
+	if (key != NULL)
+		key = key->n_pools > 0 ? NULL : EngineUseKey(e, key);
 	MoneyApportion((uint64) (units < 0 ? -units : units), w->weights, total, w->n,
 				   w->parts, w->scratch, check_interrupts);
 	for (int t = 0; t < w->n; t++)
@@ -227,7 +188,7 @@ split_by_shares(Engine *e, int bucket, int64 units, EngineWork *w)
 		if (w->parts[t] == 0)
 			continue;
 		part = EngineAddPart(e, bucket, t, units < 0 ? -(int64) w->parts[t] : (int64) w->parts[t]);
-		if (key == NULL || key->to_pools)
+		if (key == NULL)
 			continue;
 		while (at < key->n && key->targets[at] != t)
 			at++;
@@ -259,7 +220,8 @@ read_amounts(const Key *key, uint64 *weights)
 	for (int i = 0; i < key->n; i++)
 	{
 		MoneyUnits	m;
-		Datum		fee = DirectFunctionCall2(numeric_trunc, key->weights[i], Int32GetDatum(ENGINE_SCALE));
+		Datum		fee = DirectFunctionCall2(numeric_trunc, EngineWeight(key, i),
+												  Int32GetDatum(ENGINE_SCALE));
 
 		weights[i] = EngineUnits(fee, ENGINE_SCALE, &m) ? m.units : (uint64) MONEY_MAX_UNITS;
 		total += weights[i];
@@ -284,7 +246,7 @@ read_amounts(const Key *key, uint64 *weights)
 static void
 place_amounts(Engine *e, const PoolNode *node, int64 *left, EngineWork *w)
 {
-	Key		   *key = node->amount;
+	Key		   *key = EngineUseKey(e, node->amount);
 	int64		pool = 0;
 	int64		wanted;
 	int			b = -1;
@@ -320,7 +282,7 @@ place_amounts(Engine *e, const PoolNode *node, int64 *left, EngineWork *w)
 			part = EngineAddPart(e, b, key->targets[i] < 0 ? node->last : key->targets[i], paid);
 			part->key = key;
 			part->at = i;
-			part->metric = "amount";
+			part->measure = NULL;
 			available -= paid;
 			left[b] -= paid;
 			due -= paid;
@@ -328,20 +290,27 @@ place_amounts(Engine *e, const PoolNode *node, int64 *left, EngineWork *w)
 	}
 }
 
-/* A part that stands for what units of 1e-9 cannot hold, if there is any. */
+/*
+ * What units of 1e-9 cannot hold goes to the largest of the bucket's parts:
+ * those of targets, and from first_received those of nodes.
+ */
 static void
-keep_extra(Engine *e, int bucket, int first_part, Datum extra)
+keep_extra(Engine *e, int bucket, int first_received, Datum extra)
 {
-	int			largest = first_part;
+	Part	   *largest;
 
 	if (DatumGetBool(DirectFunctionCall2(numeric_eq, extra, NumericGetDatum(int64_to_numeric(0)))))
 		return;
-	if (first_part == e->n_parts)
+	if (e->n_parts == 0 && first_received == e->n_received)
 		(void) EngineAddPart(e, bucket, e->buckets[bucket].node->last, 0);
-	for (int i = first_part; i < e->n_parts; i++)
-		if (Abs(e->parts[i].units) > Abs(e->parts[largest].units))
-			largest = i;
-	e->parts[largest].extra = extra;
+	largest = e->n_parts > 0 ? &e->parts[0] : &e->received[first_received];
+	for (int i = 1; i < e->n_parts; i++)
+		if (Abs(e->parts[i].units) > Abs(largest->units))
+			largest = &e->parts[i];
+	for (int i = first_received; i < e->n_received; i++)
+		if (Abs(e->received[i].units) > Abs(largest->units))
+			largest = &e->received[i];
+	largest->extra = extra;
 }
 
 static void
@@ -358,10 +327,11 @@ split_in_steps(Engine *e, EngineWork *w)
 		if (e->nodes[i].amount != NULL &&
 			(i == 0 || !same_rule(&e->nodes[i - 1], &e->nodes[i])))
 			place_amounts(e, &e->nodes[i], left, w);
+	EngineFlushParts(e);
 	for (int i = 0; i < e->n_buckets; i++)
 	{
 		PoolNode	   *node = e->buckets[i].node;
-		int			first = e->n_parts;
+		int			first_received = e->n_received;
 
 		if (e->buckets[i].simple || e->buckets[i].traced)
 			continue;
@@ -373,7 +343,8 @@ split_in_steps(Engine *e, EngineWork *w)
 						(FinopsReal) whole[i] / left[i], w->shares, w->n);
 			split_by_shares(e, i, left[i], w);
 		}
-		keep_extra(e, i, first, extras[i]);
+		keep_extra(e, i, first_received, extras[i]);
+		EngineFlushParts(e);
 	}
 }
 
@@ -381,112 +352,6 @@ split_in_steps(Engine *e, EngineWork *w)
  * Entries
  * ---------------------------------------------------------------------
  */
-static int
-compare_parts(const void *a, const void *b, void *arg)
-{
-	const Part *x = a;
-	const Part *y = b;
-	const Engine *e = arg;
-	int			order = strcmp(e->buckets[x->bucket].origin, e->buckets[y->bucket].origin);
-
-	if (order == 0)
-		order = x->target - y->target;
-	if (order == 0)
-		order = (x->extra != 0) - (y->extra != 0);
-	if (order == 0)
-		order = (Abs(x->units) < Abs(y->units)) - (Abs(x->units) > Abs(y->units));
-	if (order == 0)
-		order = x->bucket - y->bucket;
-	return order;
-}
-
-/* The amount of parts from .. to of one target, with no more digits than needed. */
-static Datum
-amount_of_parts(const Engine *e, int from, int to, int scale, int64 *units)
-{
-	Datum		amount;
-	int			at = ENGINE_SCALE;
-	int64		value = 0;
-
-	for (int i = from; i < to; i++)
-		value += e->parts[i].units;
-	*units = value;
-	for (; at > scale && value % 10 == 0; at--)
-		value /= 10;
-	amount = MoneyNumeric((uint64) Abs(value), value < 0, at);
-	for (int i = from; i < to; i++)
-		if (e->parts[i].extra != 0)
-			amount = DirectFunctionCall2(numeric_add, amount, e->parts[i].extra);
-	return amount;
-}
-
-/* Entries of the parts from .. to, which are those of one origin. */
-static void
-put_origin(Engine *e, int from, int to, EngineWork *w)
-{
-	const Bucket *b = &e->buckets[e->parts[from].bucket];
-	EntryOf		of = EngineEntryOf(b);
-	int			n = 0;
-	uint64		total = 0;
-	int			scale = 2;
-
-	for (int i = from; i < to; i++)
-		scale = Max(scale, Min(e->buckets[e->parts[i].bucket].scale, ENGINE_SCALE));
-	for (int i = from, next; i < to; i = next)
-	{
-		int64		units = 0;
-
-		for (next = i; next < to && e->parts[next].target == e->parts[i].target; next++)
-			units += e->parts[next].units;
-		w->weights[n] = (uint64) Abs(units);
-		total += w->weights[n++];
-	}
-	if (total > 0)
-		MoneyApportion(UINT64_C(1000000000000000000), w->weights, total, n, w->parts, w->scratch, NULL);
-	/* those of one slice are not all */
-	if (!EngineIsAlone(e, e->parts[from].bucket))
-		of.lines = (Datum) 0;
-	EntriesOrigin(e, &of);
-	n = 0;
-	for (int i = from, next; i < to; i = next)
-	{
-		MemoryContext old = MemoryContextSwitchTo(e->row);
-		const Part *part = &e->parts[i];
-		int64		units;
-		Datum		amount;
-
-		for (next = i; next < to && e->parts[next].target == part->target; next++)
-			;
-		amount = amount_of_parts(e, i, next, scale, &units);
-		EntriesPut(e, part->target, amount,
-				   total > 0 ? MoneyNumeric(w->parts[n], false, SHARE_SCALE) : (Datum) 0,
-				   part->metric, part->key == NULL ? (Datum) 0 : part->key->weights[part->at],
-				   part->key == NULL ? (Datum) 0 : part->key->total, part->rung);
-		n++;
-		MemoryContextSwitchTo(old);
-	}
-}
-
-static void
-put_parts(Engine *e, EngineWork *w)
-{
-	int			kept = 0;
-
-	/* parts that went on to other targets stand for nothing any more */
-	for (int i = 0; i < e->n_parts; i++)
-		if (e->parts[i].target < e->n_targets && (e->parts[i].units != 0 || e->parts[i].extra != 0))
-			e->parts[kept++] = e->parts[i];
-	e->n_parts = kept;
-	qsort_arg(e->parts, e->n_parts, sizeof(Part), compare_parts, e);
-	for (int i = 0, next; i < e->n_parts; i = next)
-	{
-		for (next = i; next < e->n_parts && strcmp(e->buckets[e->parts[next].bucket].origin,
-												   e->buckets[e->parts[i].bucket].origin) == 0; next++)
-			;
-		put_origin(e, i, next, w);
-	}
-}
-
 /* A bar in a name is escaped, as gather.c does. */
 static char *
 escaped(const char *name)
@@ -503,28 +368,28 @@ escaped(const char *name)
 }
 
 static void
-put_direct(Engine *e)
+put_direct(Engine *e, const DirectCost *d)
 {
-	for (int i = 0; i < e->n_direct; i++)
+	EntryOf		of = {
+		NULL, d->service, d->charge_category, "direct-tag", 1, d->currency,
+		"direct", d->origin_period, (Datum) 0
+	};
+	int128	   *units = e->any_late ? EnginePlacedOn(e, d->currency) : NULL;
+
+	EntriesOrigin(e, &of);
+	for (int t = 0; t < d->n; t++)
 	{
-		DirectCost *d = &e->direct[i];
-		EntryOf		of = {
-			NULL, d->service, d->charge_category, "direct-tag", 1, d->currency,
-			"direct", d->origin_period, (Datum) 0
-		};
+		MemoryContext old = MemoryContextSwitchTo(e->row);
+		char	   *tenant = TextDatumGetCString(d->tenants[t]);
+		char	   *origin = psprintf("%s|direct-tag|%s%s%.7s", d->name, escaped(tenant),
+									  d->origin_period == NULL ? "" : "|",
+									  d->origin_period == NULL ? "" : d->origin_period);
 
-		EntriesOrigin(e, &of);
-		for (int t = 0; t < d->n; t++)
-		{
-			MemoryContext old = MemoryContextSwitchTo(e->row);
-			char	   *tenant = TextDatumGetCString(d->tenants[t]);
-			char	   *origin = psprintf("%s|direct-tag|%s%s%.7s", d->name, escaped(tenant),
-										  d->origin_period == NULL ? "" : "|",
-										  d->origin_period == NULL ? "" : d->origin_period);
-
-			MemoryContextSwitchTo(old);
-			EntriesPutDirect(e, origin, tenant, d->heir, d->costs[t]);
-		}
+		if (units != NULL)
+			EngineAddPlaced(&units[d->heir >= 0 ? d->heir : EngineTarget(e, psprintf("t:%s", tenant))],
+							d->costs[t]);
+		MemoryContextSwitchTo(old);
+		EntriesPutDirect(e, origin, tenant, d->heir, d->costs[t]);
 	}
 }
 
@@ -537,9 +402,13 @@ AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
 	Size		room;
 
 	e.may_pack = may_pack;
-	EngineLoad(&e, from, run_id);
+	e.from = from;
+	e.run_id = run_id;
+	e.context = CurrentMemoryContext;
+	EngineLoad(&e);
 	EntriesBegin(&e, table);
 	EngineBuildPools(&e);
+	EngineBeginParts(&e);
 	find_simple(&e);
 	w.n = e.n_targets + e.n_nodes;
 	room = w.n + 1;
@@ -550,14 +419,15 @@ AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
 	w.parts = palloc_array(uint64, room);
 	w.scratch = palloc_array(uint64, 2 * room);
 
-	put_direct(&e);
+	EngineReadDirect(&e, put_direct);
 	for (int i = 0; i < e.n_buckets; i++)
 		if (e.buckets[i].simple)
 			split_simple(&e, &e.buckets[i], w.parts, w.scratch);
 	EngineSplitTraced(&e, &w);
 	split_in_steps(&e, &w);
 	EngineSplitSinks(&e, &w);
-	put_parts(&e, &w);
+	EnginePutParts(&e, &w);
+	EngineEndKeys(&e);
 	result->entries = e.entries;
 	result->rows = e.rows;
 	result->packed = e.packed;

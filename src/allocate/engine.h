@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * engine.h
- *	  What makes entries from inputs; shared by inputs.c, graph.c, engine.c,
- *	  trace.c, sinks.c, entries.c and packing.c.
+ *	  What makes entries from inputs; shared by inputs.c, keys.c, graph.c,
+ *	  engine.c, parts.c, trace.c, sinks.c, entries.c and packing.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,6 +12,10 @@
 #include "allocate/allocate.h"
 #include "allocate/pools.h"
 #include "core/money.h"
+#include "lib/ilist.h"
+#include "storage/buffile.h"
+#include "utils/array.h"
+#include "utils/hsearch.h"
 
 /* core/apportion.c */
 extern Datum finops_apportion(PG_FUNCTION_ARGS);
@@ -20,21 +24,50 @@ extern Datum finops_apportion(PG_FUNCTION_ARGS);
 #define ENGINE_SCALE	9
 #define SHARE_SCALE		18
 
+/*
+ * A vector of weights.  What is below total is there while it is held in
+ * memory only; EngineUseKey sees to it.
+ */
 typedef struct Key
 {
 	char	   *name;
 	int			n;
-	int		   *targets;		/* tenants in byte order, then o, u, pools */
-	Datum	   *weights;		/* numeric */
-	uint64	   *units;			/* the weights as integers; NULL: do not fit */
+	bool		integral;		/* the weights are units of 10^-scale */
+	bool		exact;			/* and nothing else need be known of them */
+	bool		uniform;		/* all have that many digits */
+	int			scale;
+	int		   *pools;			/* numbers of the rules among the targets */
+	int			n_pools;
 	uint64		total_units;
 	Datum		total;			/* numeric */
-	bool		to_pools;
+
+	int		   *targets;		/* tenants in byte order, then pools, o, u; pools as -no */
+	uint64	   *units;			/* NULL: do not fit */
+	uint8	   *scales;			/* digits of each weight; NULL: uniform */
+	Datum	   *weights;		/* numeric; NULL: exact */
 	uint64	   *shares;			/* units of 1e-18, made when first asked for */
+
+	char	   *vector;
+	Size		size;
+	bool		written;		/* to the file, at */
+	int			fileno;
+	off_t		offset;
+	dlist_node	place;			/* among those held, last used first */
 } Key;
+
+/* Keys in memory, as far as work_mem reaches, and in a file; keys.c. */
+typedef struct KeyStore
+{
+	dlist_head	recent;
+	Size		held;
+	BufFile    *file;
+	int			end_file;
+	off_t		end;
+} KeyStore;
 
 typedef struct PoolNode
 {
+	int			index;			/* among the nodes */
 	char	   *rule_id;
 	int			no;
 	int32		rule_version;
@@ -57,7 +90,7 @@ typedef struct PoolNode
 	bool		late;			/* split after all other sinks */
 	int			pool;			/* index in the solver, or -1 */
 	bool		closed;			/* gave to its own circle only */
-	int		   *received;		/* parts, while it is a sink */
+	int		   *received;		/* received parts, while it is a sink */
 	int			n_received;
 	int			max_received;
 } PoolNode;
@@ -76,6 +109,7 @@ typedef struct Bucket
 	bool		traced;			/* through pools to targets only, trace.c */
 } Bucket;
 
+/* Tagged cost of a group: provider, service, charge category, currency. */
 typedef struct DirectCost
 {
 	char	   *name;
@@ -98,34 +132,52 @@ typedef struct Part
 	Datum		extra;			/* what 1e-9 cannot hold, or 0 */
 	Key		   *key;			/* whose weight gave it, or NULL */
 	int			at;				/* position in the key */
-	const char *metric;
+	const PoolNode *measure;	/* whose metric it is; NULL: a fixed amount */
 	int			rung;
 } Part;
+
+/* What is placed on the targets of a currency, in units of 1e-12. */
+typedef struct Placed
+{
+	const char *currency;
+	int128	   *units;
+} Placed;
 
 typedef struct EntrySink EntrySink;
 
 typedef struct Engine
 {
 	int64		run_id;
+	const char *from;			/* relation of the form of finops_input */
+	MemoryContext context;
 	Key		   *keys;
 	int			n_keys;
 	PoolNode	   *nodes;
 	int			n_nodes;
 	Bucket	   *buckets;
 	int			n_buckets;
-	DirectCost *direct;
-	int			n_direct;
+	KeyStore	store;
 
 	char	  **target_names;	/* without t: */
 	char	   *target_kinds;	/* t, o, u, n */
 	int			n_targets;		/* nodes as targets follow: n_targets + node */
+	HTAB	   *target_index;
 
 	PoolSolver	solver;
 	int		   *pool_nodes;
+	bool		has_target_edges;	/* the pools' edges to targets are held */
 
-	Part	   *parts;
+	Part	   *parts;			/* just made, of targets; parts.c */
 	int			n_parts;
 	int			max_parts;
+	Part	   *received;		/* of nodes that are split later */
+	int			n_received;
+	int			max_received;
+	struct PartSort *sort;
+
+	bool		any_late;		/* some node follows the cost placed so far */
+	Placed	   *placed;
+	int			n_placed;
 
 	EntrySink  *sink;
 	struct Packing *packing;
@@ -139,8 +191,18 @@ typedef struct Engine
 } Engine;
 
 /* inputs.c */
-extern void EngineLoad(Engine *e, const char *from, int64 run_id);
+extern void EngineLoad(Engine *e);
 extern int	EngineTarget(const Engine *e, const char *name);
+extern void EngineReadDirect(Engine *e, void (*take) (Engine *e, const DirectCost *d));
+
+/* keys.c */
+extern void EngineKeepKey(Engine *e, Key *key, const int *targets, Datum *weights);
+extern Key *EngineUseKey(Engine *e, Key *key);
+extern Datum EngineWeight(const Key *key, int i);
+extern ArrayType *EngineWeights(const Key *key);
+extern FinopsReal EngineRealWeight(const Key *key, int i);
+extern const uint64 *EngineKeyShares(Engine *e, Key *key, FinopsInterrupt interrupt);
+extern void EngineEndKeys(Engine *e);
 
 /* Room for one split over all targets and nodes, and over any key. */
 typedef struct EngineWork
@@ -153,10 +215,15 @@ typedef struct EngineWork
 } EngineWork;
 
 /* engine.c */
-extern Part *EngineAddPart(Engine *e, int bucket, int target, int64 units);
 extern bool EngineUnits(Datum value, int scale, MoneyUnits *m);
 extern bool EngineIsAlone(const Engine *e, int bucket);
 pg_noreturn extern void EngineTooLarge(const Bucket *b);
+
+/* parts.c */
+extern void EngineBeginParts(Engine *e);
+extern Part *EngineAddPart(Engine *e, int bucket, int target, int64 units);
+extern void EngineFlushParts(Engine *e);
+extern void EnginePutParts(Engine *e, EngineWork *w);
 
 /* graph.c */
 extern void EngineBuildPools(Engine *e);
@@ -164,12 +231,15 @@ extern void EngineShares(Engine *e, PoolNode *node, FinopsReal scale,
 						 FinopsReal *shares, int n);
 
 extern PoolNode *EnginePoolNode(const Engine *e, int no, const char *currency);
-extern void EngineNodeEdges(const Engine *e, const PoolNode *node, Pool *pool);
+extern void EngineNodeEdges(Engine *e, const PoolNode *node, Pool *pool);
+extern const Pool *EnginePoolEdges(Engine *e, int p, Pool *made);
 
 /* trace.c */
 extern void EngineSplitTraced(Engine *e, EngineWork *w);
 
 /* sinks.c */
+extern int128 *EnginePlacedOn(Engine *e, const char *currency);
+extern void EngineAddPlaced(int128 *units, Datum amount);
 extern void EngineSplitSinks(Engine *e, EngineWork *w);
 
 /* entries.c */

@@ -8,20 +8,34 @@
  */
 #include "allocate/engine.h"
 
-#include "utils/array.h"
+#include "common/hashfn.h"
 #include "utils/fmgrprotos.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define TARGET_NAME_SIZE	1024
-
+/* The name of a target, which nothing ends but its length. */
 typedef struct TargetName
 {
-	char		name[TARGET_NAME_SIZE];
+	const char *bytes;
+	int			len;
 	int			index;
 } TargetName;
 
-static HTAB *target_index;
+static uint32
+hash_name(const void *key, Size size pg_attribute_unused())
+{
+	const TargetName *name = key;
+
+	return hash_bytes((const unsigned char *) name->bytes, name->len);
+}
+
+static int
+compare_names(const void *a, const void *b, Size size pg_attribute_unused())
+{
+	const TargetName *x = a;
+	const TargetName *y = b;
+
+	return x->len != y->len || memcmp(x->bytes, y->bytes, x->len) != 0;
+}
 
 static FinopsArg
 run_argument(int64 run_id)
@@ -33,7 +47,7 @@ run_argument(int64 run_id)
  * All targets in byte order, tenants first.  The order decides ties.
  */
 static void
-load_targets(Engine *e, const char *from)
+load_targets(Engine *e)
 {
 	HASHCTL		ctl = {0};
 	uint64		n;
@@ -45,44 +59,62 @@ load_targets(Engine *e, const char *from)
 							" UNION SELECT i.detail ->> 'heir' FROM %s i WHERE i.run_id = $1 AND i.part = 'direct'"
 							"  AND i.detail ->> 'heir' IS NOT NULL"
 							" UNION SELECT 'o' UNION SELECT 'u') x"
-							" ORDER BY left(x.t, 1) <> 't', x.t COLLATE \"C\"", from, from, from),
+							" ORDER BY left(x.t, 1) <> 't', x.t COLLATE \"C\"", e->from, e->from, e->from),
 				   run_argument(e->run_id));
-	ctl.keysize = TARGET_NAME_SIZE;
+	ctl.keysize = sizeof(TargetName);
 	ctl.entrysize = sizeof(TargetName);
-	ctl.hcxt = CurrentMemoryContext;
-	target_index = hash_create("finops targets", (long) n, &ctl,
-							   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	ctl.hash = hash_name;
+	ctl.match = compare_names;
+	ctl.hcxt = e->context;
+	e->target_index = hash_create("finops targets", (long) n, &ctl,
+								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	e->n_targets = (int) n;
 	e->target_names = palloc_array(char *, n);
 	e->target_kinds = palloc_array(char, n);
 	for (uint64 i = 0; i < n; i++)
 	{
 		char	   *name = FinopsText(i, 1);
-		TargetName *entry;
+		TargetName	entry = {name, (int) strlen(name), (int) i};
 
-		if (strlen(name) >= TARGET_NAME_SIZE)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("tenant id is longer than %d bytes", TARGET_NAME_SIZE - 3)));
-		entry = hash_search(target_index, name, HASH_ENTER, NULL);
-		entry->index = (int) i;
+		((TargetName *) hash_search(e->target_index, &entry, HASH_ENTER, NULL))->index = (int) i;
 		e->target_kinds[i] = name[0];
 		e->target_names[i] = name[0] == 't' ? name + 2 : name;
 	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static int
+target_of(const Engine *e, const char *bytes, int len)
+{
+	TargetName	name = {bytes, len, 0};
+	const TargetName *found = hash_search(e->target_index, &name, HASH_FIND, NULL);
+
+	if (found == NULL)
+		elog(ERROR, "unknown allocation target \"%.*s\"", len, bytes);
+	return found->index;
 }
 
 int
 EngineTarget(const Engine *e, const char *name)
 {
-	TargetName *entry;
-	char		key[TARGET_NAME_SIZE];
+	return target_of(e, name, (int) strlen(name));
+}
 
-	(void) e;
-	strlcpy(key, name, sizeof(key));
-	entry = hash_search(target_index, key, HASH_FIND, NULL);
-	if (entry == NULL)
-		elog(ERROR, "unknown allocation target \"%s\"", name);
-	return entry->index;
+/* Rows that are wide are read one by one. */
+static Portal
+open_rows(const Engine *e, const char *sql)
+{
+	FinopsArg	run = run_argument(e->run_id);
+
+	return SPI_cursor_open_with_args(NULL, FinopsExpandSchema(sql), 1, &run.type, &run.value, NULL,
+									 true, CURSOR_OPT_NO_SCROLL);
+}
+
+static bool
+next_row(Portal rows)
+{
+	SPI_cursor_fetch(rows, true, 1);
+	return SPI_processed > 0;
 }
 
 static Datum *
@@ -101,78 +133,67 @@ array_elements(uint64 row, int col, Oid type, int *n)
 	return elements;
 }
 
-static int
-scale_of(Datum numeric)
+/* Targets as numbers; those of pools, which follow from nodes, as -no. */
+static int *
+key_targets(const Engine *e, Key *key, const Datum *names)
 {
-	return DatumGetInt32(DirectFunctionCall1(numeric_scale, numeric));
-}
+	int		   *targets = palloc_extended(mul_size(Max(key->n, 1), sizeof(int)), MCXT_ALLOC_HUGE);
+	int			n_pools = 0;
 
-/* The weights as integers over a common scale, where they fit. */
-static void
-make_units(Key *key)
-{
-	int			scale = 0;
-	MoneyUnits	m;
-
-	key->units = palloc_extended(mul_size(Max(key->n, 1), sizeof(uint64)), MCXT_ALLOC_HUGE);
-	key->total_units = 0;
-	for (int i = 0; i < key->n; i++)
-		scale = Max(scale, scale_of(key->weights[i]));
-	for (int i = 0; i < key->n; i++)
+	for (int t = 0; t < key->n; t++)
 	{
-		if (!MoneyDecodeNumeric(key->weights[i], &m) ||
-			!MoneyRescale(&m.units, scale - m.scale) ||
-			m.units > (uint64) MONEY_MAX_UNITS - key->total_units)
+		const char *name = VARDATA_ANY(DatumGetPointer(names[t]));
+
+		if (name[0] == 'n')
 		{
-			key->units = NULL;
-			break;
+			targets[t] = -atoi(TextDatumGetCString(names[t]) + 2);
+			n_pools++;
 		}
-		key->units[i] = m.units;
-		key->total_units += m.units;
+		else
+			targets[t] = target_of(e, name, VARSIZE_ANY_EXHDR(DatumGetPointer(names[t])));
 	}
-	if (key->units != NULL && scale <= MONEY_MAX_SCALE)
-		key->total = MoneyNumeric(key->total_units, false, scale);
-	else
-	{
-		key->total = NumericGetDatum(int64_to_numeric(0));
-		for (int i = 0; i < key->n; i++)
-			key->total = DirectFunctionCall2(numeric_add, key->total, key->weights[i]);
-	}
+	key->n_pools = 0;
+	if (n_pools > 0)
+		key->pools = MemoryContextAlloc(e->context, sizeof(int) * n_pools);
+	for (int t = 0; t < key->n && n_pools > 0; t++)
+		if (targets[t] < 0)
+			key->pools[key->n_pools++] = -targets[t];
+	return targets;
 }
 
 static void
-load_keys(Engine *e, const char *from)
+load_keys(Engine *e)
 {
-	uint64		n = FINOPS_RUN(psprintf("SELECT i.name, i.targets, i.amounts FROM %s i"
-										" WHERE i.run_id = $1 AND i.part = 'key' ORDER BY i.position", from),
-							   run_argument(e->run_id));
+	MemoryContext work = AllocSetContextCreate(e->context, "finops key", ALLOCSET_DEFAULT_SIZES);
+	Portal		rows;
 
-	e->n_keys = (int) n;
-	e->keys = palloc0_array(Key, n);
-	for (uint64 i = 0; i < n; i++)
+	FINOPS_RUN(psprintf("SELECT count(*) FROM %s i WHERE i.run_id = $1 AND i.part = 'key'", e->from),
+			   run_argument(e->run_id));
+	e->n_keys = (int) FinopsInt64(0, 1);
+	e->keys = palloc0_array(Key, e->n_keys);
+	rows = open_rows(e, psprintf("SELECT i.position::bigint, i.name, i.targets, i.amounts FROM %s i"
+								 " WHERE i.run_id = $1 AND i.part = 'key'", e->from));
+	while (next_row(rows))
 	{
-		Key		   *key = &e->keys[i];
-		Datum	   *targets = array_elements(i, 2, TEXTOID, &key->n);
+		int64		position = FinopsInt64(0, 1);
+		MemoryContext old;
+		Key		   *key;
+		Datum	   *names;
 
-		key->name = FinopsText(i, 1);
-		key->weights = array_elements(i, 3, NUMERICOID, &key->n);
-		key->targets = palloc_array(int, key->n);
-		for (int t = 0; t < key->n; t++)
-		{
-			char	   *name = TextDatumGetCString(targets[t]);
-
-			/* pools are resolved when the nodes are known */
-			if (name[0] == 'n')
-			{
-				key->to_pools = true;
-				key->targets[t] = -atoi(name + 2);
-			}
-			else
-				key->targets[t] = EngineTarget(e, name);
-			pfree(name);
-		}
-		make_units(key);
+		if (position < 1 || position > e->n_keys || e->keys[position - 1].name != NULL)
+			elog(ERROR, "key %lld of an allocation is out of order", (long long) position);
+		key = &e->keys[position - 1];
+		key->name = FinopsText(0, 2);
+		old = MemoryContextSwitchTo(work);
+		names = array_elements(0, 3, TEXTOID, &key->n);
+		EngineKeepKey(e, key, key_targets(e, key, names), array_elements(0, 4, NUMERICOID, &key->n));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(work);
+		SPI_freetuptable(SPI_tuptable);
+		CHECK_FOR_INTERRUPTS();
 	}
+	SPI_cursor_close(rows);
+	MemoryContextDelete(work);
 }
 
 static Key *
@@ -221,7 +242,7 @@ load_legs(Engine *e, uint64 row, PoolNode *node)
 }
 
 static void
-load_nodes(Engine *e, const char *from)
+load_nodes(Engine *e)
 {
 	uint64		n = FINOPS_RUN(psprintf("SELECT i.position, i.name, (i.detail ->> 'no')::integer,"
 										" (i.detail ->> 'rule_version')::integer, i.detail ->> 'stage',"
@@ -230,7 +251,7 @@ load_nodes(Engine *e, const char *from)
 										" (i.detail ->> 'rung')::integer, i.detail ->> 'last',"
 										" jsonb_strip_nulls(i.detail) ->> 'caps', i.detail ->> 'amount', i.detail ->> 'percent',"
 										" i.targets, i.amounts, i.detail ->> 'residual', i.detail ->> 'percents' FROM %s i"
-										" WHERE i.run_id = $1 AND i.part = 'node' ORDER BY i.position", from),
+										" WHERE i.run_id = $1 AND i.part = 'node' ORDER BY i.position", e->from),
 							   run_argument(e->run_id));
 
 	e->n_nodes = (int) n;
@@ -242,6 +263,7 @@ load_nodes(Engine *e, const char *from)
 
 		if (FinopsInt64(i, 1) != (int64) i + 1)
 			elog(ERROR, "node %llu of an allocation is missing", (unsigned long long) i + 1);
+		node->index = (int) i;
 		node->rule_id = FinopsText(i, 2);
 		node->no = (int) FinopsInt64(i, 3);
 		node->rule_version = (int32) FinopsInt64(i, 4);
@@ -260,17 +282,18 @@ load_nodes(Engine *e, const char *from)
 		node->pool = -1;
 		load_legs(e, i, node);
 		node->sink = node->late || node->caps != NULL;
+		e->any_late |= node->late;
 	}
 }
 
 static void
-load_buckets(Engine *e, const char *from)
+load_buckets(Engine *e)
 {
 	uint64		n = FINOPS_RUN(psprintf("SELECT i.name, (i.detail ->> 'node')::integer, i.detail ->> 'service',"
 										" i.detail ->> 'charge_category', i.detail ->> 'origin_period',"
 										" CASE jsonb_typeof(i.detail -> 'lines') WHEN 'array' THEN"
 										"  ARRAY(SELECT jsonb_array_elements_text(i.detail -> 'lines')) END, i.amounts[1] FROM %s i"
-										" WHERE i.run_id = $1 AND i.part = 'bucket' ORDER BY i.position", from),
+										" WHERE i.run_id = $1 AND i.part = 'bucket' ORDER BY i.position", e->from),
 							   run_argument(e->run_id));
 
 	e->n_buckets = (int) n;
@@ -289,44 +312,53 @@ load_buckets(Engine *e, const char *from)
 		lines = FinopsValue(i, 6, &isnull);
 		b->lines = isnull ? (Datum) 0 : PointerGetDatum(DatumGetArrayTypePCopy(lines));
 		b->cost = NumericGetDatum(DatumGetNumericCopy(FinopsValue(i, 7, &isnull)));
-		b->scale = scale_of(b->cost);
+		b->scale = DatumGetInt32(DirectFunctionCall1(numeric_scale, b->cost));
 	}
 }
 
-static void
-load_direct(Engine *e, const char *from)
-{
-	uint64		n = FINOPS_RUN(psprintf("SELECT i.name, i.detail ->> 'service', i.detail ->> 'charge_category',"
-										" i.detail ->> 'currency', i.detail ->> 'origin_period', i.detail ->> 'heir',"
-										" i.targets, i.amounts FROM %s i"
-										" WHERE i.run_id = $1 AND i.part = 'direct' ORDER BY i.position", from),
-							   run_argument(e->run_id));
-
-	e->n_direct = (int) n;
-	e->direct = palloc0_array(DirectCost, n);
-	for (uint64 i = 0; i < n; i++)
-	{
-		DirectCost *d = &e->direct[i];
-		char	   *heir = FinopsText(i, 6);
-
-		d->name = FinopsText(i, 1);
-		d->service = FinopsText(i, 2);
-		d->charge_category = FinopsText(i, 3);
-		d->currency = FinopsText(i, 4);
-		d->origin_period = FinopsText(i, 5);
-		d->heir = heir == NULL ? -1 : EngineTarget(e, heir);
-		d->tenants = array_elements(i, 7, TEXTOID, &d->n);
-		d->costs = array_elements(i, 8, NUMERICOID, &d->n);
-	}
-}
-
+/*
+ * Tagged cost, group by group in the order of the groups; these are as many
+ * amounts as there are tenants times services, and are not kept.
+ */
 void
-EngineLoad(Engine *e, const char *from, int64 run_id)
+EngineReadDirect(Engine *e, void (*take) (Engine *e, const DirectCost *d))
 {
-	e->run_id = run_id;
-	load_targets(e, from);
-	load_keys(e, from);
-	load_nodes(e, from);
-	load_buckets(e, from);
-	load_direct(e, from);
+	MemoryContext work = AllocSetContextCreate(e->context, "finops direct cost", ALLOCSET_DEFAULT_SIZES);
+	Portal		rows = open_rows(e, psprintf("SELECT i.name, i.detail ->> 'service', i.detail ->> 'charge_category',"
+											 " i.detail ->> 'currency', i.detail ->> 'origin_period', i.detail ->> 'heir',"
+											 " i.targets, i.amounts FROM %s i"
+											 " WHERE i.run_id = $1 AND i.part = 'direct' ORDER BY i.position", e->from));
+
+	while (next_row(rows))
+	{
+		MemoryContext old = MemoryContextSwitchTo(work);
+		DirectCost	d;
+		char	   *heir = FinopsText(0, 6);
+
+		d.name = FinopsText(0, 1);
+		d.service = FinopsText(0, 2);
+		d.charge_category = FinopsText(0, 3);
+		d.currency = FinopsText(0, 4);
+		d.origin_period = FinopsText(0, 5);
+		d.heir = heir == NULL ? -1 : EngineTarget(e, heir);
+		d.tenants = array_elements(0, 7, TEXTOID, &d.n);
+		d.costs = array_elements(0, 8, NUMERICOID, &d.n);
+		SPI_freetuptable(SPI_tuptable);
+		take(e, &d);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(work);
+	}
+	SPI_cursor_close(rows);
+	MemoryContextDelete(work);
+}
+
+/* Targets, keys, nodes and buckets of run e->run_id in e->from. */
+void
+EngineLoad(Engine *e)
+{
+	dlist_init(&e->store.recent);
+	load_targets(e);
+	load_keys(e);
+	load_nodes(e);
+	load_buckets(e);
 }

@@ -11,24 +11,14 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
-/* What is placed on the targets of a currency so far, in units of 1e-12. */
+/* Digits of what is placed on targets. */
 #define PLACED_SCALE	12
-
-typedef struct Placed
-{
-	char	   *currency;
-	int128	   *units;
-} Placed;
-
-static Placed *placed;
-static int	n_placed;
 
 static void
 check_interrupts(void)
 {
 	CHECK_FOR_INTERRUPTS();
 }
-
 
 /* Bounds of the targets of a key from the caps of a rule; NULL is none. */
 static void
@@ -75,13 +65,13 @@ whole_weights(const Key *key, uint64 *total)
 	uint64	   *weights;
 
 	*total = key->total_units;
-	if (key->units != NULL)
+	if (key->integral)
 		return key->units;
 	shares = palloc_array(FinopsReal, key->n);
 	weights = palloc_array(uint64, key->n);
 	for (int i = 0; i < key->n; i++)
 	{
-		shares[i] = strtold(DatumGetCString(DirectFunctionCall1(numeric_out, key->weights[i])), NULL);
+		shares[i] = EngineRealWeight(key, i);
 		sum += shares[i];
 	}
 	for (int i = 0; i < key->n; i++)
@@ -94,18 +84,15 @@ whole_weights(const Key *key, uint64 *total)
 static void
 pass_on(Engine *e, int received, int target, int64 units, PoolNode *node, Key *key, int at)
 {
-	Part		from = e->parts[received];
-	Part	   *part = EngineAddPart(e, from.bucket, target, units);
+	Part	   *from = &e->received[received];
+	Part	   *part = EngineAddPart(e, from->bucket, target, units);
 
-	part->metric = node->metric;
-	part->rung = Max(from.rung, node->rung);
+	part->measure = node;
+	part->rung = Max(from->rung, node->rung);
 	part->key = key;
 	part->at = at;
-	if (from.extra != 0)
-	{
-		part->extra = from.extra;
-		e->parts[received].extra = 0;
-	}
+	part->extra = from->extra;
+	from->extra = 0;
 }
 
 /* Credits, and all cost of a node without bounds: by the weights. */
@@ -113,15 +100,16 @@ static void
 pass_by_weights(Engine *e, PoolNode *node, Key *key, const uint64 *weights,
 				uint64 total, int received, EngineWork *w)
 {
-	int64		units = e->parts[received].units;
+	int64		units = e->received[received].units;
 
-	e->parts[received].units = 0;
+	e->received[received].units = 0;
 	MoneyApportion((uint64) (units < 0 ? -units : units), weights, total, key->n,
 				   w->parts, w->scratch, check_interrupts);
 	for (int i = 0; i < key->n; i++)
 		if (w->parts[i] > 0)
 			pass_on(e, received, key->targets[i] < 0 ? node->last : key->targets[i],
 					units < 0 ? -(int64) w->parts[i] : (int64) w->parts[i], node, key, i);
+	EngineFlushParts(e);
 }
 
 /*
@@ -137,7 +125,7 @@ meet_lower_bounds(Engine *e, PoolNode *node, Key *key, const int64 *due, int64 k
 	int			operator_target = EngineTarget(e, "o");
 
 	for (int r = n - 1; r >= 0; r--)
-		if (e->parts[node->received[r]].units > 0)
+		if (e->received[node->received[r]].units > 0)
 			first = node->received[r];
 	for (int i = 0; i < key->n; i++)
 		if (due[i] > 0)
@@ -146,9 +134,9 @@ meet_lower_bounds(Engine *e, PoolNode *node, Key *key, const int64 *due, int64 k
 	for (int r = 0; r < n; r++)
 	{
 		int			received = node->received[r];
-		int64		units = e->parts[received].units;
+		int64		units = e->received[received].units;
 
-		e->parts[received].units = 0;
+		e->received[received].units = 0;
 		if (received == first && units > 0)
 			continue;
 		pass_on(e, received, operator_target, units, node, NULL, 0);
@@ -166,7 +154,7 @@ meet_lower_bounds(Engine *e, PoolNode *node, Key *key, const int64 *due, int64 k
 static void
 split_capped(Engine *e, PoolNode *node, EngineWork *w)
 {
-	Key		   *key = node->legs[0];
+	Key		   *key = EngineUseKey(e, node->legs[0]);
 	int64	   *low = palloc_array(int64, key->n + 1);
 	int64	   *high = palloc_array(int64, key->n + 1);
 	int64	   *due = palloc_array(int64, key->n + 1);
@@ -180,7 +168,7 @@ split_capped(Engine *e, PoolNode *node, EngineWork *w)
 	const uint64 *weights = whole_weights(key, &total);
 
 	for (int r = 0; r < n; r++)
-		pot += Max(e->parts[node->received[r]].units, 0);
+		pot += Max(e->received[node->received[r]].units, 0);
 	read_bounds(node, e, key, low, high);
 	kept = PoolsWaterFill(pot, weights, low, high, key->n, due, scratch);
 	if (kept != 0)
@@ -195,14 +183,14 @@ split_capped(Engine *e, PoolNode *node, EngineWork *w)
 	for (int r = 0; r < n; r++)
 	{
 		int			received = node->received[r];
-		int64		available = e->parts[received].units;
+		int64		available = e->received[received].units;
 
 		if (available < 0)
 		{
 			pass_by_weights(e, node, key, weights, total, received, w);
 			continue;
 		}
-		e->parts[received].units = 0;
+		e->received[received].units = 0;
 		while (available > 0)
 		{
 			int64		paid;
@@ -219,23 +207,27 @@ split_capped(Engine *e, PoolNode *node, EngineWork *w)
 	}
 }
 
-static int128 *
-placed_of(const Engine *e, const char *currency)
+/* What is placed on the targets of a currency so far. */
+int128 *
+EnginePlacedOn(Engine *e, const char *currency)
 {
-	for (int i = 0; i < n_placed; i++)
-		if (strcmp(placed[i].currency, currency) == 0)
-			return placed[i].units;
-	placed[n_placed].currency = pstrdup(currency);
-	placed[n_placed].units = palloc0(sizeof(int128) * e->n_targets);
-	return placed[n_placed++].units;
+	for (int i = 0; i < e->n_placed; i++)
+		if (strcmp(e->placed[i].currency, currency) == 0)
+			return e->placed[i].units;
+	e->placed = e->placed == NULL ? MemoryContextAlloc(e->context, sizeof(Placed)) :
+		repalloc(e->placed, sizeof(Placed) * (e->n_placed + 1));
+	e->placed[e->n_placed].currency = MemoryContextStrdup(e->context, currency);
+	e->placed[e->n_placed].units = MemoryContextAllocExtended(e->context, sizeof(int128) * e->n_targets,
+															  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	return e->placed[e->n_placed++].units;
 }
 
 /*
  * Adds a numeric to what is placed on a target, to 1e-12, or as far as 63 bits
  * reach.
  */
-static void
-add_placed(int128 *units, Datum amount)
+void
+EngineAddPlaced(int128 *units, Datum amount)
 {
 	for (int scale = PLACED_SCALE; scale >= 0; scale -= 3)
 	{
@@ -258,58 +250,43 @@ add_placed(int128 *units, Datum amount)
 
 /* What a bucket that is split in one step comes to on each target. */
 static void
-add_simple(const Bucket *b, int128 *units, uint64 *parts, uint64 *scratch)
+add_simple(Engine *e, const Bucket *b, int128 *units, uint64 *parts, uint64 *scratch)
 {
-	Key		   *key = b->node->legs[0];
+	Key		   *key = EngineUseKey(e, b->node->legs[0]);
 	MoneyUnits	m;
-	ArrayType  *weights;
 	Datum		list;
 	Datum	   *amounts;
 	int			n;
 
-	if (key->units != NULL && EngineUnits(b->cost, Max(2, b->scale), &m))
+	if (key->integral && EngineUnits(b->cost, Max(2, b->scale), &m))
 	{
 		MoneyApportion(m.units, key->units, key->total_units, key->n, parts, scratch, check_interrupts);
 		for (int t = 0; t < key->n; t++)
 			if (parts[t] > 0)
-				add_placed(&units[key->targets[t]], MoneyNumeric(parts[t], m.negative, Max(2, b->scale)));
+				EngineAddPlaced(&units[key->targets[t]],
+								MoneyNumeric(parts[t], m.negative, Max(2, b->scale)));
 		return;
 	}
-	weights = construct_array(key->weights, key->n, NUMERICOID, -1, false, TYPALIGN_INT);
-	list = DirectFunctionCall3(finops_apportion, b->cost, PointerGetDatum(weights),
+	list = DirectFunctionCall3(finops_apportion, b->cost, PointerGetDatum(EngineWeights(key)),
 							   Int32GetDatum(Max(2, b->scale)));
 	deconstruct_array(DatumGetArrayTypeP(list), NUMERICOID, -1, false, TYPALIGN_INT, &amounts, NULL, &n);
 	for (int t = 0; t < n; t++)
-		add_placed(&units[key->targets[t]], amounts[t]);
+		EngineAddPlaced(&units[key->targets[t]], amounts[t]);
 }
 
-/* All that is placed before the nodes that follow it. */
+/*
+ * All that is placed before the nodes that follow it; tagged cost and parts
+ * were counted as they were put.
+ */
 static void
 sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "finops placed", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext work = AllocSetContextCreate(e->context, "finops placed", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 	int			n_traced;
 	const TracedSum *traced = EntriesTracedSums(e, &n_traced);
 
-	placed = palloc0_array(Placed, e->n_nodes + e->n_direct + 1);
-	n_placed = 0;
-	for (int i = 0; i < e->n_direct; i++)
-	{
-		DirectCost *d = &e->direct[i];
-		int128	   *units = placed_of(e, d->currency);
-
-		old = MemoryContextSwitchTo(work);
-		for (int t = 0; t < d->n; t++)
-		{
-			char	   *name = psprintf("t:%s", TextDatumGetCString(d->tenants[t]));
-			int			target = d->heir >= 0 ? d->heir : EngineTarget(e, name);
-
-			add_placed(&units[target], d->costs[t]);
-		}
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(work);
-	}
+	EngineFlushParts(e);
 	for (int i = 0; i < e->n_buckets; i++)
 	{
 		const Bucket *b = &e->buckets[i];
@@ -317,17 +294,13 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 		if (!b->simple)
 			continue;
 		old = MemoryContextSwitchTo(work);
-		add_simple(b, placed_of(e, b->node->currency), parts, scratch);
+		add_simple(e, b, EnginePlacedOn(e, b->node->currency), parts, scratch);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(work);
 	}
 	for (int i = 0; i < n_traced; i++)
 		for (int t = 0; t < e->n_targets; t++)
-			placed_of(e, traced[i].currency)[t] += traced[i].units[t] * 1000;
-	for (int i = 0; i < e->n_parts; i++)
-		if (e->parts[i].target < e->n_targets)
-			placed_of(e, e->buckets[e->parts[i].bucket].node->currency)[e->parts[i].target] +=
-				(int128) e->parts[i].units * 1000;
+			EnginePlacedOn(e, traced[i].currency)[t] += traced[i].units[t] * 1000;
 	MemoryContextDelete(work);
 }
 
@@ -335,32 +308,27 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 static Key *
 placed_key(Engine *e, const PoolNode *node)
 {
-	int128	   *units = placed_of(e, node->currency);
+	const int128 *units = EnginePlacedOn(e, node->currency);
 	Key		   *key = palloc0(sizeof(Key));
+	int		   *targets = palloc_array(int, e->n_targets + 1);
+	Datum	   *weights = palloc_array(Datum, e->n_targets + 1);
 
 	key->name = "allocated_cost";
-	key->targets = palloc_array(int, e->n_targets + 1);
-	key->weights = palloc_array(Datum, e->n_targets + 1);
-	key->units = palloc_array(uint64, e->n_targets + 1);
 	for (int t = 0; t < e->n_targets; t++)
 		if (e->target_kinds[t] == 't' && units[t] >= 1000000)
 		{
-			key->targets[key->n] = t;
-			key->units[key->n] = (uint64) (units[t] / 1000000);
-			key->weights[key->n] = MoneyNumeric(key->units[key->n], false, 6);
-			key->total_units += key->units[key->n];
-			key->n++;
+			targets[key->n] = t;
+			weights[key->n++] = MoneyNumeric((uint64) (units[t] / 1000000), false, 6);
 		}
 	if (key->n == 0)
 	{
-		key->targets[0] = node->last;
-		key->units[0] = key->total_units = 1;
-		key->weights[0] = MoneyNumeric(1, false, 0);
+		targets[0] = node->last;
+		weights[0] = MoneyNumeric(1, false, 0);
 		key->n = 1;
-		key->total = key->weights[0];
 	}
-	else
-		key->total = MoneyNumeric(key->total_units, false, 6);
+	EngineKeepKey(e, key, targets, weights);
+	pfree(targets);
+	pfree(weights);
 	return key;
 }
 
@@ -394,8 +362,13 @@ EngineSplitSinks(Engine *e, EngineWork *w)
 			split_capped(e, node, w);
 		else
 			for (int r = 0; r < node->n_received; r++)
-				if (e->parts[node->received[r]].units != 0)
-					pass_by_weights(e, node, node->legs[0], node->legs[0]->units,
-									node->legs[0]->total_units, node->received[r], w);
+				if (e->received[node->received[r]].units != 0)
+				{
+					Key		   *key = EngineUseKey(e, node->legs[0]);
+					uint64		total;
+					const uint64 *weights = whole_weights(key, &total);
+
+					pass_by_weights(e, node, key, weights, total, node->received[r], w);
+				}
 	}
 }

@@ -33,18 +33,32 @@ check_interrupts(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* The node gives to one that is split later. */
+static bool
+gives_to_sink(const Engine *e, const PoolNode *node)
+{
+	for (int l = 0; l <= node->n_legs; l++)
+	{
+		const Key  *key = l < node->n_legs ? node->legs[l] : node->percent;
+
+		for (int i = 0; key != NULL && i < key->n_pools; i++)
+		{
+			const PoolNode *next = EnginePoolNode(e, key->pools[i], node->currency);
+
+			if (next != NULL && next->sink)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Some pool gives to a node that is split later. */
 static bool
 pools_reach_sinks(const Engine *e)
 {
 	for (int p = 0; p < e->solver.n; p++)
-		for (int i = 0; i < e->solver.pools[p].n_edges; i++)
-		{
-			const PoolEdge *edge = &e->solver.pools[p].edges[i];
-
-			if (!edge->is_pool && edge->to >= e->n_targets)
-				return true;
-		}
+		if (!e->nodes[e->pool_nodes[p]].closed && gives_to_sink(e, &e->nodes[e->pool_nodes[p]]))
+			return true;
 	return false;
 }
 
@@ -58,19 +72,9 @@ gives_to_pools(const Engine *e, const PoolNode *node)
 	{
 		const Key  *key = l < node->n_legs ? node->legs[l] : node->percent;
 
-		if (key == NULL || !key->to_pools)
-			continue;
-		any = true;
-		for (int i = 0; i < key->n; i++)
-			if (key->targets[i] < 0)
-			{
-				const PoolNode *next = EnginePoolNode(e, -key->targets[i], node->currency);
-
-				if (next != NULL && next->sink)
-					return false;
-			}
+		any |= key != NULL && key->n_pools > 0;
 	}
-	return any;
+	return any && !gives_to_sink(e, node);
 }
 
 /* Marks the buckets that are split here; returns how many there are. */
@@ -98,10 +102,12 @@ typedef struct TraceBlock
 {
 	int			n;				/* pools */
 	int			m;				/* targets */
-	double	   *to_targets;		/* n x m: what pools give to targets */
+	int			rows;			/* pools whose row of to_targets is there at a time */
+	double	   *to_targets;		/* rows x m: what pools give to targets */
 	double	   *gross;			/* n x TRACE_BLOCK */
 	double	   *turned;			/* TRACE_BLOCK x n */
 	double	   *reached;		/* TRACE_BLOCK x m */
+	int			filled;			/* first pool of the rows that are there, or -1 */
 } TraceBlock;
 
 static void
@@ -109,19 +115,36 @@ begin_blocks(const Engine *e, TraceBlock *k)
 {
 	k->n = e->solver.n;
 	k->m = e->n_targets;
-	k->to_targets = palloc_extended(sizeof(double) * (Size) k->n * k->m,
-									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	k->rows = (int) Min(k->n, Max(8, (Size) work_mem * 1024 / (sizeof(double) * k->m)));
+	k->to_targets = palloc_extended(sizeof(double) * (Size) k->rows * k->m, MCXT_ALLOC_HUGE);
 	k->gross = palloc_array(double, (Size) k->n * TRACE_BLOCK);
 	k->turned = palloc_array(double, (Size) k->n * TRACE_BLOCK);
 	k->reached = palloc_extended(sizeof(double) * TRACE_BLOCK * (Size) k->m, MCXT_ALLOC_HUGE);
-	for (int p = 0; p < k->n; p++)
-		for (int i = 0; i < e->solver.pools[p].n_edges; i++)
-		{
-			const PoolEdge *edge = &e->solver.pools[p].edges[i];
+	k->filled = -1;
+}
 
-			if (!edge->is_pool)
-				k->to_targets[(Size) p * k->m + edge->to] += (double) edge->share;
-		}
+/* The rows of to_targets of the pools from .. on. */
+static void
+fill_rows(Engine *e, TraceBlock *k, int from)
+{
+	Pool		made = {0};
+	int			to = Min(from + k->rows, k->n);
+
+	if (k->filled == from)
+		return;
+	memset(k->to_targets, 0, sizeof(double) * (Size) k->rows * k->m);
+	for (int p = from; p < to; p++)
+	{
+		const Pool *pool = EnginePoolEdges(e, p, &made);
+
+		for (int i = 0; i < pool->n_edges; i++)
+			if (!pool->edges[i].is_pool)
+				k->to_targets[(Size) (p - from) * k->m + pool->edges[i].to] += (double) pool->edges[i].share;
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (made.edges != NULL)
+		pfree(made.edges);
+	k->filled = from;
 }
 
 /*
@@ -129,7 +152,7 @@ begin_blocks(const Engine *e, TraceBlock *k)
  * to targets, added to what they reach in the end.
  */
 static void
-trace_block(const Engine *e, TraceBlock *k, const int *buckets, int count)
+trace_block(Engine *e, TraceBlock *k, const int *buckets, int count)
 {
 	memset(k->gross, 0, sizeof(double) * (Size) k->n * count);
 	memset(k->reached, 0, sizeof(double) * (Size) count * k->m);
@@ -156,8 +179,12 @@ trace_block(const Engine *e, TraceBlock *k, const int *buckets, int count)
 	for (int p = 0; p < k->n; p++)
 		for (int i = 0; i < count; i++)
 			k->turned[(Size) i * k->n + p] = -k->gross[(Size) p * count + i];
-	LinalgMultiplySubtract(k->reached, k->m, k->turned, k->n, k->to_targets, k->m,
-						   count, k->n, k->m);
+	for (int from = 0; from < k->n; from += k->rows)
+	{
+		fill_rows(e, k, from);
+		LinalgMultiplySubtract(k->reached, k->m, k->turned + from, k->n, k->to_targets, k->m,
+							   count, Min(k->rows, k->n - from), k->m);
+	}
 }
 
 /* Splits the cost of one origin by its shares and writes the parts. */
