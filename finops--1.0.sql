@@ -2048,12 +2048,26 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 1;
 COMMENT ON FUNCTION finops.replay_allocation(bigint) IS 'makes the entries of an allocation run again from its pinned inputs and compares their digest (SHA-256, hex) with that of the run';
 REVOKE ALL ON FUNCTION finops.replay_allocation(bigint) FROM PUBLIC;
 
-CREATE FUNCTION finops.entry_lines(entry_id bigint)
+CREATE FUNCTION finops.entry_lines(entry_id bigint, max_lines bigint DEFAULT NULL)
 RETURNS TABLE (row_id bigint, identity_line_item_id text, service text, usage_type text, resource_id text, usage_start timestamp, cost numeric, currency text)
 AS 'MODULE_PATHNAME', 'finops_entry_lines'
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
-COMMENT ON FUNCTION finops.entry_lines(bigint) IS 'the bill lines whose cost an allocation entry has a part of, with their full cost';
-REVOKE ALL ON FUNCTION finops.entry_lines(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION finops.entry_lines(bigint, bigint) IS 'the bill lines whose cost an allocation entry has a part of, with their full cost, in no particular order; at most max_lines of them';
+REVOKE ALL ON FUNCTION finops.entry_lines(bigint, bigint) FROM PUBLIC;
+
+CREATE FUNCTION finops.entry_cost_daily(entry_id bigint)
+RETURNS TABLE (usage_date date, account_id text, region text, line_items bigint, cost numeric, currency text)
+AS 'MODULE_PATHNAME', 'finops_entry_cost_daily'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION finops.entry_cost_daily(bigint) IS 'what the bill lines of an allocation entry''s origin come to by day, account and region, with their full cost';
+REVOKE ALL ON FUNCTION finops.entry_cost_daily(bigint) FROM PUBLIC;
+
+CREATE FUNCTION finops.index_lines(period date)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'finops_index_lines'
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION finops.index_lines(date) IS 'makes the index over the bill lines of a month that finops.entry_lines finds them by, which finops.lock_period makes anyway; false where it is there';
+REVOKE ALL ON FUNCTION finops.index_lines(date) FROM PUBLIC;
 
 CREATE FUNCTION finops.approve_rule(rule_id text, rule_version integer, note text DEFAULT NULL)
 RETURNS void

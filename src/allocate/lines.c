@@ -1,18 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * lines.c
- *	  finops.entry_lines: the bill lines behind an allocation entry.
+ *	  finops.entry_lines, finops.entry_cost_daily: the bill lines behind an
+ *	  allocation entry, and what they come to by day.
  *
  * An origin names provider, service, charge category, currency and rule; the
  * lines are those the rule took, found by the same predicates over the facts
  * as when the run was made, from the rule versions pinned with it.  A small
- * origin names its lines.
+ * origin names its lines.  Where nothing but these names and the tenant tells
+ * the lines of an origin from others, the roll-up knows its days.
  *
  *-------------------------------------------------------------------------
  */
 #include "allocate/allocate.h"
 
 PG_FUNCTION_INFO_V1(finops_entry_lines);
+PG_FUNCTION_INFO_V1(finops_entry_cost_daily);
+PG_FUNCTION_INFO_V1(finops_index_lines);
 
 /* Stage finops_asked: the entry, which may be packed or the sum of such. */
 static void
@@ -89,18 +93,21 @@ named_lines(DateADT period, const char *basis)
 							basis), ARG_DATE(period));
 }
 
+/* Arguments of a statement over the lines of the entry's origin. */
+#define LINE_ARGS	10
+
+typedef struct LineQuery
+{
+	char	   *condition;		/* over a line f */
+	FinopsArg	args[LINE_ARGS];	/* the last is for the caller */
+} LineQuery;
+
 static void
-matching_lines(DateADT period, const char *basis)
+find_lines(DateADT period, LineQuery *q)
 {
 	AllocateColumns columns;
-	char	   *provider;
-	char	   *service;
-	char	   *category;
-	char	   *currency;
-	char	   *tenant;
 	char	   *rule;
-	char	   *origin_period;
-	bool		follows;
+	int			n = 0;
 
 	AllocateCompile(&columns, (int) FINOPS_STAGE0("finops_rule",
 		"SELECT i.position AS no, i.name AS rule_id, i.detail ->> 'provider' AS provider,"
@@ -111,47 +118,129 @@ matching_lines(DateADT period, const char *basis)
 				" EXISTS (SELECT FROM finops.allocation_input i WHERE i.run_id = e.inputs_of"
 				"  AND i.part = 'node' AND i.name = 'discount' AND i.detail ->> 'anchor' = concat_ws('|', e.provider, e.service))::text"
 				" FROM finops_asked e");
-	provider = FinopsText(0, 1);
-	service = FinopsText(0, 2);
-	category = FinopsText(0, 3);
-	currency = FinopsText(0, 4);
-	origin_period = FinopsText(0, 5);
-	tenant = FinopsText(0, 6);
+	q->args[n++] = ARG_DATE(period);
+	for (int col = 1; col <= 6; col++)
+		q->args[n++] = ARG_TEXT(FinopsText(0, col));
 	rule = FinopsText(0, 7);
-	follows = FinopsText(0, 8)[0] == 't';
-	FINOPS_RUN(psprintf("SELECT " LINE_COLUMNS("%s") " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
-						" AND f.provider = $2 AND f.service = $3 AND f.charge_category = $4 AND f.line_item_currency_code = $5"
-						" AND f.origin_period IS NOT DISTINCT FROM $6::date AND %s ORDER BY 1",
-						basis, lines_of_rule(rule, &columns)),
-			   ARG_DATE(period), ARG_TEXT(provider), ARG_TEXT(service), ARG_TEXT(category),
-			   ARG_TEXT(currency), ARG_TEXT(origin_period), ARG_TEXT(tenant), ARG_BOOL(follows),
-			   ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator")));
+	q->args[n++] = ARG_BOOL(FinopsText(0, 8)[0] == 't');
+	q->args[n++] = ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator"));
+	q->args[n] = ARG_TEXT(NULL);
+	q->condition = psprintf("f.bill_billing_period_start_date = $1"
+							" AND f.provider = $2 AND f.service = $3 AND f.charge_category = $4 AND f.line_item_currency_code = $5"
+							" AND f.origin_period IS NOT DISTINCT FROM $6::date AND %s", lines_of_rule(rule, &columns));
+}
+
+/* The period of the entry, which is staged, and its cost basis. */
+static DateADT
+ask_entry(FunctionCallInfo fcinfo, const char **basis)
+{
+	bool		isnull;
+	DateADT		period;
+
+	find_entry(PG_GETARG_INT64(0));
+	FINOPS_RUN0("SELECT e.period_start FROM finops_asked e");
+	period = DatumGetDateADT(FinopsValue(0, 1, &isnull));
+	*basis = FinopsBasisName(FinopsPeriodBasis(period, false));
+	return period;
 }
 
 /*
- * finops.entry_lines(entry_id bigint) -> TABLE (row_id,
- * identity_line_item_id, service, usage_type, resource_id, usage_start, cost,
- * currency)
+ * finops.entry_lines(entry_id bigint, max_lines bigint DEFAULT NULL) -> TABLE
+ * (row_id, identity_line_item_id, service, usage_type, resource_id,
+ * usage_start, cost, currency)
  *
  * The lines of the entry's origin, with all of their cost on the cost basis
- * of the period.  22004 for NULL, 22023 for an unknown entry.
+ * of the period, in no particular order; at most max_lines of them, NULL is
+ * all.  22004 for NULL, 22023 for an unknown entry and max_lines below zero.
  */
 Datum
 finops_entry_lines(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	bool		isnull;
 	DateADT		period;
 	const char *basis;
+	LineQuery	q;
+
+	FinopsRequireArg(fcinfo, 0, "entry_id");
+	if (!PG_ARGISNULL(1) && PG_GETARG_INT64(1) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_lines must not be negative")));
+	FinopsBegin(&session);
+	period = ask_entry(fcinfo, &basis);
+	if (PG_ARGISNULL(1) && named_lines(period, basis))
+		FinopsReturnRows(fcinfo);
+	else
+	{
+		find_lines(period, &q);
+		q.args[LINE_ARGS - 1] = ARG_DATUM(INT8OID, PG_GETARG_DATUM(1), PG_ARGISNULL(1));
+		FinopsReturnQuery(fcinfo, psprintf("SELECT " LINE_COLUMNS("%s") " FROM @s@.fact_cost_raw f WHERE %s LIMIT $10",
+										   basis, q.condition), LINE_ARGS, q.args);
+	}
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/*
+ * Stage finops_days from the roll-up, if it knows the origin: no other origin
+ * of the run has lines of the same names and the same tenant, or absence of
+ * one, and the cost is that from which the entries were made.
+ */
+static bool
+days_of_rollup(DateADT period, const char *basis)
+{
+	if (FINOPS_RUN0("SELECT 1 FROM finops_asked e WHERE e.origin_period IS NULL"
+					" AND NOT EXISTS (SELECT FROM finops.allocation_input i WHERE i.run_id = e.inputs_of"
+					"  AND i.part = CASE WHEN e.rule_id = 'direct-tag' THEN 'direct' ELSE 'bucket' END"
+					"  AND starts_with(i.name, array_to_string((string_to_array(e.origin, '|'))[1:4], '|'))"
+					"  AND (i.name <> e.origin AND e.rule_id <> 'direct-tag' OR i.detail ->> 'origin_period' IS NOT NULL))"
+					" AND e.rule_id NOT IN ('" ALLOCATE_PACKED_RULE "', 'input-tax')") == 0)
+		return false;
+	FINOPS_STAGE("finops_days",
+				 psprintf("SELECT x.usage_date, x.account_id, x.region, sum(x.line_items)::bigint AS line_items, sum(x.%s_cost) AS cost, x.currency"
+						  " FROM finops_asked e JOIN finops.cost_daily x ON x.billing_period = $1 AND x.provider = e.provider"
+						  "  AND x.service = e.service AND x.charge_category = e.charge_category AND x.currency = e.currency"
+						  "  AND x.tenant_id IS NOT DISTINCT FROM CASE WHEN e.rule_id = 'direct-tag' THEN e.tenant_id END"
+						  " GROUP BY 1, 2, 3, 6", basis), ARG_DATE(period));
+	return FINOPS_RUN0("SELECT 1 FROM finops_asked e WHERE (SELECT sum(d.cost) FROM finops_days d)"
+					   " = (SELECT sum(CASE WHEN i.part = 'bucket' THEN i.amounts[1]"
+					   "   ELSE i.amounts[array_position(i.targets, e.tenant_id)] END)"
+					   "  FROM finops.allocation_input i WHERE i.run_id = e.inputs_of"
+					   "  AND (i.part = 'bucket' AND i.name = e.origin OR i.part = 'direct' AND e.rule_id = 'direct-tag'"
+					   "   AND i.name = array_to_string((string_to_array(e.origin, '|'))[1:4], '|')))") > 0;
+}
+
+/*
+ * finops.entry_cost_daily(entry_id bigint) -> TABLE (usage_date, account_id,
+ * region, line_items, cost, currency)
+ *
+ * What the lines of the entry's origin come to by day, account and region, on
+ * the cost basis of the period; from the roll-up where it can tell them, else
+ * from the lines.  Errors as finops.entry_lines.
+ */
+Datum
+finops_entry_cost_daily(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	DateADT		period;
+	const char *basis;
+	LineQuery	q;
 
 	FinopsRequireArg(fcinfo, 0, "entry_id");
 	FinopsBegin(&session);
-	find_entry(PG_GETARG_INT64(0));
-	FINOPS_RUN0("SELECT e.period_start FROM finops_asked e");
-	period = DatumGetDateADT(FinopsValue(0, 1, &isnull));
-	basis = FinopsBasisName(FinopsPeriodBasis(period, false));
-	if (!named_lines(period, basis))
-		matching_lines(period, basis);
+	period = ask_entry(fcinfo, &basis);
+	if (!days_of_rollup(period, basis))
+	{
+		FinopsEndStage("finops_days");
+		find_lines(period, &q);
+		FinopsStage("finops_days",
+					psprintf("SELECT coalesce(f.line_item_usage_start_date::date, $1) AS usage_date,"
+							 " coalesce(f.line_item_usage_account_id, f.bill_payer_account_id) AS account_id, f.product_region AS region,"
+							 " count(*) AS line_items, sum(f.%s_cost) AS cost, f.line_item_currency_code AS currency"
+							 " FROM @s@.fact_cost_raw f WHERE $10 IS NULL AND %s GROUP BY 1, 2, 3, 6", basis, q.condition),
+					LINE_ARGS, q.args);
+	}
+	FINOPS_RUN0("SELECT d.* FROM finops_days d ORDER BY d.usage_date, d.account_id, d.region");
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;
@@ -167,4 +256,37 @@ AllocateIndexLines(const char *partition, DateADT period)
 {
 	FINOPS_RUN0(psprintf("CREATE INDEX IF NOT EXISTS fact_cost_raw_%.4s_%.2s_lines_idx ON %s (tenant_id, service)",
 						 FinopsPeriodText(period), FinopsPeriodText(period) + 5, partition));
+}
+
+/*
+ * finops.index_lines(period date) -> boolean
+ *
+ * Makes the index by which lines of an entry are found, before the month is
+ * closed; false where it is there.  22004 and 22023 for a period that is
+ * none, 55000 where no bill is loaded for it.
+ */
+Datum
+finops_index_lines(PG_FUNCTION_ARGS)
+{
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	FinopsSession session;
+	char	   *month = FinopsPeriodText(period);
+	char	   *partition;
+	bool		made;
+
+	FinopsRequireWritable("finops.index_lines()");
+	FinopsBegin(&session);
+	FinopsLock(FINOPS_LOCK_PERIOD, period);
+	month[4] = '_';
+	partition = psprintf("finops.fact_cost_raw_%s", month);
+	FINOPS_RUN("SELECT to_regclass($1) IS NULL, to_regclass($1 || '_lines_idx') IS NULL", ARG_TEXT(partition));
+	if (FinopsText(0, 1)[0] == 't')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no bill is loaded for billing period %s", FinopsPeriodText(period)),
+				 errhint("Load it: SELECT * FROM finops.load_bill('/path/to/bill.csv.gz').")));
+	made = FinopsText(0, 2)[0] == 't';
+	AllocateIndexLines(partition, period);
+	FinopsEnd(&session);
+	PG_RETURN_BOOL(made);
 }

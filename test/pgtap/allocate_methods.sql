@@ -158,6 +158,18 @@ SELECT is((SELECT array_agg(l.cost ORDER BY l.cost) FROM fact_cost_allocated a, 
 SELECT is((SELECT array_agg(l.cost) FROM fact_cost_allocated a, finops.entry_lines(a.id) l WHERE a.period_start = '2021-01-01' AND a.service = 'EC2' AND a.tenant_id = 'A'), '{300}'::numeric[], 'lines of tagged cost');
 SELECT is((SELECT array_agg(f.effective_cost) FROM fact_cost_allocated a JOIN fact_cost_raw f ON f.row_id::text = ANY (a.source_line_ids) WHERE a.period_start = '2021-02-01' AND a.service = 'Room' AND a.tenant_id = 'A'), '{100}'::numeric[], 'few lines are named with the entry');
 SELECT throws_ok($$ SELECT finops.entry_lines(-1) $$, '22023', 'allocation entry -1 is unknown', 'no such entry');
+SELECT throws_ok($$ SELECT finops.entry_lines(NULL) $$, '22004', 'entry_id must not be null', 'nor one that is null');
+SELECT throws_ok($$ SELECT finops.entry_lines(1, -1) $$, '22023', 'max_lines must not be negative', 'nor fewer lines than none');
+SELECT is((SELECT array_agg((SELECT count(*) FROM finops.entry_lines(a.id, n)) ORDER BY n) FROM fact_cost_allocated a, unnest('{0,1,2,5}'::bigint[]) n
+	WHERE a.period_start = '2021-02-01' AND a.service = 'Daily' AND a.tenant_id = 'A'), '{0,1,2,2}'::bigint[], 'so many lines of an entry as are asked for');
+SELECT is((SELECT array_agg(d.usage_date || ' ' || d.line_items || ' ' || d.cost ORDER BY d.usage_date) FROM fact_cost_allocated a, finops.entry_cost_daily(a.id) d
+	WHERE a.period_start = '2021-02-01' AND a.service = 'Daily' AND a.tenant_id = 'A'),
+	(SELECT array_agg(x ORDER BY x) FROM (SELECT line_item_usage_start_date::date || ' ' || count(*) || ' ' || sum(effective_cost) AS x
+	FROM fact_cost_raw WHERE service = 'Daily' GROUP BY line_item_usage_start_date::date) d), 'an entry by day');
+SELECT throws_ok($$ SELECT finops.entry_cost_daily(-1) $$, '22023', 'allocation entry -1 is unknown', 'no days of no entry');
+SELECT is(finops.index_lines('2021-02-01'), true, 'the index over lines before the lock');
+SELECT is(finops.index_lines('2021-02-01'), false, 'is made once');
+SELECT throws_ok($$ SELECT finops.index_lines('2001-02-01') $$, '55000', 'no bill is loaded for billing period 2001-02', 'and only for a bill');
 
 -- policies: support after all else on a base without itself; discounts, credits, unused commitment, input tax
 

@@ -1,7 +1,7 @@
 -- allocation: random months of all methods at once; finops.allocate itself
 -- compares cost and entries and raises XX001 where they differ
 BEGIN;
-SELECT plan(6);
+SELECT plan(8);
 SET LOCAL statement_timeout = '120s';
 
 CREATE FUNCTION pg_temp.rnd(i bigint, salt bigint) RETURNS bigint
@@ -82,5 +82,11 @@ SELECT is((SELECT count(*) FROM tenant_master m WHERE (SELECT coalesce(sum(amoun
 	<> (SELECT coalesce(sum(allocated_cost_usd), 0) FROM fact_cost_allocated a WHERE a.tenant_id = m.tenant_id AND a.period_start = '2021-02-01')), 0::bigint, 'every tenant''s cost is explained');
 SELECT is((SELECT count(*) FROM (SELECT a.origin, a.origin_period, (SELECT sum(l.cost) FROM finops.entry_lines(min(a.id)) l) AS lines, sum(a.allocated_cost_usd) AS cost FROM fact_cost_allocated a
 	WHERE a.period_start = '2021-02-01' GROUP BY 1, 2 HAVING sum(a.allocated_cost_usd) <> 0 ORDER BY 1 LIMIT 60) x WHERE lines IS DISTINCT FROM cost), 0::bigint, 'the lines behind an entry add up to its origin');
+CREATE TEMP TABLE entry_day AS SELECT a.id, d.* FROM (SELECT min(id) AS id FROM fact_cost_allocated WHERE period_start = '2021-02-01' GROUP BY origin, origin_period HAVING sum(allocated_cost_usd) <> 0 ORDER BY 1 LIMIT 60) a
+	CROSS JOIN LATERAL finops.entry_cost_daily(a.id) d;
+SELECT is((SELECT count(*) FROM (SELECT e.id, e.cost FROM (SELECT id, sum(cost) AS cost, sum(line_items) AS n FROM entry_day GROUP BY 1) e
+	CROSS JOIN LATERAL (SELECT sum(l.cost) AS cost, count(*) AS n FROM finops.entry_lines(e.id) l) l WHERE (l.cost, l.n) IS DISTINCT FROM (e.cost, e.n)) x), 0::bigint, 'and by day to the same');
+SELECT finops.rebuild_rollup('2021-02-01');
+SELECT is((SELECT count(*) FROM (SELECT * FROM entry_day EXCEPT ALL SELECT e.id, d.* FROM (SELECT DISTINCT id FROM entry_day) e CROSS JOIN LATERAL finops.entry_cost_daily(e.id) d) x), 0::bigint, 'days are the same from the lines and from the roll-up');
 SELECT * FROM finish();
 ROLLBACK;
