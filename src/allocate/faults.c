@@ -139,9 +139,20 @@ PG_FUNCTION_INFO_V1(finops_validate_rules);
 	"  SELECT r.rule_id FROM rule r WHERE NOT r.billable OR r.formula NOT IN ('fixed_pct', 'direct', 'inherit')" \
 	"   OR r.legs ? 'percent' OR EXISTS (SELECT FROM edge e WHERE e.rule_id = r.rule_id AND e.to_rule IS NULL)" \
 	"   OR r.formula = 'fixed_pct' AND (SELECT coalesce(sum((w.value)::numeric), 0) FROM " WEIGHTS("rule") " w" \
-	"    WHERE w.rule_id = r.rule_id AND jsonb_typeof(w.value) = 'number') < 100" \
+	"    WHERE w.rule_id = r.rule_id AND w.place = 'weights' AND jsonb_typeof(w.value) = 'number') < 100" \
 	"  UNION SELECT e.rule_id FROM edge e JOIN leaks l ON l.rule_id = e.to_rule)" \
 	" SELECT r.rule_id FROM rule r WHERE NOT EXISTS (SELECT FROM leaks l WHERE l.rule_id = r.rule_id)"
+
+/*
+ * The rule versions r that give something to no pool.  One of these is in no
+ * closed circle, nor is any that gives to it.
+ */
+#define LEAKING(rules) \
+	"SELECT 1 FROM " rules " r WHERE NOT r.billable OR r.formula NOT IN ('fixed_pct', 'direct', 'inherit') OR r.legs ? 'percent'" \
+	" OR EXISTS (SELECT FROM " WEIGHTS(rules) " w WHERE w.place = 'weights' AND w.key NOT LIKE 'pool:%'" \
+	"  AND CASE jsonb_typeof(w.value) WHEN 'number' THEN (w.value)::numeric > 0 END)" \
+	" OR r.formula = 'fixed_pct' AND (SELECT coalesce(sum((w.value)::numeric), 0) FROM " WEIGHTS(rules) " w" \
+	"  WHERE w.place = 'weights' AND jsonb_typeof(w.value) = 'number') < 100"
 
 #define FAULTS(rules)	WEIGHT_FAULTS(rules) METHOD_FAULTS(rules) MATCH_FAULTS(rules)
 
@@ -193,6 +204,8 @@ AllocateCheckVersion(const char *rule_id, int32 version)
 				 errhint("Register the tenant by finops.register_tenant.") :
 				 errhint("Change the rule and add it again.")));
 	try_patterns(ONE_VERSION, 2, args);
+	if (FinopsRun(LEAKING(ONE_VERSION), 2, args) > 0)
+		return;
 	if (FinopsRun("SELECT x.rule_id FROM (" CLOSED_CIRCLES(RULES_BESIDE) ") x ORDER BY x.rule_id COLLATE \"C\"", 2, args) > 0)
 	{
 		StringInfoData names;
