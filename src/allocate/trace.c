@@ -108,6 +108,8 @@ typedef struct TraceBlock
 	double	   *turned;			/* TRACE_BLOCK x n */
 	double	   *reached;		/* TRACE_BLOCK x m */
 	int			filled;			/* first pool of the rows that are there, or -1 */
+	BufFile    *file;			/* all rows, where they are more */
+	int			written;		/* rows in it */
 } TraceBlock;
 
 static void
@@ -123,15 +125,27 @@ begin_blocks(const Engine *e, TraceBlock *k)
 	k->filled = -1;
 }
 
-/* The rows of to_targets of the pools from .. on. */
+/*
+ * The rows of to_targets of the pools from .. on: made for the first block,
+ * and where not all fit into work_mem read from a file for the others.
+ */
 static void
 fill_rows(Engine *e, TraceBlock *k, int from)
 {
 	Pool		made = {0};
 	int			to = Min(from + k->rows, k->n);
+	Size		size = sizeof(double) * (Size) (to - from) * k->m;
 
 	if (k->filled == from)
 		return;
+	if (from < k->written)
+	{
+		if (BufFileSeek(k->file, 0, (off_t) (sizeof(double) * (Size) from * k->m), SEEK_SET) != 0 ||
+			BufFileRead(k->file, k->to_targets, size) != size)
+			elog(ERROR, "could not read shares of targets from a temporary file");
+		k->filled = from;
+		return;
+	}
 	memset(k->to_targets, 0, sizeof(double) * (Size) k->rows * k->m);
 	for (int p = from; p < to; p++)
 	{
@@ -145,6 +159,12 @@ fill_rows(Engine *e, TraceBlock *k, int from)
 	if (made.edges != NULL)
 		pfree(made.edges);
 	k->filled = from;
+	if (k->rows == k->n)
+		return;
+	if (k->file == NULL)
+		k->file = BufFileCreateTemp(false);
+	BufFileWrite(k->file, k->to_targets, size);
+	k->written = to;
 }
 
 /*
@@ -245,6 +265,8 @@ EngineSplitTraced(Engine *e, EngineWork *w)
 		pfree(k.gross);
 		pfree(k.turned);
 		pfree(k.reached);
+		if (k.file != NULL)
+			BufFileClose(k.file);
 	}
 	EntriesEndTraced(e);
 }

@@ -5,14 +5,14 @@ SELECT plan(12);
 SET work_mem = '64MB';
 
 INSERT INTO tenant_master (tenant_id, tenant_name) SELECT 'tenant-' || t, 'tenant-' || t FROM generate_series(1, 400) t;
-INSERT INTO finops.pool (pool_id) SELECT 'p' || p FROM generate_series(1, 12) p;
+INSERT INTO finops.pool (pool_id) SELECT 'p' || p FROM generate_series(1, 66) p;
 CREATE TABLE finops.fact_cost_raw_2025_01 PARTITION OF fact_cost_raw FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
 INSERT INTO fact_cost_raw (bill_billing_period_start_date, provider, service, charge_category, billed_cost, effective_cost,
 	line_item_usage_type, line_item_usage_start_date, tenant_id, source, delivery_id)
 SELECT date '2025-01-01', 'AWS', l.service, CASE WHEN l.cost < 0 THEN 'Credit' ELSE 'Usage' END, l.cost, l.cost, l.type, l.at, l.tenant, 'test', 0
 FROM (
 	-- pools that feed each other, a third of them credits, some with more digits than 1e-9
-	SELECT 'pooled', 'pool-' || p, CASE WHEN p % 3 = 0 THEN -1 ELSE 1 END * (p * 13.371234567 + CASE WHEN p % 4 = 1 THEN 0.00000000000123 ELSE 0 END), timestamp '2025-01-01', NULL FROM generate_series(1, 12) p
+	SELECT 'pooled', 'pool-' || p, CASE WHEN p % 3 = 0 THEN -1 ELSE 1 END * (p * 13.371234567 + CASE WHEN p % 4 = 1 THEN 0.00000000000123 ELSE 0 END), timestamp '2025-01-01', NULL FROM generate_series(1, 66) p
 	-- a month by the hour, of which each hour has a key
 	UNION ALL SELECT 'hourly-' || s, 'hourly', (h * 7 + s) % 11 * CASE WHEN s = 2 THEN -0.37 ELSE 1.3700012345678 END, timestamp '2025-01-01' + h * interval '1 hour', NULL
 		FROM generate_series(0, 47) h, generate_series(1, 3) s
@@ -37,9 +37,9 @@ INSERT INTO allocation_rules (rule_id, formula, usage_type_like, driver, caps, s
 INSERT INTO allocation_rules (rule_id, formula, usage_type_like, driver, effective_from)
 SELECT 'simple-' || s, 'driver', 'simple-' || s, 'month-' || s, '2025-01-01' FROM generate_series(1, 20) s;
 INSERT INTO allocation_rules (rule_id, formula, usage_type_like, driver, pool_id, legs, effective_from)
-SELECT 'pool-' || p, 'driver', 'pool-' || p, 'month-' || p, 'p' || p,
-	jsonb_build_object('percent', (SELECT jsonb_object_agg('pool:p' || q, (p * q) % 7) FROM generate_series(1, 12) q WHERE q <> p)), '2025-01-01'
-FROM generate_series(1, 12) p;
+SELECT 'pool-' || p, 'driver', 'pool-' || p, 'month-' || p % 20 + 1, 'p' || p,
+	jsonb_build_object('percent', (SELECT jsonb_object_agg('pool:p' || q, (p * q) % 7 / 5.0) FROM generate_series(1, 66) q WHERE q <> p)), '2025-01-01'
+FROM generate_series(1, 66) p;
 
 SELECT finops.allocate('2025-01-01') AS run \gset
 SELECT is((SELECT sum(allocated_cost_usd) FROM fact_cost_allocated), (SELECT sum(effective_cost) FROM fact_cost_raw), 'cost in is cost out');
