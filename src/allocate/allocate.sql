@@ -60,17 +60,19 @@ CREATE TABLE finops.allocation_policy (
 	CONSTRAINT allocation_policy_pkey PRIMARY KEY (policy, effective_from, shipped),
 	CONSTRAINT allocation_policy_value_check CHECK (policy OPERATOR(pg_catalog.||) '=' OPERATOR(pg_catalog.||) value OPERATOR(pg_catalog.=) ANY (ARRAY['input_tax=cost', 'input_tax=recoverable',
 		'unused_commitment=operator', 'unused_commitment=rules', 'discounts=follow', 'discounts=rules', 'credits=follow', 'credits=rules',
-		'approval=none', 'approval=four_eyes']))
+		'approval=none', 'approval=four_eyes'])
+		OR policy OPERATOR(pg_catalog.=) 'minimum_charge' AND value OPERATOR(pg_catalog.~) '^[0-9]{1,9}([.][0-9]{1,9})?$')
 );
 COMMENT ON TABLE finops.allocation_policy IS 'what is argued about, decided once: the value in force on the first day of a billing period holds; a row of the user comes before a shipped row';
-COMMENT ON COLUMN finops.allocation_policy.policy IS 'input_tax: cost or recoverable (never allocated); unused_commitment: operator or rules; discounts: follow the discounted charge or rules; credits that no rule matches: follow the charges of their service or stay unallocated (rules); approval of rule versions: none or four_eyes';
+COMMENT ON COLUMN finops.allocation_policy.policy IS 'input_tax: cost or recoverable (never allocated); unused_commitment: operator or rules; discounts: follow the discounted charge or rules; credits that no rule matches: follow the charges of their service or stay unallocated (rules); approval of rule versions: none or four_eyes; minimum_charge: an amount, a tenant to whom rules give less than that of a currency in a period pays none of it, the operator keeps it';
 
 INSERT INTO finops.allocation_policy (policy, value, shipped) VALUES
 	('input_tax', 'cost', true),
 	('unused_commitment', 'operator', true),
 	('discounts', 'follow', true),
 	('credits', 'follow', true),
-	('approval', 'none', true);
+	('approval', 'none', true),
+	('minimum_charge', '0', true);
 
 REVOKE ALL ON finops.pool, finops.driver, finops.driver_value, finops.tenant_successor, finops.allocation_policy FROM PUBLIC;
 
@@ -252,11 +254,11 @@ CREATE TABLE finops.allocation_input (
 	targets text[],
 	amounts numeric[],
 	CONSTRAINT allocation_input_pkey PRIMARY KEY (run_id, part, "position"),
-	CONSTRAINT allocation_input_part_check CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['rule', 'node', 'key', 'bucket', 'direct']))
+	CONSTRAINT allocation_input_part_check CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['rule', 'node', 'key', 'bucket', 'direct', 'policy']))
 );
 CREATE INDEX allocation_input_period_idx ON finops.allocation_input (period_start, run_id);
 COMMENT ON TABLE finops.allocation_input IS 'what an allocation was made from: rule versions, nodes of the pool graph, keys with their values, buckets and direct cost; finops.replay_allocation makes the same entries from it';
-COMMENT ON COLUMN finops.allocation_input.part IS 'rule, node (a rule in a currency and slice), key (a vector of weights), bucket (cost that a node distributes), direct (tagged cost)';
+COMMENT ON COLUMN finops.allocation_input.part IS 'rule, node (a rule in a currency and slice), key (a vector of weights), bucket (cost that a node distributes), direct (tagged cost), policy (minimum_charge)';
 
 REVOKE ALL ON finops.allocation_input FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.allocation_input', '');

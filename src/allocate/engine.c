@@ -374,7 +374,7 @@ put_direct(Engine *e, const DirectCost *d)
 		NULL, d->service, d->charge_category, "direct-tag", 1, d->currency,
 		"direct", d->origin_period, (Datum) 0
 	};
-	int128	   *units = e->any_late ? EnginePlacedOn(e, d->currency) : NULL;
+	int128	   *units = e->any_late ? EnginePlacedOn(e, &e->placed, d->currency) : NULL;
 
 	EntriesOrigin(e, &of);
 	for (int t = 0; t < d->n; t++)
@@ -393,41 +393,52 @@ put_direct(Engine *e, const DirectCost *d)
 	}
 }
 
+/* From the inputs to the last entry; e says which inputs. */
 void
-AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
-					bool may_pack, AllocateResult *result)
+EngineRun(Engine *e, const AllocateTable *table)
 {
-	Engine		e = {0};
 	EngineWork	w;
 	Size		room;
 
-	e.may_pack = may_pack;
-	e.from = from;
-	e.run_id = run_id;
-	e.context = CurrentMemoryContext;
-	EngineLoad(&e);
-	EntriesBegin(&e, table);
-	EngineBuildPools(&e);
-	EngineBeginParts(&e);
-	find_simple(&e);
-	w.n = e.n_targets + e.n_nodes;
+	e->context = CurrentMemoryContext;
+	EngineLoad(e);
+	EntriesBegin(e, table);
+	EngineBuildPools(e);
+	EngineBeginParts(e);
+	find_simple(e);
+	w.n = e->n_targets + e->n_nodes;
 	room = w.n + 1;
-	for (int k = 0; k < e.n_keys; k++)
-		room = Max(room, (Size) e.keys[k].n);
+	for (int k = 0; k < e->n_keys; k++)
+		room = Max(room, (Size) e->keys[k].n);
 	w.shares = palloc_array(FinopsReal, w.n + 1);
 	w.weights = palloc_array(uint64, room);
 	w.parts = palloc_array(uint64, room);
 	w.scratch = palloc_array(uint64, 2 * room);
 
-	EngineReadDirect(&e, put_direct);
-	for (int i = 0; i < e.n_buckets; i++)
-		if (e.buckets[i].simple)
-			split_simple(&e, &e.buckets[i], w.parts, w.scratch);
-	EngineSplitTraced(&e, &w);
-	split_in_steps(&e, &w);
-	EngineSplitSinks(&e, &w);
-	EnginePutParts(&e, &w);
-	EngineEndKeys(&e);
+	EngineReadDirect(e, put_direct);
+	for (int i = 0; i < e->n_buckets; i++)
+		if (e->buckets[i].simple)
+			split_simple(e, &e->buckets[i], w.parts, w.scratch);
+	EngineSplitTraced(e, &w);
+	split_in_steps(e, &w);
+	EngineSplitSinks(e, &w);
+	EnginePutParts(e, &w);
+	EngineEndKeys(e);
+}
+
+void
+AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
+					bool may_pack, AllocateResult *result)
+{
+	Engine		e = {0};
+
+	e.may_pack = may_pack;
+	e.from = from;
+	e.run_id = run_id;
+	initStringInfo(&e.findings);
+	EngineFindBelow(&e);
+	EngineRun(&e, table);
+	result->digest = EntriesEnd(&e);
 	result->entries = e.entries;
 	result->rows = e.rows;
 	result->packed = e.packed;
@@ -435,5 +446,4 @@ AllocateMakeEntries(const char *from, int64 run_id, const AllocateTable *table,
 	if (e.n_findings > 0)
 		appendStringInfoChar(&e.findings, ']');
 	result->findings_json = e.n_findings > 0 ? e.findings.data : pstrdup("[]");
-	result->digest = EntriesEnd(&e);
 }

@@ -143,6 +143,19 @@ typedef struct Placed
 	int128	   *units;
 } Placed;
 
+typedef struct PlacedList
+{
+	Placed	   *items;
+	int			n;
+} PlacedList;
+
+/* The targets of a currency that have less than the minimum charge. */
+typedef struct BelowMinimum
+{
+	const char *currency;
+	bool	   *targets;
+} BelowMinimum;
+
 typedef struct EntrySink EntrySink;
 
 typedef struct Engine
@@ -176,8 +189,12 @@ typedef struct Engine
 	struct PartSort *sort;
 
 	bool		any_late;		/* some node follows the cost placed so far */
-	Placed	   *placed;
-	int			n_placed;
+	PlacedList	placed;
+
+	bool		only_sums;		/* no entries: what comes to tenants by rules, in */
+	PlacedList	shared;
+	BelowMinimum *below;		/* whose shared cost is the operator's */
+	int			n_below;
 
 	EntrySink  *sink;
 	struct Packing *packing;
@@ -215,9 +232,14 @@ typedef struct EngineWork
 } EngineWork;
 
 /* engine.c */
+extern void EngineRun(Engine *e, const AllocateTable *table);
 extern bool EngineUnits(Datum value, int scale, MoneyUnits *m);
 extern bool EngineIsAlone(const Engine *e, int bucket);
 pg_noreturn extern void EngineTooLarge(const Bucket *b);
+
+/* minimum.c */
+extern void EngineFindBelow(Engine *e);
+extern const bool *EngineBelow(const Engine *e, const char *currency);
 
 /* parts.c */
 extern void EngineBeginParts(Engine *e);
@@ -238,7 +260,7 @@ extern const Pool *EnginePoolEdges(Engine *e, int p, Pool *made);
 extern void EngineSplitTraced(Engine *e, EngineWork *w);
 
 /* sinks.c */
-extern int128 *EnginePlacedOn(Engine *e, const char *currency);
+extern int128 *EnginePlacedOn(Engine *e, PlacedList *list, const char *currency);
 extern void EngineAddPlaced(int128 *units, Datum amount);
 extern void EngineSplitSinks(Engine *e, EngineWork *w);
 

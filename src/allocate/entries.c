@@ -91,6 +91,11 @@ struct EntrySink
 	char	   *origin;
 	MemoryContext of_origin;
 
+	int128	   *shared;			/* sums of the currency at hand, if nothing else */
+	const bool *below;			/* whose cost the operator keeps, at the origin at hand */
+	Datum		kept;			/* and what that comes to, or 0 */
+	Datum		kept_share;
+
 	pg_cryptohash_ctx *hash;
 	char		buffer[HASH_BUFFER];
 	size_t		used;
@@ -145,7 +150,7 @@ EntriesBegin(Engine *e, const AllocateTable *table)
 	e->sink = sink;
 	if (table != NULL)
 		open_table(sink, table);
-	else
+	else if (!e->only_sums)
 		sink->store = FinopsStageEmpty("finops_entry",
 							   "SELECT NULL::text AS tenant_id, NULL::text AS kind, NULL::text AS service,"
 							   " NULL::text AS category, NULL::text AS rule_id, NULL::integer AS rule_version,"
@@ -154,14 +159,15 @@ EntriesBegin(Engine *e, const AllocateTable *table)
 							   " NULL::numeric AS key_total, NULL::text AS stage, NULL::smallint AS rung,"
 							   " NULL::text[] AS source_line_ids, NULL::date AS origin_period",
 							   &sink->desc);
-	sink->hash = pg_cryptohash_create(PG_SHA256);
-	if (sink->hash == NULL || pg_cryptohash_init(sink->hash) < 0)
-		elog(ERROR, "could not begin a SHA-256 digest");
 	e->row = AllocSetContextCreate(CurrentMemoryContext, "finops entries",
 								   ALLOCSET_DEFAULT_SIZES);
 	sink->of_origin = AllocSetContextCreate(CurrentMemoryContext, "finops origin",
 											ALLOCSET_DEFAULT_SIZES);
-	initStringInfo(&e->findings);
+	if (e->only_sums)
+		return;
+	sink->hash = pg_cryptohash_create(PG_SHA256);
+	if (sink->hash == NULL || pg_cryptohash_init(sink->hash) < 0)
+		elog(ERROR, "could not begin a SHA-256 digest");
 }
 
 static void
@@ -203,31 +209,6 @@ set_datum(EntrySink *sink, EntryColumn column, Datum value)
 {
 	sink->nulls[column] = value == (Datum) 0;
 	sink->values[column] = value;
-}
-
-/* The entries that follow are of this origin. */
-void
-EntriesOrigin(Engine *e, const EntryOf *of)
-{
-	EntrySink  *sink = e->sink;
-	MemoryContext old;
-
-	MemoryContextReset(sink->of_origin);
-	old = MemoryContextSwitchTo(sink->of_origin);
-	sink->origin = of->origin == NULL ? NULL : pstrdup(of->origin);
-	set_text(sink, ENTRY_ORIGIN, of->origin);
-	set_text(sink, ENTRY_SERVICE, of->service);
-	set_text(sink, ENTRY_CATEGORY, of->category);
-	set_text(sink, ENTRY_RULE, of->rule_id);
-	sink->values[ENTRY_RULE_VERSION] = Int32GetDatum(of->rule_version);
-	set_text(sink, ENTRY_CURRENCY, of->currency);
-	set_text(sink, ENTRY_STAGE, of->stage);
-	set_datum(sink, ENTRY_LINES, of->lines);
-	sink->nulls[ENTRY_ORIGIN_PERIOD] = of->origin_period == NULL;
-	if (of->origin_period != NULL)
-		sink->values[ENTRY_ORIGIN_PERIOD] =
-			DirectFunctionCall1(date_in, CStringGetDatum(of->origin_period));
-	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -337,12 +318,85 @@ is_zero(Datum amount)
 	return MoneyDecodeNumeric(amount, &m) && m.units == 0;
 }
 
+/* What the operator keeps of the origin that ends, as its last entry. */
+static void
+put_kept(Engine *e)
+{
+	EntrySink  *sink = e->sink;
+
+	if (sink->kept != 0 && !is_zero(sink->kept))
+		put(e, NULL, "overhead", sink->kept, sink->kept_share, "below_minimum", (Datum) 0, (Datum) 0, 0);
+	sink->kept = 0;
+	sink->kept_share = 0;
+}
+
+/* The entries that follow are of this origin. */
+void
+EntriesOrigin(Engine *e, const EntryOf *of)
+{
+	EntrySink  *sink = e->sink;
+	MemoryContext old;
+
+	put_kept(e);
+	MemoryContextReset(sink->of_origin);
+	if (e->only_sums)
+	{
+		sink->shared = of->origin_period != NULL ? NULL : EnginePlacedOn(e, &e->shared, of->currency);
+		return;
+	}
+	sink->below = of->origin_period != NULL ? NULL : EngineBelow(e, of->currency);
+	old = MemoryContextSwitchTo(sink->of_origin);
+	sink->origin = of->origin == NULL ? NULL : pstrdup(of->origin);
+	set_text(sink, ENTRY_ORIGIN, of->origin);
+	set_text(sink, ENTRY_SERVICE, of->service);
+	set_text(sink, ENTRY_CATEGORY, of->category);
+	set_text(sink, ENTRY_RULE, of->rule_id);
+	sink->values[ENTRY_RULE_VERSION] = Int32GetDatum(of->rule_version);
+	set_text(sink, ENTRY_CURRENCY, of->currency);
+	set_text(sink, ENTRY_STAGE, of->stage);
+	set_datum(sink, ENTRY_LINES, of->lines);
+	sink->nulls[ENTRY_ORIGIN_PERIOD] = of->origin_period == NULL;
+	if (of->origin_period != NULL)
+		sink->values[ENTRY_ORIGIN_PERIOD] =
+			DirectFunctionCall1(date_in, CStringGetDatum(of->origin_period));
+	MemoryContextSwitchTo(old);
+}
+
+/* Adds to what the operator keeps of the origin at hand. */
+static void
+keep(EntrySink *sink, Datum amount, Datum share)
+{
+	MemoryContext old = MemoryContextSwitchTo(sink->of_origin);
+	Datum		zero = MoneyNumeric(0, false, 0);
+
+	sink->kept = DirectFunctionCall2(numeric_add, sink->kept == 0 ? zero : sink->kept, amount);
+	sink->kept_share = DirectFunctionCall2(numeric_add, sink->kept_share == 0 ? zero : sink->kept_share,
+										   share == 0 ? zero : share);
+	MemoryContextSwitchTo(old);
+}
+
 void
 EntriesPut(Engine *e, int target, Datum amount, Datum share,
 		   const char *metric, Datum key_value, Datum key_total, int rung)
 {
 	if (is_zero(amount))
 		return;
+	if (e->only_sums)
+	{
+		MemoryContext old = MemoryContextSwitchTo(e->row);
+
+		if (e->sink->shared != NULL && e->target_kinds[target] == 't')
+			EngineAddPlaced(&e->sink->shared[target], amount);
+		MemoryContextSwitchTo(old);
+		if (++e->rows % ENTRIES_PER_RESET == 0)
+			reset_row(e);
+		return;
+	}
+	if (e->sink->below != NULL && e->sink->below[target])
+	{
+		keep(e->sink, amount, share);
+		return;
+	}
 	put(e, e->target_kinds[target] == 't' ? e->target_names[target] : NULL, kind_of(e, target),
 		amount, share, metric, key_value, key_total, rung);
 }
@@ -358,7 +412,7 @@ EntriesPutDirect(Engine *e, char *origin, const char *tenant, int heir,
 {
 	Datum		one;
 
-	if (is_zero(amount))
+	if (e->only_sums || is_zero(amount))
 		return;
 	e->sink->origin = origin;
 	set_text(e->sink, ENTRY_ORIGIN, origin);
@@ -379,6 +433,7 @@ EntriesEnd(Engine *e)
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	char	   *hex = palloc(2 * PG_SHA256_DIGEST_LENGTH + 1);
 
+	put_kept(e);
 	if (sink->bulk != NULL)
 		(void) BillBulkClose(sink->bulk);
 	flush_digest(sink);

@@ -16,6 +16,7 @@
  *	finops_cost		sums of the facts
  *	finops_placed	those without a tenant, each with its rule
  *	finops_bucket	cost to distribute, by origin and node
+ *	finops_successor	who takes the cost of tenants that have left
  *	finops_node		nodes that buckets and other nodes give to
  *	finops_key		keys: vec, targets, weights, total, tenants, pools
  *	finops_leg		the legs a node uses
@@ -174,17 +175,50 @@ make_buckets(void)
 		" LEFT JOIN finops_rule r ON r.no = b.no LEFT JOIN " BUILT_IN_NAMES " ON i.no = b.no");
 }
 
+/*
+ * Who takes the cost of tenants that have left: the last of those who succeed
+ * one another, o for the operator.
+ */
+static void
+stage_successors(DateADT period)
+{
+	FINOPS_STAGE("finops_departed",
+				 "SELECT s.tenant_id, s.successor_id FROM finops.tenant_successor s WHERE s.effective_from <= $1",
+				 ARG_DATE(period));
+	FINOPS_STAGE0("finops_successor",
+				  "WITH RECURSIVE way AS (SELECT d.* FROM finops_departed d"
+				  "  UNION SELECT w.tenant_id, d.successor_id FROM way w JOIN finops_departed d ON d.tenant_id = w.successor_id)"
+				  " SELECT w.tenant_id, coalesce('t:' || w.successor_id, 'o') AS heir FROM way w"
+				  " WHERE NOT EXISTS (SELECT FROM finops_departed d WHERE d.tenant_id = w.successor_id)");
+	if (FINOPS_RUN0("SELECT d.tenant_id FROM finops_departed d WHERE NOT EXISTS"
+					" (SELECT FROM finops_successor s WHERE s.tenant_id = d.tenant_id) ORDER BY d.tenant_id COLLATE \"C\"") > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nobody succeeds tenant \"%s\" in the end", FinopsQuoteForMessage(FinopsText(0, 1))),
+				 errdetail("Those who succeed it in finops.tenant_successor succeed one another."),
+				 errhint("UPDATE finops.tenant_successor SET successor_id = NULL for one of them makes its cost the operator's.")));
+	if (FINOPS_RUN0("SELECT s.tenant_id, substr(s.heir, 3) FROM finops_successor s WHERE s.heir LIKE 't:%'"
+					" AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE 't:' || t.tenant_id = s.heir)"
+					" AND NOT EXISTS (SELECT FROM finops_cost c WHERE 't:' || c.tenant_id = s.heir)"
+					" ORDER BY s.tenant_id COLLATE \"C\" LIMIT 1") > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("tenant \"%s\" is unknown", FinopsQuoteForMessage(FinopsText(0, 2))),
+				 errdetail("finops.tenant_successor names it as the successor of \"%s\".",
+						   FinopsQuoteForMessage(FinopsText(0, 1))),
+				 errhint("Register the tenant by finops.register_tenant.")));
+}
+
 /* What names of rules and drivers stand for: pools, the operator, successors. */
 static void
-make_names(DateADT period)
+make_names(void)
 {
-	FINOPS_STAGE("finops_named",
-		"SELECT (SELECT coalesce(jsonb_object_agg(s.tenant_id, coalesce('t:' || s.successor_id, 'o')), '{}')"
-		"  FROM finops.tenant_successor s WHERE s.effective_from <= $1)"
+	FINOPS_STAGE0("finops_named",
+		"SELECT (SELECT coalesce(jsonb_object_agg(s.tenant_id, s.heir), '{}') FROM finops_successor s)"
 		" || (SELECT jsonb_object_agg(x.name, x.target) FROM ("
 		"  SELECT 'operator' AS name, 'o' AS target UNION ALL SELECT 'unallocated', 'u'"
 		"  UNION ALL SELECT 'pool:' || r.pool_id, 'n:' || r.no FROM finops_rule r WHERE r.pool_id IS NOT NULL"
-		"  UNION ALL SELECT 'rule:' || r.rule_id, 'n:' || r.no FROM finops_rule r) x) AS targets", ARG_DATE(period));
+		"  UNION ALL SELECT 'rule:' || r.rule_id, 'n:' || r.no FROM finops_rule r) x) AS targets");
 }
 
 #define RESOLVED(name) \
@@ -313,7 +347,7 @@ static const char *const cost_vectors =
 	"  FROM finops_cost c WHERE c.tenant_id IS NOT NULL AND " OWN_CHARGES
 	"  GROUP BY 1, 2 HAVING sum(c.cost) > 0"
 	" UNION ALL SELECT 'equal', 't:' || t.tenant_id, 1 FROM @s@.tenant_master t WHERE t.status = 'active'"
-	"  AND NOT EXISTS (SELECT FROM finops.tenant_successor s WHERE s.tenant_id = t.tenant_id AND s.effective_from <= $1)"
+	"  AND NOT EXISTS (SELECT FROM finops_departed d WHERE d.tenant_id = t.tenant_id)"
 	" UNION ALL SELECT 'operator', 'o', 1 UNION ALL SELECT 'unallocated', 'u', 1"
 	" UNION ALL SELECT concat_ws('|', 'follow', f.anchor, f.currency), x.target, x.weight"
 	"  FROM (SELECT DISTINCT anchor, provider, service, currency FROM finops_bucket WHERE no IN (-3, -4)) f"
@@ -381,13 +415,12 @@ make_keys(DateADT period)
 	/* staged, for only of a stage does the planner know how long it is */
 	FINOPS_STAGE("finops_named_weight", method_vectors, ARG_DATE(period));
 	FINOPS_STAGE("finops_cost_weight", cost_vectors, ARG_DATE(period), previous_period(period));
-	FINOPS_STAGE("finops_vec",
-		"SELECT v.vec, CASE WHEN s.tenant_id IS NULL THEN v.target"
-		"  ELSE coalesce('t:' || s.successor_id, 'o') END AS target, sum(v.weight) AS weight"
+	FINOPS_STAGE0("finops_vec",
+		"SELECT v.vec, coalesce(s.heir, v.target) AS target, sum(v.weight) AS weight"
 		" FROM (SELECT w.vec, " RESOLVED("w.target") " AS target, w.weight, false AS departs FROM finops_named_weight w"
 		"  UNION ALL SELECT c.vec, c.target, c.weight, true FROM finops_cost_weight c) v"
-		" LEFT JOIN finops.tenant_successor s ON v.departs AND 't:' || s.tenant_id = v.target AND s.effective_from <= $1"
-		" GROUP BY 1, 2 HAVING sum(v.weight) > 0", ARG_DATE(period));
+		" LEFT JOIN finops_successor s ON v.departs AND 't:' || s.tenant_id = v.target"
+		" GROUP BY 1, 2 HAVING sum(v.weight) > 0");
 	FINOPS_STAGE0("finops_key",
 		"SELECT k.vec, k.targets, k.weights, k.total, k.tenants, k.pools FROM finops_rule_key k"
 		" UNION ALL SELECT " SLICED("'driver|' || u.driver", "u.slice") ", k.* FROM finops_driver_slice u"
@@ -490,11 +523,10 @@ refuse_unknown_targets(DateADT period)
 			 errhint("Register the tenant by finops.register_tenant, or name who succeeds it in finops.tenant_successor.")));
 }
 
-/* Cost of tenants, whose heirs are those who succeeded them by $1. */
+/* Cost of tenants, whose heirs are those who have succeeded them. */
 #define TAGGED \
 	"(SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id, c.cost," \
-	"  CASE WHEN s.tenant_id IS NOT NULL THEN coalesce('t:' || s.successor_id, 'o') END AS heir" \
-	"  FROM finops_cost c LEFT JOIN finops.tenant_successor s ON s.tenant_id = c.tenant_id AND s.effective_from <= $1" \
+	"  s.heir FROM finops_cost c LEFT JOIN finops_successor s ON s.tenant_id = c.tenant_id" \
 	"  WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1)"
 
 /*
@@ -502,14 +534,14 @@ refuse_unknown_targets(DateADT period)
  * are what the many tenants are sorted by.
  */
 static void
-stage_direct_groups(DateADT period)
+stage_direct_groups(void)
 {
 	AllocateHashSums(true);
-	FINOPS_STAGE("finops_direct_group",
+	FINOPS_STAGE0("finops_direct_group",
 		"SELECT (row_number() OVER (ORDER BY x.name COLLATE \"C\", x.origin_period, x.heir COLLATE \"C\"))::integer AS no, x.*"
 		" FROM (SELECT concat_ws('|', " ESCAPED("d.provider") ", " ESCAPED("d.service") ", d.charge_category, d.currency) AS name, d.*"
 		"  FROM (SELECT DISTINCT t.provider, t.service, t.charge_category, t.currency, t.origin_period, t.heir"
-		"   FROM " TAGGED " t) d) x", ARG_DATE(period));
+		"   FROM " TAGGED " t) d) x");
 	AllocateHashSums(false);
 }
 
@@ -548,6 +580,8 @@ make_input(DateADT period)
 		"   'origin_period', b.origin_period, 'lines', b.lines), NULL, ARRAY[b.cost]"
 		"  FROM finops_bucket b JOIN finops_node n ON n.no = b.no AND n.currency = b.currency"
 		"   AND n.slice IS NOT DISTINCT FROM b.slice AND n.anchor IS NOT DISTINCT FROM b.anchor"
+		" UNION ALL SELECT 'policy', 1, 'minimum_charge', NULL, NULL, ARRAY[m.value::numeric]"
+		"  FROM (SELECT " ALLOCATE_POLICY("minimum_charge") " AS value) m WHERE m.value::numeric > 0"
 		" UNION ALL SELECT 'direct', g.no, g.name, jsonb_build_object('service', g.service,"
 		"   'charge_category', g.charge_category, 'currency', g.currency, 'origin_period', g.origin_period, 'heir', g.heir),"
 		"  d.tenants, d.costs FROM finops_direct_group g JOIN (SELECT x.no, array_agg(x.tenant_id COLLATE \"default\") AS tenants,"
@@ -568,7 +602,8 @@ AllocateGather(DateADT period, FinopsCostBasis basis)
 	AllocateHashSums(true);
 	place_cost(period, &columns);
 	make_buckets();
-	make_names(period);
+	stage_successors(period);
+	make_names();
 	make_rule_keys();
 	make_nodes(period);
 	make_keys(period);
@@ -576,6 +611,6 @@ AllocateGather(DateADT period, FinopsCostBasis basis)
 	refuse_missing_keys(period);
 	refuse_unknown_targets(period);
 	AllocateHashSums(false);
-	stage_direct_groups(period);
+	stage_direct_groups();
 	make_input(period);
 }

@@ -44,6 +44,7 @@ typedef struct Packing
 	int			n_sums;
 	TracedSum  *traced;
 	int			n_traced;
+	uint64	   *kept;			/* the parts with those that the operator keeps moved */
 	MemoryContext row;
 } Packing;
 
@@ -113,6 +114,7 @@ EntriesBeginTraced(Engine *e, const int *buckets, int n)
 	p->sums = palloc_array(PackedSum, n);
 	p->traced = palloc_array(TracedSum, n);
 	p->row = AllocSetContextCreate(CurrentMemoryContext, "finops packed", ALLOCSET_DEFAULT_SIZES);
+	p->kept = e->n_below == 0 ? NULL : palloc_array(uint64, e->n_targets);
 	if (!e->may_pack || finops_packed_entries < 0 ||
 		(int64) n * e->n_targets < finops_packed_entries)
 		return;
@@ -245,6 +247,27 @@ put_entries(Engine *e, const Bucket *b, const uint64 *parts, bool negative, int 
 	}
 }
 
+/* The parts as they are, or with those of tenants below the minimum charge given to the operator. */
+static const uint64 *
+without_small(Engine *e, const char *currency, const uint64 *parts)
+{
+	const bool *below = EngineBelow(e, currency);
+	uint64	   *kept = e->packing->kept;
+	int			operator_target;
+
+	if (below == NULL)
+		return parts;
+	operator_target = EngineTarget(e, "o");
+	memcpy(kept, parts, sizeof(uint64) * e->n_targets);
+	for (int t = 0; t < e->n_targets; t++)
+		if (below[t])
+		{
+			kept[operator_target] += kept[t];
+			kept[t] = 0;
+		}
+	return kept;
+}
+
 void
 EntriesTraced(Engine *e, const Bucket *b, const uint64 *parts, bool negative, EngineWork *w)
 {
@@ -254,6 +277,16 @@ EntriesTraced(Engine *e, const Bucket *b, const uint64 *parts, bool negative, En
 
 	for (int t = 0; t < e->n_targets; t++)
 		traced[t] += negative ? -(int128) parts[t] : (int128) parts[t];
+	if (e->only_sums)
+	{
+		int128	   *shared = EnginePlacedOn(e, &e->shared, b->node->currency);
+
+		for (int t = 0; t < e->n_targets; t++)
+			if (e->target_kinds[t] == 't')
+				shared[t] += (negative ? -(int128) parts[t] : (int128) parts[t]) * 1000;
+		return;
+	}
+	parts = without_small(e, b->node->currency, parts);
 	EntriesOrigin(e, &of);
 	if (e->packing->pack)
 		pack(e, b, parts, negative, scale);

@@ -202,7 +202,7 @@ EngineFlushParts(Engine *e)
 		if (part->units == 0 && part->extra == 0)
 			continue;
 		if (e->any_late)
-			EnginePlacedOn(e, e->buckets[part->bucket].node->currency)[part->target] +=
+			EnginePlacedOn(e, &e->placed, e->buckets[part->bucket].node->currency)[part->target] +=
 				(int128) part->units * 1000;
 		if (s->origin_of[part->bucket] != s->origin)
 		{

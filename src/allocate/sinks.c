@@ -209,17 +209,20 @@ split_capped(Engine *e, PoolNode *node, EngineWork *w)
 
 /* What is placed on the targets of a currency so far. */
 int128 *
-EnginePlacedOn(Engine *e, const char *currency)
+EnginePlacedOn(Engine *e, PlacedList *list, const char *currency)
 {
-	for (int i = 0; i < e->n_placed; i++)
-		if (strcmp(e->placed[i].currency, currency) == 0)
-			return e->placed[i].units;
-	e->placed = e->placed == NULL ? MemoryContextAlloc(e->context, sizeof(Placed)) :
-		repalloc(e->placed, sizeof(Placed) * (e->n_placed + 1));
-	e->placed[e->n_placed].currency = MemoryContextStrdup(e->context, currency);
-	e->placed[e->n_placed].units = MemoryContextAllocExtended(e->context, sizeof(int128) * e->n_targets,
-															  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	return e->placed[e->n_placed++].units;
+	Placed	   *item;
+
+	for (int i = 0; i < list->n; i++)
+		if (strcmp(list->items[i].currency, currency) == 0)
+			return list->items[i].units;
+	list->items = list->items == NULL ? MemoryContextAlloc(e->context, sizeof(Placed)) :
+		repalloc(list->items, sizeof(Placed) * (list->n + 1));
+	item = &list->items[list->n++];
+	item->currency = MemoryContextStrdup(e->context, currency);
+	item->units = MemoryContextAllocExtended(e->context, sizeof(int128) * e->n_targets,
+											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	return item->units;
 }
 
 /*
@@ -294,13 +297,13 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 		if (!b->simple)
 			continue;
 		old = MemoryContextSwitchTo(work);
-		add_simple(e, b, EnginePlacedOn(e, b->node->currency), parts, scratch);
+		add_simple(e, b, EnginePlacedOn(e, &e->placed, b->node->currency), parts, scratch);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(work);
 	}
 	for (int i = 0; i < n_traced; i++)
 		for (int t = 0; t < e->n_targets; t++)
-			EnginePlacedOn(e, traced[i].currency)[t] += traced[i].units[t] * 1000;
+			EnginePlacedOn(e, &e->placed, traced[i].currency)[t] += traced[i].units[t] * 1000;
 	MemoryContextDelete(work);
 }
 
@@ -308,7 +311,7 @@ sum_placed(Engine *e, uint64 *parts, uint64 *scratch)
 static Key *
 placed_key(Engine *e, const PoolNode *node)
 {
-	const int128 *units = EnginePlacedOn(e, node->currency);
+	const int128 *units = EnginePlacedOn(e, &e->placed, node->currency);
 	Key		   *key = palloc0(sizeof(Key));
 	int		   *targets = palloc_array(int, e->n_targets + 1);
 	Datum	   *weights = palloc_array(Datum, e->n_targets + 1);
