@@ -275,6 +275,7 @@ finops_index_lines(PG_FUNCTION_ARGS)
 	bool		made;
 
 	FinopsRequireWritable("finops.index_lines()");
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FinopsLock(FINOPS_LOCK_PERIOD, period);
 	month[4] = '_';

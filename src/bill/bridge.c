@@ -3,8 +3,9 @@
  * bridge.c
  *	  finops.cost_bridge: from billed to effective cost, line by line.
  *
- * Each line of the bridge is summed over the facts by its own predicate; none
- * is what remains after the others.  The residual is what the lines do not
+ * The facts are summed by what the bridge asks of them, which makes some dozen
+ * kinds; each line of the bridge is summed over these by its own predicate, and
+ * none is what remains after the others.  The residual is what the lines do not
  * explain, and is zero when every fact follows the rules of project.c.
  *
  * "type" below is the provider's line item type, for FOCUS bills the charge
@@ -20,7 +21,7 @@
 typedef struct BridgeLine
 {
 	const char *label;
-	const char *amount;			/* per fact: b billed, e effective */
+	const char *amount;			/* per kind: b billed, e effective */
 	const char *predicate;
 } BridgeLine;
 
@@ -28,9 +29,9 @@ static const BridgeLine bridge_lines[] = {
 	{"billed cost", "b", "true"},
 	{"new prepayments", "-b",
 		"NOT split AND (type = 'SavingsPlanUpfrontFee'"
-	" OR (type = 'Fee' AND reservation_arn IS NOT NULL) OR (type = 'Purchase' AND e = 0))"},
+	" OR (type = 'Fee' AND reserved) OR (type = 'Purchase' AND free))"},
 	{"refunds of prepayments", "-b",
-	"NOT split AND type = 'Refund' AND product LIKE '%SavingsPlans'"},
+	"NOT split AND type = 'Refund' AND plans"},
 	{"commitment fees of the month", "-b", "NOT split AND " COMMITMENT_FEE},
 	{"covered usage as billed, and its negation", "-b",
 		"NOT split AND ((" COVERED " AND NOT " COMMITMENT_FEE ")"
@@ -41,19 +42,37 @@ static const BridgeLine bridge_lines[] = {
 	{"split cost lines, counted in their parent", "-b", "split"},
 	{"other differences delivered by the provider", "e - b",
 		"NOT split AND status IS NULL AND type IN ('Usage', 'Purchase', 'Tax', 'Credit', 'Adjustment')"
-	" AND NOT (type = 'Purchase' AND e = 0)"},
+	" AND NOT (type = 'Purchase' AND free)"},
 };
 
-#define FACTS \
-	"SELECT billed_cost AS b, effective_cost AS e, reservation_arn," \
-	" coalesce(line_item_line_item_type, '') AS type," \
-	" coalesce(line_item_product_code, '') AS product," \
-	" commitment_discount_status AS status, line_item_currency_code AS currency," \
-	" coalesce(line_item_operation, '') IN ('EKSPod-EC2', 'ECSTask-EC2') AS split" \
-	" FROM @s@.fact_cost_raw WHERE bill_billing_period_start_date = $1"
+#define KINDS \
+	"SELECT sum(f.billed_cost) AS b, sum(f.effective_cost) AS e, f.reservation_arn IS NOT NULL AS reserved," \
+	" coalesce(f.line_item_line_item_type, '') AS type," \
+	" coalesce(f.line_item_product_code, '') LIKE '%%SavingsPlans' AS plans," \
+	" f.commitment_discount_status AS status, f.line_item_currency_code AS currency," \
+	" coalesce(f.line_item_operation, '') IN ('EKSPod-EC2', 'ECSTask-EC2') AS split, f.effective_cost = 0 AS free" \
+	" FROM %s f WHERE f.bill_billing_period_start_date = $1" \
+	" GROUP BY 3, 4, 5, 6, 7, 8, 9"
+
+/*
+ * The facts of a period: its partition, of which the planner knows how many
+ * kinds there are.
+ */
+static const char *
+facts_of(DateADT period)
+{
+	char	   *month = FinopsPeriodText(period);
+	char	   *name;
+
+	month[4] = '_';
+	name = psprintf("finops.fact_cost_raw_%s", month);
+	return FINOPS_RUN("SELECT 1 FROM pg_inherits i WHERE i.inhrelid = to_regclass($1)"
+					  " AND i.inhparent = '@s@.fact_cost_raw'::regclass", ARG_TEXT(name)) > 0 ?
+		name : "@s@.fact_cost_raw";
+}
 
 static char *
-bridge_sql(void)
+bridge_sql(DateADT period)
 {
 	int			n = lengthof(bridge_lines);
 	StringInfoData sums;
@@ -72,12 +91,12 @@ bridge_sql(void)
 		appendStringInfo(&rows, "(%d, '%s', a%d), ", i + 1, line->label, i + 1);
 		appendStringInfo(&total, "%sa%d", i == 0 ? "" : " + ", i + 1);
 	}
-	return psprintf("WITH f AS (" FACTS "), s AS (SELECT currency, sum(e) AS e%s FROM f GROUP BY currency)"
+	return psprintf("WITH f AS (" KINDS "), s AS (SELECT currency, sum(e) AS e%s FROM f GROUP BY currency)"
 					" SELECT l.position, l.line, l.amount, s.currency FROM s, LATERAL (VALUES %s"
 					"(%d, 'effective cost', s.e), (%d, 'effective less billed', s.e - a1),"
 					" (%d, 'residual', s.e - (%s))) AS l(position, line, amount)"
 					" ORDER BY s.currency, l.position",
-					sums.data, rows.data, n + 1, n + 2, n + 3, total.data);
+					facts_of(period), sums.data, rows.data, n + 1, n + 2, n + 3, total.data);
 }
 
 PG_FUNCTION_INFO_V1(finops_cost_bridge);
@@ -96,7 +115,7 @@ finops_cost_bridge(PG_FUNCTION_ARGS)
 
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
-	FINOPS_RUN(bridge_sql(), ARG_DATE(period));
+	FINOPS_RUN(bridge_sql(period), ARG_DATE(period));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;
