@@ -234,7 +234,8 @@ typedef enum FinopsLockKind
 	FINOPS_LOCK_PARTITION,		/* key: 0; partition DDL */
 	FINOPS_LOCK_SETTLEMENT,		/* key: 0; whoever settles several invoices at once */
 	FINOPS_LOCK_NUMBERING,		/* key: 0; document numbers */
-	FINOPS_LOCK_API_CLOCK		/* key: 0; turns of API requests, given back at once */
+	FINOPS_LOCK_API_CLOCK,		/* key: 0; turns of API requests, given back at once */
+	FINOPS_LOCK_INPUTS			/* key: kind of input; writers share it, never waited for */
 } FinopsLockKind;
 
 extern void FinopsLock(FinopsLockKind kind, int32 key);

@@ -124,9 +124,11 @@ CREATE TABLE finops.period_gate (
 	detail text,
 	run_id bigint,
 	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	mark text,
 	CONSTRAINT period_gate_pkey PRIMARY KEY (period_start, gate)
 );
 COMMENT ON TABLE finops.period_gate IS 'what each gate of the month close last found; a writer clears the gates whose inputs it changes';
+COMMENT ON COLUMN finops.period_gate.mark IS 'state of the inputs when the gate was passed, where its room notices changes; NULL: unknown';
 
 -- runs and audit
 

@@ -15,13 +15,19 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "invoice/document_reader.h"
+#include "invoice/chain.h"
 
+#include "storage/proc.h"
 #include "utils/datetime.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/timestamp.h"
+
+/* the transaction that took numbers last; a rolled back savepoint may have given them back */
+static LocalTransactionId holder = InvalidLocalTransactionId;
+
+static const char *const series_checks[] = {"number_series_last_check", NULL};
 
 /* SHA-256 over "<previous hash>\n<digest>", hex. */
 void
@@ -35,16 +41,12 @@ InvoiceChainHash(const char *prev_hash, const char *digest, char *hex)
 	InvoiceSha256(text, (size_t) len, hex);
 }
 
-/* JSON that is frozen into documents. */
-#define ISSUER_SNAPSHOT "jsonb_strip_nulls(jsonb_build_object('legal_name', i.legal_name," \
-	" 'address', i.address, 'vat_id', i.vat_id, 'bank', i.bank, 'payment_terms_days', i.payment_terms_days))"
-
 InvoiceIssuer
 InvoiceReadIssuerOf(const char *issuer_id)
 {
 	InvoiceIssuer issuer = {.issuer_id = pstrdup(issuer_id)};
 
-	if (FINOPS_RUN_KEPT("SELECT " ISSUER_SNAPSHOT "::text, i.number_format, i.credit_number_format, i.payment_terms_days"
+	if (FINOPS_RUN_KEPT("SELECT " INVOICE_ISSUER_SNAPSHOT "::text, i.number_format, i.credit_number_format, i.payment_terms_days"
 						" FROM finops.issuer i WHERE i.issuer_id = $1", ARG_TEXT(issuer_id)) == 0)
 		return issuer;
 	issuer.exists = true;
@@ -61,33 +63,52 @@ InvoiceReadIssuer(void)
 	return InvoiceReadIssuerOf("default");
 }
 
-/* A run of numbers of one series, under its lock. */
-typedef struct NumberBlock
+/*
+ * The head of the series.  Under an older snapshot the statement is what
+ * finds that another transaction has moved it since: 40001.
+ */
+static void
+read_series(InvoiceNumberBlock *block)
 {
-	const InvoiceIssuer *issuer;
-	const char *format;
-	const char *kind;
-	char	   *series;
-	int64		first;			/* number given last before this block */
-	int64		last;
-	char		last_hash[65];
-	TimestampTz issued_at;
-	int			year;
-	int			month;
-} NumberBlock;
+	Datum		key = CStringGetTextDatum(block->series);
 
-/* Lock the series until commit; the time of issue is read under the lock. */
-static NumberBlock
-lock_series(const InvoiceIssuer *issuer, const char *kind)
+	if (!IsolationUsesXactSnapshot())
+		block->row = DirectFetch(true, "number_series", "number_series_pkey", 1, &key);
+	if (block->row.tuple != NULL && DirectMayUpdate(&block->row, NULL, series_checks))
+	{
+		char	   *hash = DirectText(&block->row, "last_hash");
+
+		block->last = DirectInt(&block->row, "last_number", 0);
+		strlcpy(block->last_hash, hash == NULL ? "" : hash, sizeof(block->last_hash));
+		return;
+	}
+	block->row.tuple = NULL;
+	if (FINOPS_RUN_KEPT("SELECT last_number, coalesce(last_hash, '') FROM finops.number_series WHERE series = $1 FOR NO KEY UPDATE",
+						ARG_TEXT(block->series)) == 0)
+		FINOPS_RUN("INSERT INTO finops.number_series (series) VALUES ($1) RETURNING last_number, ''::text",
+				   ARG_TEXT(block->series));
+	block->last = FinopsInt64(0, 1);
+	strlcpy(block->last_hash, FinopsText(0, 2), sizeof(block->last_hash));
+}
+
+bool
+InvoiceHoldsSeries(void)
+{
+	return holder == FINOPS_LOCAL_XID;
+}
+
+InvoiceNumberBlock
+InvoiceLockSeries(const InvoiceIssuer *issuer, const char *kind)
 {
 	bool		credit = strcmp(kind, "credit_note") == 0;
-	NumberBlock block = {.issuer = issuer, .kind = kind};
+	InvoiceNumberBlock block = {.issuer = issuer, .kind = kind};
 	const char *prefix = strcmp(issuer->issuer_id, "default") == 0 ? "" : psprintf("%s:", issuer->issuer_id);
 	struct pg_tm tm;
 	fsec_t		fsec;
 
 	block.format = credit ? issuer->credit_number_format : issuer->number_format;
 	FinopsLock(FINOPS_LOCK_NUMBERING, 0);
+	holder = FINOPS_LOCAL_XID;
 	block.issued_at = GetCurrentTimestamp();
 	/* without a zone: UTC */
 	if (timestamp2tm(block.issued_at, NULL, &tm, &fsec, NULL, NULL) != 0)
@@ -96,25 +117,32 @@ lock_series(const InvoiceIssuer *issuer, const char *kind)
 	block.month = tm.tm_mon;
 	block.series = InvoiceNumberIsYearly(block.format) ?
 		psprintf("%s%s/%04d", prefix, kind, block.year) : psprintf("%s%s", prefix, kind);
-	if (FINOPS_RUN_KEPT("SELECT last_number, coalesce(last_hash, '') FROM finops.number_series WHERE series = $1 FOR NO KEY UPDATE",
-						ARG_TEXT(block.series)) == 0)
-		FINOPS_RUN("INSERT INTO finops.number_series (series) VALUES ($1) RETURNING last_number, ''::text",
-				   ARG_TEXT(block.series));
-	block.first = block.last = FinopsInt64(0, 1);
-	strlcpy(block.last_hash, FinopsText(0, 2), sizeof(block.last_hash));
+	read_series(&block);
+	block.first = block.last;
 	return block;
 }
 
-static void
-end_series(const NumberBlock *block)
+void
+InvoiceEndSeries(InvoiceNumberBlock *block)
 {
+	if (block->row.tuple != NULL)
+	{
+		const DirectChange changes[] = {
+			{"last_number", Int64GetDatum(block->last)},
+			{"last_hash", CStringGetTextDatum(block->last_hash)},
+			{"updated_at", TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())},
+		};
+
+		DirectUpdate(&block->row, changes, lengthof(changes));
+		return;
+	}
 	FINOPS_RUN_KEPT("UPDATE finops.number_series SET last_number = $2, last_hash = $3, updated_at = now()"
 					" WHERE series = $1", ARG_TEXT(block->series),
 					ARG_INT8(block->last), ARG_TEXT(block->last_hash));
 }
 
 static char *
-number_text(const NumberBlock *block, int64 seq)
+number_text(const InvoiceNumberBlock *block, int64 seq)
 {
 	char		number[INVOICE_NUMBER_MAX + 1];
 
@@ -126,10 +154,9 @@ number_text(const NumberBlock *block, int64 seq)
 	return pstrdup(number);
 }
 
-/* The next number and link of the chain for a document. */
-static void
-number_document(NumberBlock *block, InvoiceIssue *issue, const char *content_digest,
-				char *digest, char *prev_hash)
+void
+InvoiceNumberDocument(InvoiceNumberBlock *block, InvoiceIssue *issue, const char *content_digest,
+					  char *digest, char *prev_hash)
 {
 	issue->series = block->series;
 	issue->seq = ++block->last;
@@ -143,11 +170,7 @@ number_document(NumberBlock *block, InvoiceIssue *issue, const char *content_dig
 /* Columns of a document to be numbered; $1 time of issue, $2 its reconciliation. */
 #define TO_NUMBER_SQL \
 	" h.invoice_id, h.kind, h.revision, h.original_invoice_id, coalesce(h.recon_id, $2), h.reason, h.issuer," \
-	" coalesce(h.recipient, jsonb_strip_nulls(jsonb_build_object('tenant_id', t.tenant_id," \
-	"  'tenant_name', t.tenant_name, 'billing_contact', t.billing_contact, 'tax_profile', t.tax_profile)))," \
-	" CASE WHEN h.payment_terms_from = 'month_end' THEN (date_trunc('month', $1 AT TIME ZONE z.name) + interval '1 month -1 day'" \
-	"   + coalesce(h.payment_terms_days, 30) * interval '1 day') AT TIME ZONE z.name" \
-	"  ELSE $1 + coalesce(h.payment_terms_days, $3) * interval '1 day' END, h.input_digest"
+	" coalesce(h.recipient, " INVOICE_RECIPIENT_SNAPSHOT "), " INVOICE_DUE_SQL("$1", "z.name", "$3") ", h.input_digest"
 
 #define TO_NUMBER_FROM \
 	" JOIN @s@.tenant_master t ON t.tenant_id = h.tenant_id" \
@@ -191,7 +214,7 @@ static const char *const numbered_sql =
 
 typedef struct Numbering
 {
-	NumberBlock *block;
+	InvoiceNumberBlock *block;
 	const char *caller;
 	Datum		issuer;			/* jsonb of the snapshot */
 	const char *issuer_text;
@@ -225,7 +248,7 @@ number_row(Numbering *n, HeapTuple row, TupleDesc desc)
 	issue.due_at = DatumGetTimestampTz(in[N_DUE - 1]);
 	content = isnull[N_INPUT - 1] ? content_digest(issue.invoice_id) : TEXT_OF(N_INPUT);
 #undef TEXT_OF
-	number_document(n->block, &issue, content, digest, prev_hash);
+	InvoiceNumberDocument(n->block, &issue, content, digest, prev_hash);
 	out[0] = in[N_ID - 1];
 	out[1] = CStringGetTextDatum(issue.invoice_number);
 	out[2] = Int64GetDatum(issue.seq);
@@ -314,7 +337,7 @@ char *
 InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer,
 					   const char *kind, int64 count, const char *recon_id, InvoiceWriter *held)
 {
-	NumberBlock block = lock_series(issuer, kind);
+	InvoiceNumberBlock block = InvoiceLockSeries(issuer, kind);
 	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session),
 	.held = held};
 	bool		credit = strcmp(kind, "credit_note") == 0;
@@ -327,7 +350,7 @@ InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer
 		elog(ERROR, "documents to be numbered are incomplete");
 	if (held == NULL)
 		freeze_documents(&numbering);
-	end_series(&block);
+	InvoiceEndSeries(&block);
 	FINOPS_RUN("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id, metadata)"
 			   " SELECT 'operator_user', $1, $2, $3, invoice_id, jsonb_build_object('invoice_number', invoice_number)"
 			   " FROM inv_numbered ORDER BY number_seq",
@@ -335,76 +358,4 @@ InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer
 	FinopsEndStage("inv_numbered");
 	return count == 1 ? number_text(&block, block.last) :
 		psprintf("%s to %s", number_text(&block, block.first + 1), number_text(&block, block.last));
-}
-
-/* ---------------------------------------------------------------------
- * One document of one tenant, by kept statements
- * ---------------------------------------------------------------------
- */
-
-/*
- * A document that can be issued at once: the tenant's open invoice of the
- * period, everything complete and reconciled.
- */
-static const char *const ready_sql =
-	"SELECT" TO_NUMBER_SQL ", h.issuer_id FROM @s@.invoice_header h" TO_NUMBER_FROM
-	" WHERE h.period_start = $4 AND h.tenant_id = $5 AND h.kind = 'invoice' AND h.status = 'open' AND h.total > 0"
-	" AND h.plan_code IS NOT NULL AND h.input_digest IS NOT NULL"
-	" AND EXISTS (SELECT FROM finops.period_gate g WHERE g.period_start = $4 AND g.gate = 'reconciliation'"
-	"  AND g.status IN ('ok', 'resolved'))"
-	" AND EXISTS (SELECT FROM @s@.fact_cost_allocated f WHERE f.period_start = $4 LIMIT 1)"
-	" AND EXISTS (SELECT FROM finops.issuer i WHERE i.issuer_id = h.issuer_id AND " INVOICE_ISSUER_MISSING("h.tax <> 0") " = '')"
-	" AND " INVOICE_TENANT_MISSING " = ''";
-
-bool
-InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant, const char *recon_id)
-{
-	NumberBlock block;
-	InvoiceIssuer issuer;
-	InvoiceIssue issue = {.issued_by = FinopsCallerName(session)};
-	char	   *content;
-	char		digest[65];
-	char		prev_hash[65];
-	bool		isnull;
-	Datum		recipient;
-	Datum		issuer_json;
-	FinopsArg	now = ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(GetCurrentTimestamp()), false);
-
-	if (FINOPS_RUN_KEPT(ready_sql, now, ARG_TEXT(recon_id), ARG_INT4(0), ARG_DATE(period),
-						ARG_TEXT(tenant)) != 1)
-		return false;
-	issue.invoice_id = FinopsText(0, N_ID);
-	issue.kind = FinopsText(0, N_KIND);
-	issue.revision = (int) FinopsInt64(0, N_REVISION);
-	issue.recon_id = FinopsText(0, N_RECON);
-	issue.reason = FinopsText(0, N_REASON);
-	recipient = SPI_datumTransfer(FinopsValue(0, N_RECIPIENT, &isnull), false, -1);
-	issue.recipient = json_datum_text(recipient);
-	issue.due_at = DatumGetTimestampTz(FinopsValue(0, N_DUE, &isnull));
-	content = FinopsText(0, N_INPUT);
-	issuer = InvoiceReadIssuerOf(FinopsText(0, N_INPUT + 1));
-	issuer_json = DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer.snapshot));
-	issue.issuer = json_datum_text(issuer_json);
-	FINOPS_RUN_KEPT("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id)"
-					" VALUES ('operator_user', $1, 'invoice_issue', 'invoice', $2)",
-					ARG_TEXT(issue.issued_by), ARG_TEXT(issue.invoice_id));
-	block = lock_series(&issuer, "invoice");
-	/* the time under the lock is the later one: the due time moves with it */
-	issue.due_at += block.issued_at - DatumGetTimestampTz(now.value);
-	number_document(&block, &issue, content, digest, prev_hash);
-	end_series(&block);
-	/* the last result is the row */
-	if (FINOPS_RUN_KEPT("UPDATE @s@.invoice_header h SET status = 'issued', invoice_number = $2, number_series = $3, number_seq = $4,"
-						" issued_at = $5, due_at = $6, recon_id = $7, issuer = $8, recipient = $9, issued_by = $10,"
-						" digest = $11, prev_hash = $12, hash = $13 WHERE h.invoice_id = $1 AND h.status = 'open' RETURNING h.*",
-						ARG_TEXT(issue.invoice_id), ARG_TEXT(issue.invoice_number), ARG_TEXT(issue.series),
-						ARG_INT8(issue.seq),
-						ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issue.issued_at), false),
-						ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issue.due_at), false),
-						ARG_TEXT(issue.recon_id),
-						ARG_DATUM(JSONBOID, issuer_json, false),
-						ARG_DATUM(JSONBOID, recipient, false), ARG_TEXT(issue.issued_by),
-						ARG_TEXT(digest), ARG_TEXT(prev_hash), ARG_TEXT(block.last_hash)) != 1)
-		elog(ERROR, "document \"%s\" changed while it was issued", issue.invoice_id);
-	return true;
 }

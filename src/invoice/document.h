@@ -180,6 +180,9 @@ extern void InvoiceDecodeInputs(Datum inputs, InvoiceRun *run, InvoiceParty *par
  * ---------------------------------------------------------------------
  */
 
+/* Names of the table's checks, ended by NULL. */
+extern const char *const InvoiceHeaderChecks[];
+
 /* With hold the headers of new documents wait in the stage inv_held. */
 extern InvoiceWriter *InvoiceWriterOpen(const InvoiceRun *run, bool hold);
 

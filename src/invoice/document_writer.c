@@ -62,7 +62,7 @@ static const char *const tax_columns[] = {
 static const char *const input_columns[] = {"invoice_id", "inputs", NULL};
 
 /* What the engine's rows satisfy; finite numbers are all it can write. */
-static const char *const header_checks[] = {
+const char *const InvoiceHeaderChecks[] = {
 	"invoice_header_kind_check", "invoice_header_original_check", "invoice_header_status_check",
 	"invoice_header_revision_check", "invoice_header_period_check", "invoice_header_finite_check",
 	"invoice_header_total_check", "invoice_header_usd_check", "invoice_header_issued_check",
@@ -89,7 +89,7 @@ typedef struct TableSpec
 } TableSpec;
 
 static const TableSpec specs[TABLES] = {
-	[TABLE_HEADER] = {"invoice_header", header_columns, header_checks, false},
+	[TABLE_HEADER] = {"invoice_header", header_columns, InvoiceHeaderChecks, false},
 	[TABLE_DETAIL] = {"invoice_detail", detail_columns, detail_checks, false},
 	[TABLE_TAX] = {"invoice_tax", tax_columns, tax_checks, true},
 	[TABLE_INPUT] = {"invoice_input", input_columns, NULL, true},

@@ -10,6 +10,7 @@
  *-------------------------------------------------------------------------
  */
 #include "invoice/invoice.h"
+#include "invoice/watch.h"
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
@@ -105,11 +106,13 @@ finops_guard_invoice_header(PG_FUNCTION_ARGS)
 	TriggerData *trigger = trigger_data(fcinfo);
 	char	   *status = column_text(trigger, trigger->tg_trigtuple, "status");
 	bool		allowed = strcmp(status, "open") == 0;
+	bool		taken_back = allowed && !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
 		char	   *next = column_text(trigger, trigger->tg_newtuple, "status");
 
+		taken_back = allowed && strcmp(next, "void") == 0;
 		if (allowed)
 			allowed = strcmp(next, "paid") != 0;
 		else
@@ -120,6 +123,9 @@ finops_guard_invoice_header(PG_FUNCTION_ARGS)
 	}
 	if (!allowed)
 		refuse_document_change(trigger);
+	/* the next preparation makes another */
+	if (taken_back)
+		WatchMove(WATCH_INPUT);
 	return PointerGetDatum(result_row(trigger));
 }
 

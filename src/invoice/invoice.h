@@ -61,6 +61,9 @@ extern void InvoiceReturnDocuments(FunctionCallInfo fcinfo, DateADT period, cons
  * ---------------------------------------------------------------------
  */
 
+/* Whether this transaction has taken numbers, so that other issuers wait for it. */
+extern bool InvoiceHoldsSeries(void);
+
 /* hex has room for 65 bytes */
 extern void InvoiceChainHash(const char *prev_hash, const char *digest, char *hex);
 
@@ -120,8 +123,14 @@ extern char *InvoiceNumberDocuments(const FinopsSession *session,
 									const char *recon_id, InvoiceWriter *held);
 
 /*
- * Issue the tenant's open document of the period when all is complete, and
- * leave its row as the last result; false when something is in the way.
+ * Whether the open documents of a period, of a tenant or of all (NULL), are
+ * what a preparation would make now; issue_one.c.
+ */
+extern bool InvoiceIsCurrent(DateADT period, const char *tenant);
+
+/*
+ * Issue the tenant's open document of the period when all is complete; false
+ * when something is in the way.
  */
 extern bool InvoiceIssueOne(const FinopsSession *session, DateADT period,
 							const char *tenant, const char *recon_id);

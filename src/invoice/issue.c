@@ -30,11 +30,16 @@ check_ended(DateADT period)
 						 FinopsPeriodText(period))));
 }
 
+static bool
+allocated(DateADT period)
+{
+	return FINOPS_RUN_KEPT("SELECT FROM @s@.fact_cost_allocated WHERE period_start = $1 LIMIT 1", ARG_DATE(period)) > 0;
+}
+
 static void
 check_allocated(DateADT period)
 {
-	if (FINOPS_RUN("SELECT FROM @s@.fact_cost_allocated WHERE period_start = $1 LIMIT 1",
-				   ARG_DATE(period)) == 0)
+	if (!allocated(period))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("nothing is allocated in billing period %s", FinopsPeriodText(period)),
@@ -387,12 +392,27 @@ issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held)
 	return true;
 }
 
+/* All documents are as a preparation would make them now, and it would warn of nothing. */
+static bool
+is_prepared(DateADT period)
+{
+	return InvoiceIsCurrent(period, NULL) &&
+		FINOPS_RUN("SELECT FROM finops.invoice_failure WHERE period_start = $1 AND step = 'prepare' LIMIT 1",
+				   ARG_DATE(period)) == 0;
+}
+
 /* The period's lock is held; a month that is locked has nothing to issue. */
 static void
 issue_period(const FinopsSession *session, DateADT period, const char *tenant)
 {
-	InvoicePreparation done = InvoicePrepare(session, period, tenant, tenant == NULL);
+	InvoicePreparation done = {0};
 
+	if (tenant == NULL && is_prepared(period))
+	{
+		issue_prepared(session, period, NULL, &done);
+		return;
+	}
+	done = InvoicePrepare(session, period, tenant, tenant == NULL);
 	if (done.held == NULL || !issue_held(session, period, done.held))
 		issue_prepared(session, period, tenant, &done);
 }
@@ -422,6 +442,32 @@ has_final(uint64 n)
 }
 
 /*
+ * The lock of another tenant with this hash only makes one wait.  A
+ * transaction that has issued before holds the series, for which whoever has
+ * this lock may be waiting: it does not wait for the lock.
+ */
+static bool
+lock_tenant(const char *tenant)
+{
+	int32		key = (int32) hash_bytes((const unsigned char *) tenant, (int) strlen(tenant));
+
+	if (InvoiceHoldsSeries())
+		return FinopsTryLock(FINOPS_LOCK_TENANT, key);
+	FinopsLock(FINOPS_LOCK_TENANT, key);
+	return true;
+}
+
+pg_noreturn static void
+refuse_to_wait(const char *tenant)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("another session is issuing the document of tenant \"%s\"", FinopsQuoteForMessage(tenant)),
+			 errdetail("It waits for the numbers that this transaction has taken."),
+			 errhint("Repeat the transaction; where tenants are issued in transactions of their own this does not occur.")));
+}
+
+/*
  * One tenant: many sessions may do this for the same month at once.  They
  * share the month's lock, and a lock of the tenant lets one of them issue;
  * the others find its document.  Leaves the documents as the last result.
@@ -430,22 +476,30 @@ static void
 issue_tenant(const FinopsSession *session, DateADT period, const char *tenant)
 {
 	InvoicePreparation done;
+	bool		locked;
+	const char *recon_id = psprintf("RECON-%s", FinopsPeriodText(period));
 
 	FinopsLockShared(FINOPS_LOCK_PERIOD, period);
 	if (has_final(select_of_tenant(period, tenant)))
 		return;
+	locked = lock_tenant(tenant);
+	if (!FinopsPeriodIsLocked(period) && InvoiceIsCurrent(period, tenant) &&
+		InvoiceIssueOne(session, period, tenant, recon_id))
+	{
+		(void) select_of_tenant(period, tenant);
+		return;
+	}
+	if (!locked)
+		refuse_to_wait(tenant);
 	InvoiceRequireTenant(tenant);
-	/* the lock of another tenant with this hash only makes one wait */
-	FinopsLock(FINOPS_LOCK_TENANT, (int32) hash_bytes((const unsigned char *) tenant, (int) strlen(tenant)));
 	if (has_final(select_of_tenant(period, tenant)) || FinopsPeriodIsLocked(period))
 	{
 		(void) select_of_tenant(period, tenant);
 		return;
 	}
 	done = InvoicePrepare(session, period, tenant, false);
-	if (done.rewritten == 0 && InvoiceIssueOne(session, period, tenant, psprintf("RECON-%s", FinopsPeriodText(period))))
-		return;
-	issue_prepared(session, period, tenant, &done);
+	if (done.rewritten > 0 || !allocated(period) || !InvoiceIssueOne(session, period, tenant, recon_id))
+		issue_prepared(session, period, tenant, &done);
 	(void) select_of_tenant(period, tenant);
 }
 

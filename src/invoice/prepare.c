@@ -13,6 +13,7 @@
  */
 #include "invoice/document.h"
 #include "invoice/usage.h"
+#include "invoice/watch.h"
 
 #include "common/hashfn.h"
 #include "utils/hsearch.h"
@@ -500,6 +501,7 @@ InvoicePreparation
 InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant, bool hold)
 {
 	Preparation prep = {0};
+	char	   *mark = tenant == NULL ? WatchBegin() : NULL;
 
 	set_up_planner(tenant != NULL);
 	UsageRefreshIfAny(session, period, tenant);
@@ -527,6 +529,8 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant,
 		prep.done.documents = open + held;
 		note_change(session, period, &prep);
 	}
+	if (tenant == NULL)
+		WatchStore(period, mark);
 	return prep.done;
 }
 

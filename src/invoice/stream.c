@@ -10,6 +10,7 @@
  *-------------------------------------------------------------------------
  */
 #include "invoice/charge.h"
+#include "invoice/watch.h"
 
 #include "access/htup_details.h"
 #include "utils/lsyscache.h"
@@ -85,6 +86,7 @@ InvoiceStreamOpen(const InvoiceRun *run, const char *sql)
 
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+		WatchPlan(plan);
 		stream->portal = SPI_cursor_open(NULL, plan, values, nulls, false);
 		fetch(stream);
 	}

@@ -10,7 +10,7 @@ finops_tree
 work=$FINOPS_BUILD/bench_emitters
 script=$(mktemp -d)
 trap 'stop_server "$work"; rm -rf "$script"' EXIT
-start_server "$work" "shared_preload_libraries = 'finops'" "max_wal_size = 8GB" "jit = off"
+start_server "$work" "shared_preload_libraries = 'finops'" "fsync = on" "max_wal_size = 8GB" "jit = off"
 export PGDATABASE=postgres
 run() { psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
 
