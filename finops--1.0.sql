@@ -2218,6 +2218,7 @@ CREATE TABLE @extschema@.plan_master (
 	max_seats integer,
 	proration text NOT NULL DEFAULT 'day',
 	full_month_caps boolean NOT NULL DEFAULT false,
+	pay_in_advance boolean NOT NULL DEFAULT false,
 	minimum_amount numeric NOT NULL DEFAULT 0,
 	maximum_amount numeric,
 	tax_category text,
@@ -2243,6 +2244,7 @@ COMMENT ON COLUMN @extschema@.plan_master.base_price IS 'price of a full calenda
 COMMENT ON COLUMN @extschema@.plan_master.base_seats IS 'seats that the base price includes';
 COMMENT ON COLUMN @extschema@.plan_master.proration IS 'how the base price of a part of a month is counted: by days of the tenant''s calendar, by seconds, or in full';
 COMMENT ON COLUMN @extschema@.plan_master.full_month_caps IS 'caps are not reduced when the plan holds for a part of a month';
+COMMENT ON COLUMN @extschema@.plan_master.pay_in_advance IS 'base price, fees and seats of a month stand on the document of the month before; usage and cost are billed in arrears all the same';
 COMMENT ON COLUMN @extschema@.plan_master.minimum_amount IS 'what subscription, seats and usage of a full month come to at least; the difference is billed as a true-up';
 COMMENT ON COLUMN @extschema@.plan_master.maximum_amount IS 'what subscription, seats and usage of a full month come to at most';
 COMMENT ON COLUMN @extschema@.plan_master.effective_from IS 'first day on which the plan can be bound; effective_to the last one';
@@ -2576,12 +2578,13 @@ COMMENT ON TABLE finops.invoice_failure IS 'tenants that the last run over all t
 -- set-up
 
 CREATE FUNCTION finops.set_issuer(legal_name text DEFAULT NULL, address text DEFAULT NULL, vat_id text DEFAULT NULL, currency text DEFAULT NULL,
-	number_format text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, bank jsonb DEFAULT NULL, credit_number_format text DEFAULT NULL)
+	number_format text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, bank jsonb DEFAULT NULL, credit_number_format text DEFAULT NULL,
+	issuer_id text DEFAULT 'default')
 RETURNS SETOF finops.issuer
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_issuer';
-COMMENT ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) IS 'says who issues invoices; what is NULL keeps its value; address is text or the text of a JSON object; at first currency is the reporting currency, numbers INV-{YYYY}-{SEQ:6}, terms 30 days';
-REVOKE ALL ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text, text) IS 'says who issues invoices, default or another issuer_id for tenants that finops.set_billing gives it; what is NULL keeps its value; address is text or the text of a JSON object; at first currency is the reporting currency, numbers INV-{YYYY}-{SEQ:6}, of another issuer with its id before them, terms 30 days';
+REVOKE ALL ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text, text) FROM PUBLIC;
 
 CREATE FUNCTION finops.set_fx_rate(currency text, valid_from date, rate numeric, source text DEFAULT 'manual')
 RETURNS SETOF finops.fx_rate
@@ -2828,6 +2831,10 @@ REVOKE ALL ON finops.payment_suggestion, finops.payer_account FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.payment_suggestion', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.payment_suggestion_suggestion_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.payer_account', '');
+-- topic pay_in_advance: plans that are paid in advance
+
+INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
+	('en', 'advance_reversal', 'Billed in advance: {line}', true);
 -- topic payment: payments and receivables
 
 CREATE TABLE @extschema@.payment_txn (
@@ -3106,6 +3113,7 @@ COMMENT ON COLUMN finops.bank_statement.account IS 'the own account, as the bank
 
 CREATE TABLE finops.bank_line (
 	line_key text NOT NULL,
+	content_key text NOT NULL,
 	account text NOT NULL,
 	statement_id text NOT NULL,
 	line_no bigint NOT NULL,
@@ -3128,9 +3136,11 @@ CREATE TABLE finops.bank_line (
 	CONSTRAINT bank_line_amount_check CHECK (amount OPERATOR(pg_catalog.>) '-Infinity'::numeric AND amount OPERATOR(pg_catalog.<) 'Infinity'::numeric)
 );
 CREATE INDEX bank_line_statement_idx ON finops.bank_line (account, statement_id);
+CREATE INDEX bank_line_content_idx ON finops.bank_line (content_key);
 CREATE INDEX bank_line_end_to_end_idx ON finops.bank_line (end_to_end_id) WHERE end_to_end_id IS NOT NULL;
 COMMENT ON TABLE finops.bank_line IS 'lines of bank statements, each once: a line that is there already is not loaded again, whichever statement brings it';
 COMMENT ON COLUMN finops.bank_line.line_key IS 'SHA-256 of account and the bank''s reference; without one of account, day, amount and texts, counted where a statement has several of the same';
+COMMENT ON COLUMN finops.bank_line.content_key IS 'the same without the account: by it a line is known again where one of two files does not say the account';
 COMMENT ON COLUMN finops.bank_line.amount IS 'in currency; what came in is positive';
 COMMENT ON COLUMN finops.bank_line.kind IS 'payment: came in; outgoing: went out; charge_back: took an earlier payment back; reversal: of a line that is not known';
 COMMENT ON COLUMN finops.bank_line.line_no IS 'line of the source';
@@ -3310,12 +3320,13 @@ COMMENT ON COLUMN @extschema@.upgrade_ledger.proration_amount IS 'what the chang
 CREATE FUNCTION finops.set_plan(plan_code text, base_price numeric, markup_pct numeric DEFAULT 0, currency text DEFAULT NULL,
 	plan_family text DEFAULT NULL, version text DEFAULT NULL, base_seats integer DEFAULT NULL, max_seats integer DEFAULT NULL,
 	effective_from date DEFAULT NULL, effective_to date DEFAULT NULL, proration text DEFAULT NULL, minimum_amount numeric DEFAULT NULL,
-	maximum_amount numeric DEFAULT NULL, full_month_caps boolean DEFAULT NULL, tax_category text DEFAULT NULL)
+	maximum_amount numeric DEFAULT NULL, full_month_caps boolean DEFAULT NULL, tax_category text DEFAULT NULL,
+	pay_in_advance boolean DEFAULT NULL)
 RETURNS SETOF @extschema@.plan_master
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_plan';
-COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text) IS 'creates or changes a plan: price of a full month and percent on allocated cost; what is NULL keeps its value; refused once the plan is on an issued invoice: a new price is a new version under a new plan code';
-REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text, boolean) IS 'creates or changes a plan: price of a full month and percent on allocated cost; what is NULL keeps its value; refused once the plan is on an issued invoice: a new price is a new version under a new plan code';
+REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION finops.set_plan_price(plan_code text, component text, model text DEFAULT 'standard', metric_code text DEFAULT NULL,
 	unit_price numeric DEFAULT NULL, tiers jsonb DEFAULT NULL, included numeric DEFAULT NULL, flat_fee numeric DEFAULT NULL,
@@ -3409,8 +3420,8 @@ COMMENT ON FUNCTION finops.guard_plan() IS 'trigger: what an issued invoice was 
 REVOKE ALL ON FUNCTION finops.guard_plan() FROM PUBLIC;
 
 CREATE TRIGGER plan_master_guard BEFORE UPDATE ON @extschema@.plan_master FOR EACH ROW
-	WHEN ((OLD.base_price, OLD.markup_pct, OLD.currency, OLD.base_seats, OLD.proration, OLD.full_month_caps, OLD.minimum_amount, OLD.maximum_amount, OLD.tax_category, OLD.version)
-		IS DISTINCT FROM (NEW.base_price, NEW.markup_pct, NEW.currency, NEW.base_seats, NEW.proration, NEW.full_month_caps, NEW.minimum_amount, NEW.maximum_amount, NEW.tax_category, NEW.version))
+	WHEN ((OLD.base_price, OLD.markup_pct, OLD.currency, OLD.base_seats, OLD.proration, OLD.full_month_caps, OLD.pay_in_advance, OLD.minimum_amount, OLD.maximum_amount, OLD.tax_category, OLD.version)
+		IS DISTINCT FROM (NEW.base_price, NEW.markup_pct, NEW.currency, NEW.base_seats, NEW.proration, NEW.full_month_caps, NEW.pay_in_advance, NEW.minimum_amount, NEW.maximum_amount, NEW.tax_category, NEW.version))
 	EXECUTE FUNCTION finops.guard_plan();
 COMMENT ON TRIGGER plan_master_guard ON @extschema@.plan_master IS 'the price of a plan on an issued invoice does not change';
 CREATE TRIGGER plan_price_guard BEFORE UPDATE OR DELETE ON finops.plan_price FOR EACH ROW EXECUTE FUNCTION finops.guard_plan();
@@ -3430,10 +3441,10 @@ SELECT pg_catalog.pg_extension_config_dump('finops.seat_count', '');
 
 CREATE FUNCTION finops.receivables_ageing(as_of date DEFAULT CURRENT_DATE)
 RETURNS TABLE (tenant_id text, currency text, not_due numeric, days_1_30 numeric, days_31_60 numeric, days_61_90 numeric,
-	days_over_90 numeric, open_amount numeric, unapplied numeric)
+	days_over_90 numeric, open_amount numeric, unapplied numeric, credit_balance numeric)
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_receivables_ageing';
-COMMENT ON FUNCTION finops.receivables_ageing(date) IS 'what tenants owed at the end of a day, by days past due, in each currency; payments without invoice in a row without tenant';
+COMMENT ON FUNCTION finops.receivables_ageing(date) IS 'what tenants owed at the end of a day, by days past due, in each currency; of open_amount, credit_balance is owed to the tenant (0 or negative); payments without invoice in a row without tenant';
 REVOKE ALL ON FUNCTION finops.receivables_ageing(date) FROM PUBLIC;
 
 CREATE FUNCTION finops.account_statement(tenant_id text, from_date date, to_date date)
@@ -4672,7 +4683,7 @@ CREATE TABLE finops.journal_account (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT journal_account_pkey PRIMARY KEY (role, shipped),
 	CONSTRAINT journal_account_role_check CHECK (role OPERATOR(pg_catalog.=) ANY (ARRAY['expense', 'prepaid', 'accrual', 'payable', 'bank', 'receivable', 'unbilled', 'revenue',
-		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding'])),
+		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding', 'customer_credit'])),
 	CONSTRAINT journal_account_account_check CHECK (pg_catalog.btrim(account) OPERATOR(pg_catalog.<>) '')
 );
 COMMENT ON TABLE finops.journal_account IS 'which account of the ledger takes what (finops.set_journal_account); a row of one''s own goes before the shipped one';
@@ -4681,7 +4692,7 @@ INSERT INTO finops.journal_account (role, account, name, shipped) VALUES
 	('bank', '1000', 'Bank', true), ('receivable', '1200', 'Receivables', true), ('unbilled', '1210', 'Unbilled revenue', true), ('revenue', '4000', 'Revenue', true),
 	('output_tax', '2200', 'Output tax', true), ('unapplied', '2300', 'Unapplied cash', true), ('write_off', '6000', 'Write-offs and small differences', true),
 	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true),
-	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true);
+	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true), ('customer_credit', '2310', 'Credit balances of customers', true);
 
 CREATE TABLE finops.journal_entry (
 	posted_period date NOT NULL,
@@ -4732,7 +4743,7 @@ CREATE FUNCTION finops.journal_check(period date)
 RETURNS TABLE ("check" text, currency text, ledger numeric, expected numeric, difference numeric)
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_journal_check';
-COMMENT ON FUNCTION finops.journal_check(date) IS 'debits against credits of a billing period, and the balances at its end of receivables and unapplied cash against the ageing, of prepaid commitments against opening + purchases - amortisation';
+COMMENT ON FUNCTION finops.journal_check(date) IS 'debits against credits of a billing period, and the balances at its end: receivables, credit balances and unapplied cash against the ageing, prepaid commitments against opening + purchases - amortisation of the bills, realised exchange differences and tax in the reporting currency against payments and documents';
 
 CREATE FUNCTION finops.set_journal_account(role text, account text, name text DEFAULT NULL)
 RETURNS SETOF finops.journal_account

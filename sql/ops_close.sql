@@ -35,6 +35,7 @@ CALL finops.close_month('2023-11-01');
 SET client_min_messages = warning;
 SELECT count(*) FROM finops.set_issuer('Issuer Ltd', '1 Street', 'VAT-1', number_format => 'CLOSE-{SEQ:3}');
 CALL finops.close_month('2023-11-01');
+SELECT tenant_id, step, reason, call FROM finops.invoice_failure WHERE period_start = '2023-11-01';
 SELECT count(*) FROM finops.set_plan('close-plan', 100);
 SELECT count(*) FROM finops.bind_plan('close-a', 'close-plan', '2023-11-01');
 CALL finops.close_month('2023-11-01');

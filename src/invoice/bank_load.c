@@ -64,6 +64,20 @@ put_amount(const BankAmount *amount, bool *isnull)
 							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
+/* Banks and people write an account with and without blanks. */
+static char *
+plain_account(const char *account)
+{
+	char	   *plain = palloc(strlen(account) + 1);
+	char	   *to = plain;
+
+	for (; *account != '\0'; account++)
+		if (strchr(" \t", *account) == NULL)
+			*to++ = (char) pg_toupper((unsigned char) *account);
+	*to = '\0';
+	return plain;
+}
+
 static void
 take_line(void *arg, const BankStatement *statement, const BankLine *line)
 {
@@ -105,7 +119,7 @@ take_statement(void *arg, const BankStatement *statement)
 
 	values[0] = Int32GetDatum(load->statement++);
 	values[1] = put_text(statement->id, &nulls[1]);
-	values[2] = put_text(statement->account[0] != '\0' ? statement->account : load->account, &nulls[2]);
+	values[2] = put_text(statement->account[0] != '\0' ? plain_account(statement->account) : load->account, &nulls[2]);
 	values[3] = put_text(statement->currency[0] != '\0' ? statement->currency : load->currency, &nulls[3]);
 	values[4] = put_text(statement->from, &nulls[4]);
 	values[5] = put_text(statement->to, &nulls[5]);
@@ -235,9 +249,19 @@ stage_statement(BankLoad *load, StringInfo data)
 		read_csv(load, data, &sink);
 }
 
+/* What a line is known by, beside the account. */
+#define CONTENT_SQL \
+	"CASE WHEN l.bank_ref IS NOT NULL THEN concat_ws(E'\\x1f', l.bank_ref, l.part, l.value)" \
+	" ELSE concat_ws(E'\\x1f', l.booked, l.value, l.ccy, coalesce(l.name, ''), coalesce(l.counterparty, '')," \
+	"  coalesce(l.remittance, ''), coalesce(l.structured, ''), coalesce(l.end_to_end, '')) END"
+
+#define SHA256_SQL(text)	"encode(sha256(convert_to(" text ", 'UTF8')), 'hex')"
+
 /*
- * Relation bank_new: each line with its key, currency and whether it is the
- * first of its key, here and ever.
+ * Relation bank_new: each line with its keys, currency and whether it is the
+ * first of its key, here and ever.  A file that does not say its account is
+ * of any account: its lines are known where they are known of one, and the
+ * other way round.
  */
 static void
 key_lines(const BankLoad *load)
@@ -245,13 +269,13 @@ key_lines(const BankLoad *load)
 	FINOPS_STAGE("bank_new",
 				 "WITH line AS (SELECT r.*, h.id, coalesce(h.account, '') AS account, trim_scale(r.amount) AS value,"
 				 "   upper(coalesce(r.currency, h.currency, $1)) AS ccy FROM bank_read r JOIN bank_head h USING (statement)),"
-				 " named AS (SELECT l.*, CASE WHEN l.bank_ref IS NOT NULL THEN concat_ws(E'\\x1f', 'ref', l.account, l.bank_ref, l.part, l.value)"
-				 "   ELSE concat_ws(E'\\x1f', 'text', l.account, l.booked, l.value, l.ccy, coalesce(l.name, ''), coalesce(l.counterparty, ''),"
-				 "    coalesce(l.remittance, ''), coalesce(l.structured, ''), coalesce(l.end_to_end, '')) END AS identity FROM line l),"
-				 " counted AS (SELECT n.*, row_number() OVER (PARTITION BY n.identity ORDER BY n.n) AS nth FROM named n),"
-				 " keyed AS (SELECT c.*, encode(sha256(convert_to(c.identity || CASE WHEN c.bank_ref IS NULL AND c.nth > 1 THEN E'\\x1f' || c.nth ELSE '' END, 'UTF8')), 'hex') AS line_key"
-				 "  FROM counted c)"
-				 " SELECT k.*, (k.bank_ref IS NOT NULL AND k.nth > 1) OR EXISTS (SELECT FROM finops.bank_line b WHERE b.line_key = k.line_key) AS known FROM keyed k",
+				 " named AS (SELECT l.*, CASE WHEN l.bank_ref IS NOT NULL THEN 'ref' ELSE 'text' END AS way, " CONTENT_SQL " AS content FROM line l),"
+				 " counted AS (SELECT n.*, row_number() OVER (PARTITION BY n.account, n.way, n.content ORDER BY n.n) AS nth FROM named n),"
+				 " marked AS (SELECT c.*, c.content || CASE WHEN c.way = 'text' AND c.nth > 1 THEN E'\\x1f' || c.nth ELSE '' END AS identity FROM counted c),"
+				 " keyed AS (SELECT m.*, " SHA256_SQL("concat_ws(E'\\x1f', m.way, m.account, m.identity)") " AS line_key, "
+				 SHA256_SQL("concat_ws(E'\\x1f', m.way, m.identity)") " AS content_key FROM marked m)"
+				 " SELECT k.*, (k.way = 'ref' AND k.nth > 1) OR EXISTS (SELECT FROM finops.bank_line b"
+				 "  WHERE b.content_key = k.content_key AND (b.line_key = k.line_key OR b.account = '' OR k.account = '')) AS known FROM keyed k",
 				 ARG_TEXT(load->currency));
 	if (FINOPS_RUN0("SELECT line_no, ccy, value::text FROM bank_new WHERE ccy IS NULL OR finops.currency_minor_unit(ccy) IS NULL"
 					" OR value <> round(value, finops.currency_minor_unit(ccy)) ORDER BY n LIMIT 1") == 0)
@@ -261,6 +285,17 @@ key_lines(const BankLoad *load)
 			 FinopsText(0, 2) == NULL ? errmsg("the currency of the statement is not known") :
 			 errmsg("line %s: %s is no amount in %s", FinopsText(0, 1), FinopsText(0, 3), FinopsQuoteForMessage(FinopsText(0, 2))),
 			 errhint("Give it as currency => 'EUR'.")));
+}
+
+/* A day that has not begun: money is not there before it is. */
+static void
+check_days(void)
+{
+	if (FINOPS_RUN0("SELECT b.line_no, b.booked FROM bank_new b WHERE b.booked::date > (now() AT TIME ZONE " ISSUER_ZONE_SQL ")::date ORDER BY b.n LIMIT 1") > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("line %s is booked on %s, a day that has not begun", FinopsText(0, 1), FinopsText(0, 2)),
+				 errhint("Load booked lines only; date_order => 'DMY' and the like say how days are written.")));
 }
 
 static void
@@ -295,9 +330,9 @@ write_statements(const FinopsSession *session, const BankLoad *load)
 static void
 write_lines(void)
 {
-	FINOPS_RUN0("INSERT INTO finops.bank_line (line_key, account, statement_id, line_no, booking_date, value_date, amount, charges, currency, kind,"
+	FINOPS_RUN0("INSERT INTO finops.bank_line (line_key, content_key, account, statement_id, line_no, booking_date, value_date, amount, charges, currency, kind,"
 				"  counterparty_name, counterparty_account, remittance, structured_reference, end_to_end_id, bank_reference, payment_id)"
-				" SELECT b.line_key, b.account, b.id, b.line_no, b.booked::date, b.valued::date, b.value, trim_scale(b.charges), b.ccy,"
+				" SELECT b.line_key, b.content_key, b.account, b.id, b.line_no, b.booked::date, b.valued::date, b.value, trim_scale(b.charges), b.ccy,"
 				"  CASE WHEN b.value > 0 AND NOT b.reversal THEN 'payment' WHEN b.reversal AND o.payment_id IS NOT NULL THEN 'charge_back'"
 				"   WHEN b.reversal THEN 'reversal' ELSE 'outgoing' END,"
 				"  b.name, b.counterparty, b.remittance, b.structured, b.end_to_end, b.bank_ref,"
@@ -383,7 +418,7 @@ read_arguments(FunctionCallInfo fcinfo, BankLoad *load)
 	char	   *decimal;
 	StringInfo	data;
 
-	load->account = InvoiceTextArg(fcinfo, 2);
+	load->account = PG_ARGISNULL(2) ? NULL : plain_account(InvoiceTextArg(fcinfo, 2));
 	load->currency = InvoiceTextArg(fcinfo, 3);
 	order = choice(fcinfo, 4, "date_order", orders, lengthof(orders));
 	decimal = choice(fcinfo, 5, "decimal_sign", decimals, lengthof(decimals));
@@ -404,7 +439,8 @@ read_arguments(FunctionCallInfo fcinfo, BankLoad *load)
  * finops.load_bank_statement(source text, format text DEFAULT 'auto', account
  *	text, currency text, date_order text, decimal_sign text DEFAULT NULL)
  *
- * Errors: 22004; 22023 for an unknown format or currency; 22P04 with the line
+ * Errors: 22004; 22023 for an unknown format or currency and a day that has
+ * not begun; 22P04 with the line
  * and the reason for what is malformed or does not add up; 23505 for a
  * statement id with other data; 55000 where a rate is missing; those of the
  * source.
@@ -420,6 +456,7 @@ finops_load_bank_statement(PG_FUNCTION_ARGS)
 	FinopsLock(FINOPS_LOCK_SETTLEMENT, 0);
 	stage_statement(&load, data);
 	key_lines(&load);
+	check_days();
 	check_rates();
 	write_statements(&session, &load);
 	write_lines();

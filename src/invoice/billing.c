@@ -90,7 +90,8 @@ finops_set_billing(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("unknown issuer \"%s\"", FinopsQuoteForMessage(issuer)),
-				 errhint("SELECT issuer_id FROM finops.issuer lists them.")));
+				 errhint("SELECT issuer_id FROM finops.issuer lists them; SELECT finops.set_issuer(legal_name => 'Example Ltd', issuer_id => '%s') adds it.",
+						 FinopsQuoteForMessage(issuer))));
 	FINOPS_RUN("INSERT INTO finops.tenant_billing (tenant_id) VALUES ($1) ON CONFLICT (tenant_id) DO NOTHING", ARG_TEXT(tenant));
 #define NEW(column, n) column " = CASE WHEN $" #n " IS NULL THEN b." column " ELSE nullif($" #n ", '') END"
 	if (FINOPS_RUN("UPDATE finops.tenant_billing b SET " NEW("issuer_id", 2) ", " NEW("language", 3) ", " NEW("time_zone", 4) ", "

@@ -57,12 +57,6 @@ InvoiceReadIssuerOf(const char *issuer_id)
 	return issuer;
 }
 
-InvoiceIssuer
-InvoiceReadIssuer(void)
-{
-	return InvoiceReadIssuerOf("default");
-}
-
 /*
  * The head of the series.  Under an older snapshot the statement is what
  * finds that another transaction has moved it since: 40001.

@@ -74,6 +74,7 @@ typedef struct InvoiceCharge
 	/* VAT category of EN 16931; NULL: as the tenant's tax profile says */
 	const char *tax_category;
 	int			tax_class;		/* 1 + index of a class that is known, else 0 */
+	bool		in_advance;		/* fee or seats of a plan that is paid in advance */
 
 	/* what the line is for, both days included; 0, 0: the billing period */
 	DateADT		service_start;
@@ -223,6 +224,7 @@ extern InvoiceDecimal InvoiceTrim(InvoiceDecimal value);	/* no trailing zeros */
 extern const InvoiceChargeSource InvoicePlanCharges;	/* charge_plan.c */
 extern const InvoiceChargeSource InvoiceCostCharges;	/* charge_cost.c */
 extern const InvoiceChargeSource InvoiceLateCharges;	/* charge_late.c */
+extern const InvoiceChargeSource InvoiceAdvanceCharges;	/* charge_advance.c */
 
 extern void InvoiceLoadRate(InvoiceRun *run, const char *currency);
 extern void InvoiceLoadPhrases(const InvoiceRun *run);

@@ -33,7 +33,7 @@
 static const char *const bindings_sql =
 	"SELECT b.tenant_id, b.plan_code, b.binding_id::text, p.currency, p.base_price, p.markup_pct,"
 	" greatest(b.period_start, $1) AS first_day, least(coalesce(b.period_end, $2 - 1), $2 - 1) AS last_day,"
-	" b.period_start, p.proration, p.base_seats, coalesce(b.seats, -1), p.full_month_caps, p.tax_category,"
+	" b.period_start, p.proration, p.base_seats, coalesce(b.seats, -1), p.full_month_caps, p.pay_in_advance, p.tax_category,"
 	" p.minimum_amount, p.maximum_amount, x.plan_code IS NOT NULL,"
 	" CASE WHEN x.plan_code IS NULL THEN 0::bigint ELSE greatest(0, " MICROSECONDS("coalesce(b.starts_at, b.period_start::timestamp AT TIME ZONE " PLAN_ZONE ")") ") END,"
 	" CASE WHEN x.plan_code IS NULL THEN 0::bigint WHEN b.period_end IS NULL AND b.ends_at IS NULL THEN " MICROSECONDS("($2::timestamp AT TIME ZONE " PLAN_ZONE ")")
@@ -51,7 +51,7 @@ static const char *const bindings_sql =
 enum
 {
 	COL_TENANT = 1, COL_PLAN, COL_BINDING, COL_CURRENCY, COL_PRICE, COL_MARKUP, COL_FIRST, COL_LAST,
-	COL_BOUND_FROM, COL_PRORATION, COL_BASE_SEATS, COL_SEATS, COL_FULL_CAPS, COL_TAX, COL_MINIMUM,
+	COL_BOUND_FROM, COL_PRORATION, COL_BASE_SEATS, COL_SEATS, COL_FULL_CAPS, COL_ADVANCE, COL_TAX, COL_MINIMUM,
 		COL_MAXIMUM,
 	COL_BY_SECOND, COL_SECOND_START, COL_SECOND_END, COL_SECOND_LENGTH
 };
@@ -250,6 +250,7 @@ read_binding(PlanCharges *state, BoundPlan *plan)
 	plan->base_seats = (int) InvoiceStreamInt(rows, COL_BASE_SEATS);
 	plan->seats = (int) InvoiceStreamInt(rows, COL_SEATS);
 	plan->full_month_caps = InvoiceStreamInt(rows, COL_FULL_CAPS) != 0;
+	plan->in_advance = InvoiceStreamInt(rows, COL_ADVANCE) != 0;
 	plan->tax_category = InvoiceStreamCopy(rows, COL_TAX);
 	plan->minimum = PlanFromInvoice(InvoiceStreamDecimal(rows, COL_MINIMUM));
 	plan->has_maximum = !InvoiceStreamIsNull(rows, COL_MAXIMUM);
@@ -545,6 +546,7 @@ charge_fee(PlanCharges *state, BoundPlan *plan, const PlanComponent *component, 
 		charge->line_type = "subscription";
 		charge->service_start = spans[i].first;
 		charge->service_end = spans[i].last;
+		charge->in_advance = plan->in_advance;
 		if (component != NULL && component->tax_category != NULL)
 			charge->tax_category = component->tax_category;
 		PlanAddRefs(&refs, plan, component == NULL ? NULL : component->name);
@@ -567,7 +569,7 @@ charge_fee(PlanCharges *state, BoundPlan *plan, const PlanComponent *component, 
 		}
 		if (proration == PLAN_BY_DAY)
 			appendStringInfo(&refs, ", \"days\": %d", (int) part);
-		appendStringInfoChar(&refs, '}');
+		appendStringInfoString(&refs, plan->in_advance ? ", \"advance\": true}" : "}");
 		charge->reference_ids = refs.data;
 	}
 }
@@ -606,6 +608,7 @@ charge_seats_of(PlanCharges *state, BoundPlan *plan, const PlanComponent *compon
 	charge->quantity = PlanToInvoice(result.charged.units > 0 ? result.charged : quantity);
 	charge->service_start = span.first;
 	charge->service_end = span.last;
+	charge->in_advance = plan->in_advance;
 	if (component->tax_category != NULL)
 		charge->tax_category = component->tax_category;
 	charge->description = span.end - span.start == length ?
@@ -621,7 +624,7 @@ charge_seats_of(PlanCharges *state, BoundPlan *plan, const PlanComponent *compon
 		charge->unit_price = PlanToInvoice(price.unit_price);
 	}
 	PlanAddRefs(&refs, plan, component->name);
-	appendStringInfo(&refs, ", \"seats\": %d}", seats);
+	appendStringInfo(&refs, ", \"seats\": %d%s}", seats, plan->in_advance ? ", \"advance\": true" : "");
 	charge->reference_ids = refs.data;
 }
 

@@ -89,6 +89,7 @@ typedef struct BoundPlan
 	int			base_seats;
 	int			seats;			/* -1: not said */
 	bool		full_month_caps;
+	bool		in_advance;
 	char	   *tax_category;
 	PriceDecimal minimum;
 	PriceDecimal maximum;

@@ -327,7 +327,9 @@ issue_credit_note(const FinopsSession *session, const char *invoice_id,
 	stage_credit(invoice_id, lines);
 	check_credit(invoice_id, &doc);
 	id = write_credit_note(invoice_id, &doc, reason);
-	issuer = InvoiceReadIssuer();
+	/* the one who issued the invoice, in a series of its own */
+	FINOPS_RUN("SELECT issuer_id FROM @s@.invoice_header WHERE invoice_id = $1", ARG_TEXT(invoice_id));
+	issuer = InvoiceReadIssuerOf(FinopsText(0, 1));
 	if (!issuer.exists)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

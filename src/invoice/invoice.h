@@ -107,7 +107,6 @@ typedef struct InvoiceIssuer
 	int			terms_days;
 } InvoiceIssuer;
 
-extern InvoiceIssuer InvoiceReadIssuer(void);	/* the issuer default */
 extern InvoiceIssuer InvoiceReadIssuerOf(const char *issuer_id);
 
 /*
@@ -134,6 +133,22 @@ extern bool InvoiceIsCurrent(DateADT period, const char *tenant);
  */
 extern bool InvoiceIssueOne(const FinopsSession *session, DateADT period,
 							const char *tenant, const char *recon_id);
+
+/* Keep in finops.invoice_failure which documents of inv_ready lack something. */
+extern void InvoiceKeepBlocked(DateADT period);
+
+/*
+ * After an issue that was undone: keep in finops.invoice_failure which
+ * documents lack something.
+ */
+extern void InvoiceKeepFailures(DateADT period);
+
+/*
+ * Where more than one thing is in the way of the documents of inv_ready,
+ * refuse with all of them and the call for each; 55000.  issue_missing.c
+ */
+extern void InvoiceRefuseTogether(DateADT period, const InvoicePreparation *done,
+								  uint64 ready, bool alone);
 
 /*
  * Let others number documents while this transaction's commit is on its way
@@ -215,6 +230,7 @@ extern void InvoiceCheckNumber(FunctionCallInfo fcinfo, int argno,
 							   const char *name, const char *low,
 							   const char *high);	/* 22023 */
 extern void InvoiceRequireTenant(const char *tenant);	/* P0002; NULL passes */
+extern void InvoiceCheckObject(FunctionCallInfo fcinfo, int argno, const char *name);	/* 22023; NULL passes */
 
 #endif							/* FINOPS_STANDALONE */
 #endif							/* FINOPS_INVOICE_H */

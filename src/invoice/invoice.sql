@@ -14,6 +14,7 @@ CREATE TABLE @extschema@.plan_master (
 	max_seats integer,
 	proration text NOT NULL DEFAULT 'day',
 	full_month_caps boolean NOT NULL DEFAULT false,
+	pay_in_advance boolean NOT NULL DEFAULT false,
 	minimum_amount numeric NOT NULL DEFAULT 0,
 	maximum_amount numeric,
 	tax_category text,
@@ -39,6 +40,7 @@ COMMENT ON COLUMN @extschema@.plan_master.base_price IS 'price of a full calenda
 COMMENT ON COLUMN @extschema@.plan_master.base_seats IS 'seats that the base price includes';
 COMMENT ON COLUMN @extschema@.plan_master.proration IS 'how the base price of a part of a month is counted: by days of the tenant''s calendar, by seconds, or in full';
 COMMENT ON COLUMN @extschema@.plan_master.full_month_caps IS 'caps are not reduced when the plan holds for a part of a month';
+COMMENT ON COLUMN @extschema@.plan_master.pay_in_advance IS 'base price, fees and seats of a month stand on the document of the month before; usage and cost are billed in arrears all the same';
 COMMENT ON COLUMN @extschema@.plan_master.minimum_amount IS 'what subscription, seats and usage of a full month come to at least; the difference is billed as a true-up';
 COMMENT ON COLUMN @extschema@.plan_master.maximum_amount IS 'what subscription, seats and usage of a full month come to at most';
 COMMENT ON COLUMN @extschema@.plan_master.effective_from IS 'first day on which the plan can be bound; effective_to the last one';
@@ -372,12 +374,13 @@ COMMENT ON TABLE finops.invoice_failure IS 'tenants that the last run over all t
 -- set-up
 
 CREATE FUNCTION finops.set_issuer(legal_name text DEFAULT NULL, address text DEFAULT NULL, vat_id text DEFAULT NULL, currency text DEFAULT NULL,
-	number_format text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, bank jsonb DEFAULT NULL, credit_number_format text DEFAULT NULL)
+	number_format text DEFAULT NULL, payment_terms_days integer DEFAULT NULL, bank jsonb DEFAULT NULL, credit_number_format text DEFAULT NULL,
+	issuer_id text DEFAULT 'default')
 RETURNS SETOF finops.issuer
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_issuer';
-COMMENT ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) IS 'says who issues invoices; what is NULL keeps its value; address is text or the text of a JSON object; at first currency is the reporting currency, numbers INV-{YYYY}-{SEQ:6}, terms 30 days';
-REVOKE ALL ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text, text) IS 'says who issues invoices, default or another issuer_id for tenants that finops.set_billing gives it; what is NULL keeps its value; address is text or the text of a JSON object; at first currency is the reporting currency, numbers INV-{YYYY}-{SEQ:6}, of another issuer with its id before them, terms 30 days';
+REVOKE ALL ON FUNCTION finops.set_issuer(text, text, text, text, text, integer, jsonb, text, text) FROM PUBLIC;
 
 CREATE FUNCTION finops.set_fx_rate(currency text, valid_from date, rate numeric, source text DEFAULT 'manual')
 RETURNS SETOF finops.fx_rate

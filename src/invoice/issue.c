@@ -86,8 +86,8 @@ check_unchanged(DateADT period, const InvoicePreparation *done)
 				 errdetail_plural("%lld document differs from what it is computed from now.",
 								  "%lld documents differ from what they are computed from now.",
 								  (unsigned long) done->rewritten, (long long) done->rewritten),
-				 errhint("Run SELECT count(*) FROM finops.prepare_invoices('%s-01'), then SELECT finops.reconcile('%s-01').",
-						 month, month)));
+				 errhint("Run SELECT count(*) FROM finops.prepare_invoices('%s-01'), then SELECT finops.reconcile('%s-01'), then issue again; CALL finops.close_month(date '%s-01') does all of it.",
+						 month, month, month)));
 }
 
 /* Every issuer of the documents that are ready. */
@@ -181,27 +181,15 @@ refuse_incomplete(void)
 static void
 report_blocked(DateADT period, uint64 n)
 {
-	FINOPS_RUN("INSERT INTO finops.invoice_failure (period_start, tenant_id, step, reason, call)"
-			   " SELECT $1, b.tenant_id, 'issue', CASE WHEN b.without_plan THEN 'no plan is bound' ELSE 'missing: ' || b.missing END,"
-			   " CASE WHEN b.without_plan THEN format('SELECT finops.bind_plan(%L, %L, %L)', b.tenant_id, coalesce(b.first_plan, 'plan'), to_char($1, 'YYYY-MM-DD'))"
-			   "  WHEN b.missing LIKE 'tax rate of %' THEN format('SELECT finops.set_tax_rate(%L, 19, %L)',"
-			   "   t.tax_profile ->> 'jurisdiction', to_char($1, 'YYYY-MM-DD'))"
-			   "  ELSE format('SELECT finops.register_tenant(%L%s)', b.tenant_id, concat("
-			   "   CASE WHEN b.missing LIKE '%tenant_name%' THEN ', tenant_name => ''Example Ltd''' END,"
-			   "   CASE WHEN b.missing LIKE '%billing_contact%'"
-			   "    THEN ', billing_contact => ''{\"address\": \"Main Street 2, Example City\"}''' END,"
-			   "   CASE WHEN b.missing LIKE '%tax%' THEN ', tax_profile => ''{\"rate_pct\": 19}''' END)) END"
-			   " FROM inv_blocked b LEFT JOIN @s@.tenant_master t ON t.tenant_id = b.tenant_id ON CONFLICT (period_start, tenant_id) DO UPDATE"
-			   " SET step = EXCLUDED.step, reason = EXCLUDED.reason, call = EXCLUDED.call, failed_at = now()",
-			   ARG_DATE(period));
+	InvoiceKeepBlocked(period);
 	FINOPS_RUN0("SELECT format('%s (%s)', tenant_id, CASE WHEN without_plan THEN 'no plan' ELSE missing END)"
 				" FROM inv_blocked ORDER BY seq");
 	ereport(WARNING,
 			(errmsg_plural("%llu document of billing period %s stays open", "%llu documents of billing period %s stay open",
 						   n, (unsigned long long) n, FinopsPeriodText(period)),
 			 errdetail("Missing: %s.", list_rows(n)),
-			 errhint("SELECT * FROM finops.invoice_failure WHERE period_start = '%s-01' lists the calls that help.",
-					 FinopsPeriodText(period))));
+			 errhint("SELECT * FROM finops.invoice_failure WHERE period_start = '%s-01' lists the calls that help; after them CALL finops.close_month(date '%s-01') prepares, reconciles and issues the rest.",
+					 FinopsPeriodText(period), FinopsPeriodText(period))));
 }
 
 static void
@@ -238,6 +226,13 @@ stage_ready(DateADT period, const char *tenant, bool unblocked)
 	FINOPS_STAGE0("inv_all", "SELECT seq, invoice_id FROM inv_ready");
 	FinopsEndStage("inv_ready");
 	return FINOPS_STAGE("inv_ready", unblocked_sql, ARG_DATE(period), ARG_TEXT(tenant));
+}
+
+void
+InvoiceKeepFailures(DateADT period)
+{
+	if (stage_ready(period, NULL, false) > 0)
+		InvoiceKeepBlocked(period);
 }
 
 /* The last result is the issuers, each with the number of its documents. */
@@ -314,6 +309,7 @@ issue_prepared(const FinopsSession *session, DateADT period, const char *tenant,
 
 	if (ready > 0)
 	{
+		InvoiceRefuseTogether(period, done, ready, tenant != NULL);
 		check_allocated(period);
 		check_unchanged(period, done);
 		issue_ready(session, period, tenant, (int64) ready);

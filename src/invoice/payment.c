@@ -91,6 +91,19 @@ check_payment_amount(const Payment *p)
 				 errdetail("Amounts in %s have %d digits after the decimal point.", p->currency, digits)));
 }
 
+/* Money counts from the day on which it came; a day of the issuer's zone. */
+static void
+check_payment_day(const Payment *p)
+{
+	if (FINOPS_RUN("SELECT z.zone FROM (SELECT " ISSUER_ZONE_SQL " AS zone) z WHERE ($1 AT TIME ZONE z.zone)::date > (now() AT TIME ZONE z.zone)::date",
+				   p->paid_at) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("paid_at is on a day that has not begun"),
+				 errdetail("Days are those of the issuer's time zone, %s.", FinopsText(0, 1)),
+				 errhint("Record the payment when the money has arrived.")));
+}
+
 static void
 check_payment_method(const Payment *p)
 {
@@ -225,8 +238,8 @@ apply_to_named(const FinopsSession *session, const Payment *p)
  *
  * Records a confirmed payment once; the last one that settles the invoice
  * makes it paid.  Errors: 22004; 22023 for an amount that is not positive, has
- * too many digits or, where no policy takes it, exceeds what is open, an unknown currency or method, a
- * currency other than the invoice's; P0002 for an unknown invoice; 55000 for
+ * too many digits or, where no policy takes it, exceeds what is open, an
+ * unknown currency or method, a day that has not begun, a currency other than the invoice's; P0002 for an unknown invoice; 55000 for
  * one that is open or void; 23505 for a payment_id with other data.
  */
 Datum
@@ -252,6 +265,7 @@ finops_record_payment(PG_FUNCTION_ARGS)
 	FinopsRequireWritable("finops.record_payment()");
 	FinopsBegin(&session);
 	check_payment_amount(&p);
+	check_payment_day(&p);
 	if (!is_recorded(&p))
 	{
 		if (p.invoice_id != NULL)

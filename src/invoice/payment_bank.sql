@@ -21,6 +21,7 @@ COMMENT ON COLUMN finops.bank_statement.account IS 'the own account, as the bank
 
 CREATE TABLE finops.bank_line (
 	line_key text NOT NULL,
+	content_key text NOT NULL,
 	account text NOT NULL,
 	statement_id text NOT NULL,
 	line_no bigint NOT NULL,
@@ -43,9 +44,11 @@ CREATE TABLE finops.bank_line (
 	CONSTRAINT bank_line_amount_check CHECK (amount OPERATOR(pg_catalog.>) '-Infinity'::numeric AND amount OPERATOR(pg_catalog.<) 'Infinity'::numeric)
 );
 CREATE INDEX bank_line_statement_idx ON finops.bank_line (account, statement_id);
+CREATE INDEX bank_line_content_idx ON finops.bank_line (content_key);
 CREATE INDEX bank_line_end_to_end_idx ON finops.bank_line (end_to_end_id) WHERE end_to_end_id IS NOT NULL;
 COMMENT ON TABLE finops.bank_line IS 'lines of bank statements, each once: a line that is there already is not loaded again, whichever statement brings it';
 COMMENT ON COLUMN finops.bank_line.line_key IS 'SHA-256 of account and the bank''s reference; without one of account, day, amount and texts, counted where a statement has several of the same';
+COMMENT ON COLUMN finops.bank_line.content_key IS 'the same without the account: by it a line is known again where one of two files does not say the account';
 COMMENT ON COLUMN finops.bank_line.amount IS 'in currency; what came in is positive';
 COMMENT ON COLUMN finops.bank_line.kind IS 'payment: came in; outgoing: went out; charge_back: took an earlier payment back; reversal: of a line that is not known';
 COMMENT ON COLUMN finops.bank_line.line_no IS 'line of the source';

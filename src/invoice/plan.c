@@ -47,14 +47,15 @@ PlanRequireMetric(const char *metric)
 
 /*
  * The first issued invoice of a tenant that had the plan in the invoice's
- * month, NULL when there is none.
+ * month, or has it in the next one and pays in advance; NULL when there is
+ * none.
  */
 static char *
 issued_invoice(const char *plan)
 {
-	if (FINOPS_RUN("SELECT h.invoice_number FROM @s@.tenant_plan_binding b"
+	if (FINOPS_RUN("SELECT h.invoice_number FROM @s@.tenant_plan_binding b JOIN @s@.plan_master p USING (plan_code)"
 				   " JOIN @s@.invoice_header h ON h.tenant_id = b.tenant_id"
-				   " AND h.period_start <= coalesce(b.period_end, 'infinity') AND h.period_end >= b.period_start"
+				   " AND h.period_start <= coalesce(b.period_end, 'infinity') AND h.period_end >= b.period_start - CASE WHEN p.pay_in_advance THEN 31 ELSE 0 END"
 				   " WHERE b.plan_code = $1 AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')"
 				   " UNION ALL SELECT h.invoice_number FROM @s@.invoice_header h"
 				   " WHERE h.plan_code = $1 AND h.status IN ('issued', 'paid') LIMIT 1",
@@ -134,7 +135,8 @@ stage_plan(FunctionCallInfo fcinfo, const char *plan, const char *currency)
 				 " coalesce($8, p.max_seats) AS max_seats, coalesce($9, p.effective_from) AS effective_from,"
 				 " coalesce($10, p.effective_to) AS effective_to, coalesce($11, p.proration, 'day') AS proration,"
 				 " coalesce($12, p.minimum_amount, 0) AS minimum_amount, coalesce($13, p.maximum_amount) AS maximum_amount,"
-				 " coalesce($14, p.full_month_caps, false) AS full_month_caps, coalesce($15, p.tax_category) AS tax_category"
+				 " coalesce($14, p.full_month_caps, false) AS full_month_caps, coalesce($15, p.tax_category) AS tax_category,"
+				 " coalesce($17, p.pay_in_advance, false) AS pay_in_advance"
 				 " FROM (SELECT $1) k LEFT JOIN @s@.plan_master p ON p.plan_code = $1",
 				 ARG_TEXT(plan), InvoiceDatumArg(fcinfo, 1, NUMERICOID),
 				 InvoiceDatumArg(fcinfo, 2, NUMERICOID), ARG_TEXT(currency),
@@ -143,7 +145,8 @@ stage_plan(FunctionCallInfo fcinfo, const char *plan, const char *currency)
 				 InvoiceDatumArg(fcinfo, 8, DATEOID), InvoiceDatumArg(fcinfo, 9, DATEOID),
 				 ARG_TEXT(InvoiceTextArg(fcinfo, 10)), InvoiceDatumArg(fcinfo, 11, NUMERICOID),
 				 InvoiceDatumArg(fcinfo, 12, NUMERICOID), InvoiceDatumArg(fcinfo, 13, BOOLOID),
-				 ARG_TEXT(InvoiceTextArg(fcinfo, 14)), ARG_TEXT(finops_reporting_currency));
+				 ARG_TEXT(InvoiceTextArg(fcinfo, 14)), ARG_TEXT(finops_reporting_currency),
+				 InvoiceDatumArg(fcinfo, 15, BOOLOID));
 }
 
 static void
@@ -163,7 +166,7 @@ check_staged_plan(const char *plan)
 
 #define PRICED_BY(p) \
 	"(" p ".base_price, " p ".markup_pct, " p ".currency, " p ".base_seats, " p ".proration, " \
-	p ".full_month_caps, " p ".minimum_amount, " p ".maximum_amount, " p ".tax_category, " p ".version)"
+	p ".full_month_caps, " p ".pay_in_advance, " p ".minimum_amount, " p ".maximum_amount, " p ".tax_category, " p ".version)"
 
 static void
 refuse_change_of_issued(const char *plan)
@@ -175,7 +178,8 @@ refuse_change_of_issued(const char *plan)
 
 #define PLAN_COLUMNS \
 	"plan_code, plan_family, version, currency, base_price, markup_pct, base_seats, max_seats," \
-	" effective_from, effective_to, proration, minimum_amount, maximum_amount, full_month_caps, tax_category"
+	" effective_from, effective_to, proration, minimum_amount, maximum_amount, full_month_caps, tax_category," \
+	" pay_in_advance"
 
 /*
  * finops.set_plan(plan_code text, base_price numeric, markup_pct numeric, ...)

@@ -157,12 +157,13 @@ COMMENT ON COLUMN @extschema@.upgrade_ledger.proration_amount IS 'what the chang
 CREATE FUNCTION finops.set_plan(plan_code text, base_price numeric, markup_pct numeric DEFAULT 0, currency text DEFAULT NULL,
 	plan_family text DEFAULT NULL, version text DEFAULT NULL, base_seats integer DEFAULT NULL, max_seats integer DEFAULT NULL,
 	effective_from date DEFAULT NULL, effective_to date DEFAULT NULL, proration text DEFAULT NULL, minimum_amount numeric DEFAULT NULL,
-	maximum_amount numeric DEFAULT NULL, full_month_caps boolean DEFAULT NULL, tax_category text DEFAULT NULL)
+	maximum_amount numeric DEFAULT NULL, full_month_caps boolean DEFAULT NULL, tax_category text DEFAULT NULL,
+	pay_in_advance boolean DEFAULT NULL)
 RETURNS SETOF @extschema@.plan_master
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_plan';
-COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text) IS 'creates or changes a plan: price of a full month and percent on allocated cost; what is NULL keeps its value; refused once the plan is on an issued invoice: a new price is a new version under a new plan code';
-REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text, boolean) IS 'creates or changes a plan: price of a full month and percent on allocated cost; what is NULL keeps its value; refused once the plan is on an issued invoice: a new price is a new version under a new plan code';
+REVOKE ALL ON FUNCTION finops.set_plan(text, numeric, numeric, text, text, text, integer, integer, date, date, text, numeric, numeric, boolean, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION finops.set_plan_price(plan_code text, component text, model text DEFAULT 'standard', metric_code text DEFAULT NULL,
 	unit_price numeric DEFAULT NULL, tiers jsonb DEFAULT NULL, included numeric DEFAULT NULL, flat_fee numeric DEFAULT NULL,
@@ -256,8 +257,8 @@ COMMENT ON FUNCTION finops.guard_plan() IS 'trigger: what an issued invoice was 
 REVOKE ALL ON FUNCTION finops.guard_plan() FROM PUBLIC;
 
 CREATE TRIGGER plan_master_guard BEFORE UPDATE ON @extschema@.plan_master FOR EACH ROW
-	WHEN ((OLD.base_price, OLD.markup_pct, OLD.currency, OLD.base_seats, OLD.proration, OLD.full_month_caps, OLD.minimum_amount, OLD.maximum_amount, OLD.tax_category, OLD.version)
-		IS DISTINCT FROM (NEW.base_price, NEW.markup_pct, NEW.currency, NEW.base_seats, NEW.proration, NEW.full_month_caps, NEW.minimum_amount, NEW.maximum_amount, NEW.tax_category, NEW.version))
+	WHEN ((OLD.base_price, OLD.markup_pct, OLD.currency, OLD.base_seats, OLD.proration, OLD.full_month_caps, OLD.pay_in_advance, OLD.minimum_amount, OLD.maximum_amount, OLD.tax_category, OLD.version)
+		IS DISTINCT FROM (NEW.base_price, NEW.markup_pct, NEW.currency, NEW.base_seats, NEW.proration, NEW.full_month_caps, NEW.pay_in_advance, NEW.minimum_amount, NEW.maximum_amount, NEW.tax_category, NEW.version))
 	EXECUTE FUNCTION finops.guard_plan();
 COMMENT ON TRIGGER plan_master_guard ON @extschema@.plan_master IS 'the price of a plan on an issued invoice does not change';
 CREATE TRIGGER plan_price_guard BEFORE UPDATE OR DELETE ON finops.plan_price FOR EACH ROW EXECUTE FUNCTION finops.guard_plan();

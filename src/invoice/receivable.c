@@ -62,12 +62,12 @@ finops_receivables_ageing(PG_FUNCTION_ARGS)
 			   " free AS (" UNAPPLIED_AT_SQL "),"
 			   " owed AS (SELECT tenant_id, currency, sum(open) FILTER (WHERE late <= 0) AS b0,"
 			   "  sum(open) FILTER (WHERE late BETWEEN 1 AND 30) AS b1, sum(open) FILTER (WHERE late BETWEEN 31 AND 60) AS b2,"
-			   "  sum(open) FILTER (WHERE late BETWEEN 61 AND 90) AS b3, sum(open) FILTER (WHERE late > 90) AS b4, sum(open) AS open"
+			   "  sum(open) FILTER (WHERE late BETWEEN 61 AND 90) AS b3, sum(open) FILTER (WHERE late > 90) AS b4, sum(open) AS open, sum(open) FILTER (WHERE open < 0) AS credit"
 			   "  FROM item WHERE open <> 0 GROUP BY 1, 2)"
 			   " SELECT tenant_id, currency, coalesce(max(b0), 0), coalesce(max(b1), 0), coalesce(max(b2), 0), coalesce(max(b3), 0),"
-			   "  coalesce(max(b4), 0), coalesce(max(open), 0), sum(unapplied)"
-			   " FROM (SELECT tenant_id, currency, b0, b1, b2, b3, b4, open, 0::numeric AS unapplied FROM owed"
-			   "  UNION ALL SELECT tenant_id, currency, NULL, NULL, NULL, NULL, NULL, NULL, unapplied FROM free WHERE unapplied <> 0) x"
+			   "  coalesce(max(b4), 0), coalesce(max(open), 0), sum(unapplied), coalesce(max(credit), 0)"
+			   " FROM (SELECT tenant_id, currency, b0, b1, b2, b3, b4, open, credit, 0::numeric AS unapplied FROM owed"
+			   "  UNION ALL SELECT tenant_id, currency, NULL, NULL, NULL, NULL, NULL, NULL, NULL, unapplied FROM free WHERE unapplied <> 0) x"
 			   " GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2", ARG_DATE(PG_GETARG_DATEADT(0)), ARG_TEXT(issuer_zone()));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);

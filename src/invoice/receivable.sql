@@ -2,10 +2,10 @@
 
 CREATE FUNCTION finops.receivables_ageing(as_of date DEFAULT CURRENT_DATE)
 RETURNS TABLE (tenant_id text, currency text, not_due numeric, days_1_30 numeric, days_31_60 numeric, days_61_90 numeric,
-	days_over_90 numeric, open_amount numeric, unapplied numeric)
+	days_over_90 numeric, open_amount numeric, unapplied numeric, credit_balance numeric)
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_receivables_ageing';
-COMMENT ON FUNCTION finops.receivables_ageing(date) IS 'what tenants owed at the end of a day, by days past due, in each currency; payments without invoice in a row without tenant';
+COMMENT ON FUNCTION finops.receivables_ageing(date) IS 'what tenants owed at the end of a day, by days past due, in each currency; of open_amount, credit_balance is owed to the tenant (0 or negative); payments without invoice in a row without tenant';
 REVOKE ALL ON FUNCTION finops.receivables_ageing(date) FROM PUBLIC;
 
 CREATE FUNCTION finops.account_statement(tenant_id text, from_date date, to_date date)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * setup.c
- *	  Who issues and who is billed: the few calls that set up invoicing.
+ *	  Who is billed and at which rates: calls that set up invoicing.
  *
  * Each call says what should be so and may be repeated: a repetition changes
  * nothing and writes no audit event.  An argument left NULL keeps what is
@@ -11,11 +11,9 @@
  */
 #include "invoice/invoice.h"
 
-#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-PG_FUNCTION_INFO_V1(finops_set_issuer);
 PG_FUNCTION_INFO_V1(finops_set_fx_rate);
 PG_FUNCTION_INFO_V1(finops_register_tenant);
 
@@ -121,106 +119,13 @@ InvoiceCheckNumber(FunctionCallInfo fcinfo, int argno, const char *name,
 				 errmsg("%s must be a number from %s to %s", name, low, high)));
 }
 
-static void
-check_json_object(FunctionCallInfo fcinfo, int argno, const char *name)
+void
+InvoiceCheckObject(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	if (!PG_ARGISNULL(argno) && !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(argno)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be a JSON object", name)));
-}
-
-/* An address is the text of a JSON object, or plain text. */
-static FinopsArg
-address_arg(const char *address)
-{
-	StringInfoData json;
-
-	if (address == NULL)
-		return ARG_DATUM(JSONBOID, (Datum) 0, true);
-	initStringInfo(&json);
-	if (address[0] == '{')
-		appendStringInfoString(&json, address);
-	else
-		escape_json(&json, address);
-	return ARG_DATUM(JSONBOID, DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)), false);
-}
-
-static void
-check_number_format(const char *format)
-{
-	const char *problem = format == NULL ? NULL : InvoiceCheckNumberFormat(format);
-
-	if (problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid number format \"%s\"", FinopsQuoteForMessage(format)),
-				 errdetail("%s", problem),
-				 errhint("Use a format such as INV-{YYYY}-{SEQ:6}.")));
-}
-
-/*
- * finops.set_issuer(legal_name text, address text, vat_id text,
- *	currency text, number_format text, payment_terms_days int, bank jsonb,
- *	credit_number_format text) -> finops.issuer
- *
- * Who issues invoices.  address is plain text or the text of a JSON object.
- * Errors: 22023 for an unknown currency, a bad number format, blank texts or
- * terms outside 0..3650 days.
- */
-Datum
-finops_set_issuer(PG_FUNCTION_ARGS)
-{
-	FinopsSession session;
-	char	   *name = PG_ARGISNULL(0) ? NULL : InvoiceRequiredText(fcinfo, 0, "legal_name");
-	char	   *address = PG_ARGISNULL(1) ? NULL : InvoiceRequiredText(fcinfo, 1, "address");
-	char	   *vat_id = PG_ARGISNULL(2) ? NULL : InvoiceRequiredText(fcinfo, 2, "vat_id");
-	char	   *currency = InvoiceTextArg(fcinfo, 3);
-	char	   *format = InvoiceTextArg(fcinfo, 4);
-	char	   *credit_format = InvoiceTextArg(fcinfo, 7);
-	FinopsArg	address_json = address_arg(address);
-
-	check_number_format(format);
-	check_number_format(credit_format);
-	if (!PG_ARGISNULL(5) && (PG_GETARG_INT32(5) < 0 || PG_GETARG_INT32(5) > 3650))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("payment_terms_days must be from 0 to 3650")));
-	check_json_object(fcinfo, 6, "bank");
-	FinopsBegin(&session);
-	if (currency != NULL)
-		(void) InvoiceCurrencyDigits(currency);
-	FINOPS_RUN("INSERT INTO finops.issuer (issuer_id, currency) VALUES ('default', $1)"
-			   " ON CONFLICT (issuer_id) DO NOTHING",
-			   ARG_TEXT(currency != NULL ? currency : finops_reporting_currency));
-	if (FINOPS_RUN("UPDATE finops.issuer i SET legal_name = n.legal_name, address = n.address,"
-				   " vat_id = n.vat_id, currency = n.currency, number_format = n.number_format,"
-				   " payment_terms_days = n.payment_terms_days, bank = n.bank,"
-				   " credit_number_format = n.credit_number_format, updated_at = now()"
-				   " FROM (SELECT coalesce($1, legal_name) AS legal_name,"
-				   "  coalesce($2, address) AS address,"
-				   "  coalesce($3, vat_id) AS vat_id, coalesce($4, currency) AS currency,"
-				   "  coalesce($5, number_format) AS number_format,"
-				   "  coalesce($6, payment_terms_days) AS payment_terms_days,"
-				   "  coalesce($7, bank) AS bank,"
-				   "  coalesce($8, credit_number_format) AS credit_number_format"
-				   "  FROM finops.issuer WHERE issuer_id = 'default') n"
-				   " WHERE i.issuer_id = 'default'"
-				   " AND (i.legal_name, i.address, i.vat_id, i.currency, i.number_format,"
-				   "  i.payment_terms_days, i.bank, i.credit_number_format) IS DISTINCT FROM"
-				   "  (n.legal_name, n.address, n.vat_id, n.currency, n.number_format,"
-				   "  n.payment_terms_days, n.bank, n.credit_number_format)"
-				   " RETURNING to_jsonb(i.*)::text",
-				   ARG_TEXT(name), address_json, ARG_TEXT(vat_id),
-				   ARG_TEXT(currency), ARG_TEXT(format),
-				   InvoiceDatumArg(fcinfo, 5, INT4OID),
-				   InvoiceDatumArg(fcinfo, 6, JSONBOID),
-				   ARG_TEXT(credit_format)) > 0)
-		FinopsAudit(&session, "issuer_change", "issuer", "default", FinopsText(0, 1));
-	FINOPS_RUN0("SELECT * FROM finops.issuer WHERE issuer_id = 'default'");
-	FinopsReturnRows(fcinfo);
-	FinopsEnd(&session);
-	return (Datum) 0;
 }
 
 /*
@@ -335,7 +240,7 @@ finops_register_tenant(PG_FUNCTION_ARGS)
 	char	   *mode = InvoiceTextArg(fcinfo, 4);
 	char	   *currency = InvoiceTextArg(fcinfo, 5);
 
-	check_json_object(fcinfo, 2, "billing_contact");
+	InvoiceCheckObject(fcinfo, 2, "billing_contact");
 	check_billing_mode(mode);
 	if (!PG_ARGISNULL(6) && PG_GETARG_INT32(6) < 0)
 		ereport(ERROR,

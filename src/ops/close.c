@@ -14,6 +14,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "invoice/invoice.h"
 #include "ops/ops.h"
 
 PG_FUNCTION_INFO_V1(finops_begin_close);
@@ -320,6 +321,9 @@ finops_end_close(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 1, "provisional");
 	FinopsBegin(&session);
+	/* the documents that could not be issued were told in what was undone */
+	if (!PG_ARGISNULL(2) && strncmp(text_to_cstring(PG_GETARG_TEXT_PP(2)), "issue:", 6) == 0)
+		InvoiceKeepFailures(period);
 	outcome = PG_ARGISNULL(2) ? describe_close(period, PG_GETARG_BOOL(1)) :
 		psprintf("stopped at %s", text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	FINOPS_RUN("SELECT jsonb_build_object('result', $1, 'provisional', $2)::text",

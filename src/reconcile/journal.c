@@ -25,6 +25,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "reconcile/journal.h"
 #include "reconcile/reconcile.h"
 
 #include "invoice/payment.h"
@@ -32,18 +33,10 @@
 PG_FUNCTION_INFO_V1(finops_journal);
 PG_FUNCTION_INFO_V1(finops_post_journal);
 PG_FUNCTION_INFO_V1(finops_journal_csv);
-PG_FUNCTION_INFO_V1(finops_journal_check);
 PG_FUNCTION_INFO_V1(finops_set_journal_account);
 
-/* $1 first day, $2 first day after, $3 the issuer's zone, $4 reporting currency. */
-#define LOCAL_DAY(t)	"(" t " AT TIME ZONE $3)::date"
 #define WITHIN(day)		"(" day " >= $1 AND " day " < $2)"
 #define MONTH_OF(day)	"date_trunc('month', " day "::timestamp)::date"
-
-/* Units of the reporting currency for one of a payment's, on its day. */
-#define DAY_RATE \
-	"CASE WHEN p.currency = $4 THEN 1 ELSE coalesce((SELECT f.rate FROM finops.fx_rate f WHERE f.currency = p.currency" \
-	" AND f.valid_from <= " LOCAL_DAY("p.paid_at") " ORDER BY f.valid_from DESC LIMIT 1), p.amount_usd / p.amount) END"
 
 /* Bills: only of one period, $1. */
 #define COST_SQL \
@@ -71,11 +64,21 @@ static const char *const accrual_sql =
 	"CROSS JOIN LATERAL (SELECT coalesce(sum(i.amount), 0) AS rounding FROM @s@.invoice_detail i" \
 	" WHERE i.invoice_id = h.invoice_id AND i.line_type = 'rounding') r"
 
+/* A month paid in advance, on the document of the month before, is earned when it comes. */
+#define EARNED \
+	"CROSS JOIN LATERAL (WITH line AS (SELECT greatest(h.period_start, " MONTH_OF("i.service_period_start") ") AS month, i.amount," \
+	" CASE i.line_type WHEN 'rounding' THEN i.amount ELSE 0 END AS rounding FROM @s@.invoice_detail i WHERE i.invoice_id = h.invoice_id)" \
+	" SELECT x.month, sum(x.amount) AS amount, sum(x.rounding) AS rounding FROM" \
+	" (SELECT h.period_start AS month, h.subtotal AS amount, 0::numeric AS rounding" \
+	"  UNION ALL SELECT h.period_start, CASE WHEN l.month > h.period_start THEN -l.amount ELSE 0 END, l.rounding FROM line l" \
+	"  UNION ALL SELECT l.month, l.amount, 0 FROM line l WHERE l.month > h.period_start) x GROUP BY 1) r"
+
 static const char *const document_sql =
-" UNION ALL SELECT h.period_start, h.period_end, 'revenue', h.invoice_id, h.tenant_id, x.role, h.currency, x.amount, x.amount * h.fx_rate"
-" FROM @s@.invoice_header h " ROUNDED ","
-" LATERAL (VALUES ('unbilled', h.subtotal), ('revenue', r.rounding - h.subtotal), ('rounding', -r.rounding)) AS x(role, amount)"
-" WHERE h.kind = 'invoice' AND h.status IN ('issued', 'paid') AND " WITHIN("h.period_start")
+" UNION ALL SELECT r.month, (r.month + interval '1 month')::date - 1, 'revenue', h.invoice_id, h.tenant_id, x.role, h.currency, x.amount, x.amount * h.fx_rate"
+" FROM @s@.invoice_header h " EARNED ","
+" LATERAL (VALUES ('unbilled', r.amount), ('revenue', r.rounding - r.amount), ('rounding', -r.rounding)) AS x(role, amount)"
+" WHERE h.kind = 'invoice' AND h.status IN ('issued', 'paid') AND h.period_start >= $1::timestamp - interval '1 month' AND h.period_start < $2"
+"  AND " WITHIN("r.month")
 " UNION ALL SELECT " MONTH_OF("d.day") ", d.day, h.kind, h.invoice_id, h.tenant_id, x.role, h.currency, x.amount, x.amount * h.fx_rate"
 " FROM @s@.invoice_header h CROSS JOIN LATERAL (SELECT " LOCAL_DAY("h.issued_at") " AS day) d " ROUNDED ","
 " LATERAL (VALUES ('receivable', h.total), ('output_tax', -h.tax),"
@@ -105,6 +108,24 @@ static const char *const payment_sql =
 "  (CASE j.kind WHEN 'credit_transfer' THEN 'fx' ELSE 'write_off' END, CASE j.kind WHEN 'credit_transfer' THEN 0 ELSE j.amount END, j.amount * h.fx_rate))"
 "  AS x(role, amount, base) WHERE " WITHIN("d.day");
 
+/*
+ * What is owed to customers is no receivable: a credit balance that credit
+ * notes or a negative total leave on an invoice stands apart at the end of
+ * each month.  Only such invoices can have one, for no payment exceeds them.
+ */
+static const char *const credit_sql =
+" UNION ALL SELECT c.month, (c.month + interval '1 month')::date - 1, 'credit_balance', c.invoice_id, c.tenant_id, x.role, c.currency, c.change * x.sign, c.change * x.sign * c.fx_rate"
+" FROM (SELECT b.*, least(b.balance, 0) - least(b.balance - b.moved, 0) AS change FROM"
+"  (SELECT m.*, sum(m.moved) OVER (PARTITION BY m.invoice_id ORDER BY m.month) AS balance FROM"
+"   (SELECT h.invoice_id, h.tenant_id, h.currency, h.fx_rate, " MONTH_OF("e.day") " AS month, sum(e.amount) AS moved FROM @s@.invoice_header h,"
+"     LATERAL (SELECT " LOCAL_DAY("d.issued_at") " AS day, d.total AS amount FROM @s@.invoice_header d WHERE d.status IN ('issued', 'paid')"
+"       AND (d.invoice_id = h.invoice_id OR d.original_invoice_id = h.invoice_id)"
+"      UNION ALL SELECT " LOCAL_DAY("a.applied_at") ", -a.invoice_amount FROM finops.payment_application a WHERE a.invoice_id = h.invoice_id"
+"      UNION ALL SELECT " LOCAL_DAY("j.occurred_at") ", -j.amount FROM finops.receivable_adjustment j WHERE j.invoice_id = h.invoice_id) e"
+"    WHERE h.kind = 'invoice' AND h.status IN ('issued', 'paid') AND e.day < $2"
+"     AND (h.total < 0 OR EXISTS (SELECT FROM @s@.invoice_header n WHERE n.original_invoice_id = h.invoice_id)) GROUP BY 1, 2, 3, 4, 5) m) b) c,"
+" (VALUES ('receivable', -1), ('customer_credit', 1)) AS x(role, sign) WHERE c.change <> 0 AND " WITHIN("c.month");
+
 #define JOURNAL_COLUMNS \
 	"l.day AS posting_date, l.source, l.reference, l.tenant_id, l.role, a.account, a.name AS account_name, l.currency," \
 	" trim_scale(greatest(l.amount, 0)) AS debit, trim_scale(greatest(-l.amount, 0)) AS credit, trim_scale(greatest(l.base, 0)) AS base_debit," \
@@ -113,23 +134,22 @@ static const char *const payment_sql =
 #define ACCOUNTS \
 	"(SELECT DISTINCT ON (role) role, account, name FROM finops.journal_account ORDER BY role, shipped) a USING (role)"
 
-static char *
-issuer_zone(void)
+char *
+JournalZone(void)
 {
 	FINOPS_RUN0("SELECT " ISSUER_ZONE_SQL);
 	return FinopsText(0, 1);
 }
 
-/* Relation "name": what the tables say of the months from "from" to before "to". */
-static void
-stage_lines(const char *name, DateADT from, DateADT to, bool cost)
+void
+JournalStageLines(const char *name, DateADT from, DateADT to, bool cost)
 {
 	char	   *sql = psprintf("SELECT origin, day, source, reference, tenant_id, role, currency, sum(amount) AS amount, sum(base) AS base"
-							   " FROM (%s%s%s%s) l GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(amount) <> 0 OR sum(base) <> 0",
-							   cost ? COST_SQL : "", accrual_sql, document_sql, payment_sql);
+							   " FROM (%s%s%s%s%s) l GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(amount) <> 0 OR sum(base) <> 0",
+							   cost ? COST_SQL : "", accrual_sql, document_sql, payment_sql, credit_sql);
 
 	FinopsStage(name, sql, 4,
-				(FinopsArg[]) {ARG_DATE(from), ARG_DATE(to), ARG_TEXT(issuer_zone()),
+				(FinopsArg[]) {ARG_DATE(from), ARG_DATE(to), ARG_TEXT(JournalZone()),
 							   ARG_TEXT(finops_reporting_currency)});
 }
 
@@ -156,7 +176,7 @@ stage_corrections(DateADT period)
 		from = to = period;
 	else
 		to = DatumGetDateADT(FinopsValue(0, 2, &isnull));
-	stage_lines("journal_old", from, to, false);
+	JournalStageLines("journal_old", from, to, false);
 	FINOPS_STAGE("journal_change",
 				 "WITH posted AS (SELECT DISTINCT posted_period AS month FROM finops.journal_entry WHERE posted_period < $1)"
 				 " SELECT origin, source, reference, tenant_id, role, currency, sum(amount) AS amount, sum(base) AS base FROM"
@@ -171,8 +191,8 @@ stage_corrections(DateADT period)
  * Leaves the journal of a period as relation "journal_line".  Corrections go
  * into the first period that is not posted.
  */
-static void
-stage_journal(DateADT period)
+void
+JournalStage(DateADT period)
 {
 	DateADT		next = FinopsPeriodEnd(period);
 
@@ -183,7 +203,7 @@ stage_journal(DateADT period)
 					 " FROM finops.journal_entry WHERE posted_period = $1 ORDER BY line_no", ARG_DATE(period));
 		return;
 	}
-	stage_lines("journal_now", period, next, true);
+	JournalStageLines("journal_now", period, next, true);
 	if (FINOPS_RUN("SELECT FROM finops.journal_entry WHERE posted_period < $1 LIMIT 1", ARG_DATE(period)) == 0 ||
 		FINOPS_RUN("SELECT FROM generate_series((SELECT min(posted_period) FROM finops.journal_entry), $1 - interval '1 month', interval '1 month') AS m(month)"
 				   " WHERE NOT EXISTS (SELECT FROM finops.journal_entry e WHERE e.posted_period = m.month::date) LIMIT 1", ARG_DATE(period)) > 0)
@@ -209,7 +229,7 @@ finops_journal(PG_FUNCTION_ARGS)
 
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
-	stage_journal(period);
+	JournalStage(period);
 	FINOPS_RUN0("SELECT * FROM journal_line");
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
@@ -237,7 +257,7 @@ stage_reopened(DateADT period)
 {
 	DateADT		next = FinopsPeriodEnd(period);
 
-	stage_lines("journal_now", period, next, true);
+	JournalStageLines("journal_now", period, next, true);
 	FINOPS_STAGE("journal_line",
 				 "SELECT " JOURNAL_COLUMNS " FROM (SELECT x.origin, $2::date - 1 AS day, x.source, x.reference, x.tenant_id, x.role, x.currency,"
 				 "  sum(x.amount) AS amount, sum(x.base) AS base FROM"
@@ -256,7 +276,7 @@ ReconPostJournal(const FinopsSession *session, DateADT period)
 	if (is_posted(period))
 		stage_reopened(period);
 	else
-		stage_journal(period);
+		JournalStage(period);
 	check_balance();
 	return (int64) FINOPS_RUN("INSERT INTO finops.journal_entry (posted_period, line_no, origin_period, posting_date, source, reference, tenant_id, role,"
 							  "  account, account_name, currency, debit, credit, base_debit, base_credit, posted_by)"
@@ -311,7 +331,7 @@ finops_journal_csv(PG_FUNCTION_ARGS)
 	initStringInfo(&csv);
 	appendStringInfoString(&csv, "posting_date,source,reference,tenant_id,role,account,account_name,currency,debit,credit,base_debit,base_credit,origin_period\r\n");
 	FinopsBegin(&session);
-	stage_journal(period);
+	JournalStage(period);
 	n = FINOPS_RUN0("SELECT * FROM journal_line");
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -344,40 +364,6 @@ finops_journal_csv(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(context);
 	FinopsEnd(&session);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(csv.data, csv.len));
-}
-
-/*
- * finops.journal_check(period date)
- *
- * Balances at the end of the period are sums over all periods of what the
- * tables say, corrections included.
- */
-Datum
-finops_journal_check(PG_FUNCTION_ARGS)
-{
-	DateADT		period = FinopsPeriodArg(fcinfo, 0);
-	DateADT		next = FinopsPeriodEnd(period);
-	FinopsSession session;
-
-	FinopsCheckPeriodNotFuture(period);
-	FinopsBegin(&session);
-	stage_journal(period);
-	stage_lines("journal_all", DATEVAL_NOBEGIN, next, false);
-	FINOPS_RUN("SELECT * FROM (SELECT 'debits = credits' AS check, currency, sum(debit) AS ledger, sum(credit) AS expected, sum(debit - credit) AS difference"
-			   "   FROM journal_line GROUP BY 2"
-			   "  UNION ALL SELECT 'debits = credits, reporting currency', $2, coalesce(sum(base_debit), 0), coalesce(sum(base_credit), 0), coalesce(sum(base_debit - base_credit), 0) FROM journal_line"
-			   "  UNION ALL SELECT x.check, x.currency, sum(x.ledger), sum(x.expected), sum(x.ledger - x.expected) FROM"
-			   "   (SELECT 'receivables = ageing' AS check, currency, amount AS ledger, 0 AS expected FROM journal_all WHERE role = 'receivable'"
-			   "    UNION ALL SELECT 'receivables = ageing', currency, 0, open_amount FROM finops.receivables_ageing($1)"
-			   "    UNION ALL SELECT 'unapplied cash = ageing', currency, -amount, 0 FROM journal_all WHERE role = 'unapplied'"
-			   "    UNION ALL SELECT 'unapplied cash = ageing', currency, 0, unapplied FROM finops.receivables_ageing($1)"
-			   "    UNION ALL SELECT 'prepaid = purchases - amortisation', currency, debit - credit, 0 FROM journal_line WHERE role = 'prepaid' AND source = 'bill'"
-			   "    UNION ALL SELECT 'prepaid = purchases - amortisation', currency, 0, CASE line WHEN 'billed cost' THEN amount ELSE -amount END"
-			   "     FROM finops.cost_bridge($3) WHERE line IN ('billed cost', 'effective cost')) x GROUP BY 1, 2) y ORDER BY 1, 2",
-			   ARG_DATE(next - 1), ARG_TEXT(finops_reporting_currency), ARG_DATE(period));
-	FinopsReturnRows(fcinfo);
-	FinopsEnd(&session);
-	return (Datum) 0;
 }
 
 /*

@@ -7,7 +7,7 @@ CREATE TABLE finops.journal_account (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT journal_account_pkey PRIMARY KEY (role, shipped),
 	CONSTRAINT journal_account_role_check CHECK (role OPERATOR(pg_catalog.=) ANY (ARRAY['expense', 'prepaid', 'accrual', 'payable', 'bank', 'receivable', 'unbilled', 'revenue',
-		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding'])),
+		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding', 'customer_credit'])),
 	CONSTRAINT journal_account_account_check CHECK (pg_catalog.btrim(account) OPERATOR(pg_catalog.<>) '')
 );
 COMMENT ON TABLE finops.journal_account IS 'which account of the ledger takes what (finops.set_journal_account); a row of one''s own goes before the shipped one';
@@ -16,7 +16,7 @@ INSERT INTO finops.journal_account (role, account, name, shipped) VALUES
 	('bank', '1000', 'Bank', true), ('receivable', '1200', 'Receivables', true), ('unbilled', '1210', 'Unbilled revenue', true), ('revenue', '4000', 'Revenue', true),
 	('output_tax', '2200', 'Output tax', true), ('unapplied', '2300', 'Unapplied cash', true), ('write_off', '6000', 'Write-offs and small differences', true),
 	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true),
-	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true);
+	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true), ('customer_credit', '2310', 'Credit balances of customers', true);
 
 CREATE TABLE finops.journal_entry (
 	posted_period date NOT NULL,
@@ -67,7 +67,7 @@ CREATE FUNCTION finops.journal_check(period date)
 RETURNS TABLE ("check" text, currency text, ledger numeric, expected numeric, difference numeric)
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_journal_check';
-COMMENT ON FUNCTION finops.journal_check(date) IS 'debits against credits of a billing period, and the balances at its end of receivables and unapplied cash against the ageing, of prepaid commitments against opening + purchases - amortisation';
+COMMENT ON FUNCTION finops.journal_check(date) IS 'debits against credits of a billing period, and the balances at its end: receivables, credit balances and unapplied cash against the ageing, prepaid commitments against opening + purchases - amortisation of the bills, realised exchange differences and tax in the reporting currency against payments and documents';
 
 CREATE FUNCTION finops.set_journal_account(role text, account text, name text DEFAULT NULL)
 RETURNS SETOF finops.journal_account
