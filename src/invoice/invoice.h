@@ -145,10 +145,11 @@ extern void InvoiceKeepFailures(DateADT period);
 
 /*
  * Where more than one thing is in the way of the documents of inv_ready,
- * refuse with all of them and the call for each; 55000.  issue_missing.c
+ * refuse with all of them and the call for each; 55000.  tenants_too: what
+ * tenants lack is in the way by itself.  issue_missing.c
  */
 extern void InvoiceRefuseTogether(DateADT period, const InvoicePreparation *done,
-								  uint64 ready, bool alone);
+								  bool tenants_too);
 
 /*
  * Let others number documents while this transaction's commit is on its way

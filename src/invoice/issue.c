@@ -277,7 +277,8 @@ forget_failures(DateADT period)
 }
 
 static void
-issue_ready(const FinopsSession *session, DateADT period, const char *tenant, int64 count)
+issue_ready(const FinopsSession *session, DateADT period, const char *tenant, int64 count,
+			const InvoicePreparation *done)
 {
 	uint64		blocked;
 
@@ -286,6 +287,7 @@ issue_ready(const FinopsSession *session, DateADT period, const char *tenant, in
 	blocked = stage_blocked();
 	if (blocked > 0 && (tenant != NULL || blocked == (uint64) count))
 	{
+		InvoiceRefuseTogether(period, done, true);
 		refuse_without_plan(period);
 		refuse_incomplete();
 	}
@@ -309,10 +311,10 @@ issue_prepared(const FinopsSession *session, DateADT period, const char *tenant,
 
 	if (ready > 0)
 	{
-		InvoiceRefuseTogether(period, done, ready, tenant != NULL);
+		InvoiceRefuseTogether(period, done, tenant != NULL);
 		check_allocated(period);
 		check_unchanged(period, done);
-		issue_ready(session, period, tenant, (int64) ready);
+		issue_ready(session, period, tenant, (int64) ready, done);
 	}
 	else if (FINOPS_RUN("SELECT FROM @s@.invoice_header WHERE period_start = $1"
 						" AND status IN ('issued', 'paid') LIMIT 1", ARG_DATE(period)) == 0)

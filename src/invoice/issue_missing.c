@@ -82,8 +82,8 @@ InvoiceKeepBlocked(DateADT period)
 			   " SET step = EXCLUDED.step, reason = EXCLUDED.reason, call = EXCLUDED.call, failed_at = now()", ARG_DATE(period));
 }
 
-/* Documents without plan or tenants without data; answers how many. */
-static uint64
+/* Documents without plan or tenants without data. */
+static void
 find_tenants(Missing *missing, DateADT period)
 {
 	uint64		n = FINOPS_RUN("SELECT b.tenant_id, b.without_plan, b.missing, b.plan_call, b.tenant_call FROM (" BLOCKED_SQL ") b ORDER BY b.seq",
@@ -104,7 +104,6 @@ find_tenants(Missing *missing, DateADT period)
 	}
 	if (n > LISTED_TENANTS)
 		appendStringInfo(&missing->detail, "\nAnd %llu more tenants.", (unsigned long long) (n - LISTED_TENANTS));
-	return n;
 }
 
 /* The stage that comes last, since what is mended before changes documents. */
@@ -128,22 +127,30 @@ find_stage(Missing *missing, DateADT period, const InvoicePreparation *done)
 					psprintf("SELECT count(*) FROM finops.prepare_invoices('%s-01'); SELECT finops.reconcile('%s-01')", month, month));
 }
 
-void
-InvoiceRefuseTogether(DateADT period, const InvoicePreparation *done, uint64 ready, bool alone)
+static void
+begin_missing(Missing *missing)
 {
-	Missing		missing = {0};
-	int			of_tenants;
-	uint64		tenants;
+	memset(missing, 0, sizeof(*missing));
+	initStringInfo(&missing->detail);
+	initStringInfo(&missing->hint);
+}
 
-	initStringInfo(&missing.detail);
-	initStringInfo(&missing.hint);
+void
+InvoiceRefuseTogether(DateADT period, const InvoicePreparation *done, bool tenants_too)
+{
+	Missing		missing;
+	Missing		stage;
+
+	begin_missing(&missing);
+	begin_missing(&stage);
 	find_issuers(&missing);
-	of_tenants = -missing.n;
-	tenants = find_tenants(&missing, period);
-	of_tenants += missing.n;
-	find_stage(&missing, period, done);
+	find_stage(&stage, period, done);
 	/* tenants that lack something do not stop the others */
-	if (missing.n < 2 || (!alone && tenants < ready && missing.n == of_tenants))
+	if (missing.n + stage.n == 0 && !tenants_too)
+		return;
+	find_tenants(&missing, period);
+	find_stage(&missing, period, done);
+	if (missing.n < 2)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
