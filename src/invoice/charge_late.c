@@ -30,7 +30,9 @@
  */
 #define CHANGED_SQL(tenant) \
 	"SELECT DISTINCT h.tenant_id, h.period_start, h.currency" \
-	" FROM @s@.usage_snapshot_daily u JOIN @s@.invoice_header h ON h.tenant_id = u.tenant_id" \
+	" FROM (SELECT s.tenant_id, s.usage_date, s.last_updated_at FROM @s@.usage_snapshot_daily s" \
+	"  UNION ALL SELECT l.tenant_id, l.usage_date, l.recorded_at FROM finops.late_usage l) u" \
+	" JOIN @s@.invoice_header h ON h.tenant_id = u.tenant_id" \
 	"  AND h.period_start = date_trunc('month', u.usage_date::timestamp)::date AND h.kind = 'invoice'" \
 	"  AND h.status IN ('issued', 'paid')" \
 	" WHERE u.usage_date < $1 AND u.usage_date >= ($1 - $2 * interval '1 month')::date" tenant \

@@ -81,7 +81,8 @@ static const char *const flags_sql =
 	" EXISTS (SELECT FROM @s@.usage_snapshot_daily t WHERE t.tenant_id @tenant@ AND t.usage_date >= $1 AND t.usage_date < $2),"
 	" EXISTS (SELECT FROM finops.usage_balance_entry t WHERE t.tenant_id @tenant@ AND t.period_start = $1),"
 	" EXISTS (SELECT FROM finops.usage_event t WHERE t.tenant_id @tenant@ AND t.usage_date >= $1 AND t.usage_date < $2),"
-	" EXISTS (SELECT FROM @s@.topup_ledger t WHERE t.tenant_id @tenant@ AND t.effective_from >= $1 AND t.effective_from < $2)";
+	" EXISTS (SELECT FROM @s@.topup_ledger t WHERE t.tenant_id @tenant@ AND t.effective_from >= $1 AND t.effective_from < $2),"
+	" EXISTS (SELECT FROM finops.late_usage t WHERE t.tenant_id @tenant@ AND t.usage_date >= $1 AND t.usage_date < $2)";
 
 #define BOUND_PLANS "(SELECT b.plan_code FROM @s@.tenant_plan_binding b" \
 	" WHERE b.period_start < $2 AND coalesce(b.period_end, $1) >= $1 - (b.ends_at IS NOT NULL)::int" \
@@ -172,11 +173,11 @@ open_plans(const InvoiceRun *run)
 {
 	PlanCharges  *state = MemoryContextAllocZero(run->context, sizeof(PlanCharges));
 	InvoiceStream *flags = InvoiceStreamOpen(run, flags_sql);
-	bool		has[10] = {0};
+	bool		has[11] = {0};
 
 	state->run = run;
 	if (InvoiceStreamNext(flags))
-		for (int i = 2; i < 10; i++)
+		for (int i = 2; i < 11; i++)
 			has[i] = InvoiceStreamInt(flags, i) != 0;
 	InvoiceStreamClose(flags);
 	if (has[4])
@@ -188,7 +189,7 @@ open_plans(const InvoiceRun *run)
 		state->pauses = InvoiceStreamOpen(run, pauses_sql);
 	if (has[3])
 		state->seats = InvoiceStreamOpen(run, seats_sql);
-	UsageOpenStreams(state, has[6] && (has[4] || has[5]), has[7], has[8] && has[4], has[9]);
+	UsageOpenStreams(state, (has[6] || has[10]) && (has[4] || has[5]), has[7], (has[8] || has[10]) && has[4], has[9], has[10]);
 	return state;
 }
 

@@ -143,7 +143,7 @@ extern char *PlanDayText(DateADT day);
 
 /* charge_usage.c */
 extern void UsageOpenStreams(PlanCharges *state, bool usage, bool drawn,
-							 bool events, bool topups);
+							 bool events, bool topups, bool late);
 extern void UsageCharge(PlanCharges *state, InvoiceCharges *charges);
 extern void UsageChargeTopups(PlanCharges *state, InvoiceCharges *charges);
 extern void UsageCloseStreams(PlanCharges *state);

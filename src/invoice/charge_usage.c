@@ -29,27 +29,48 @@
 	" UNION SELECT m.metric_code FROM @s@.plan_metric_map m WHERE m.overage_unit_price IS NOT NULL)"
 
 /* One row for each binding where days add up, else one for the month. */
-static const char *const usage_sql =
-	"SELECT u.tenant_id, u.metric_code, c.unit, u.bound_from, " USAGE_VALUE("c.aggregation", "u.metric_value", "")
-	" FROM (SELECT s.tenant_id, s.metric_code, s.metric_value,"
-	"   CASE WHEN " USAGE_ADDS_UP("x.aggregation") " THEN b.period_start END AS bound_from"
-	"  FROM @s@.usage_snapshot_daily s JOIN @s@.metric_catalog x USING (metric_code)"
-	"  JOIN @s@.tenant_plan_binding b ON b.tenant_id = s.tenant_id AND s.usage_date >= b.period_start AND s.usage_date <= coalesce(b.period_end, 'infinity')"
-	"  WHERE s.usage_date >= $1 AND s.usage_date < $2 AND s.tenant_id @tenant@ AND s.metric_code IN " PRICED_METRICS ") u"
-	" JOIN @s@.metric_catalog c USING (metric_code)"
-	" GROUP BY u.tenant_id, u.metric_code, c.unit, c.aggregation, u.bound_from"
-	" ORDER BY u.tenant_id COLLATE \"C\", u.metric_code COLLATE \"C\", u.bound_from";
+#define USAGE_SQL(days) \
+	"SELECT u.tenant_id, u.metric_code, c.unit, u.bound_from, " USAGE_VALUE("c.aggregation", "u.metric_value", "") \
+	" FROM (SELECT s.tenant_id, s.metric_code, s.metric_value," \
+	"   CASE WHEN " USAGE_ADDS_UP("x.aggregation") " THEN b.period_start END AS bound_from" \
+	"  FROM " days " s JOIN @s@.metric_catalog x USING (metric_code)" \
+	"  JOIN @s@.tenant_plan_binding b ON b.tenant_id = s.tenant_id AND s.usage_date >= b.period_start AND s.usage_date <= coalesce(b.period_end, 'infinity')" \
+	"  WHERE s.usage_date >= $1 AND s.usage_date < $2 AND s.tenant_id @tenant@ AND s.metric_code IN " PRICED_METRICS ") u" \
+	" JOIN @s@.metric_catalog c USING (metric_code)" \
+	" GROUP BY u.tenant_id, u.metric_code, c.unit, c.aggregation, u.bound_from" \
+	" ORDER BY u.tenant_id COLLATE \"C\", u.metric_code COLLATE \"C\", u.bound_from"
+
+/*
+ * The days of a month as they are known now: what was recorded late, unless
+ * the month was opened again and the day recorded since.
+ */
+#define LATE_DAYS \
+	"(SELECT coalesce(l.tenant_id, d.tenant_id) AS tenant_id, coalesce(l.metric_code, d.metric_code) AS metric_code," \
+	" coalesce(l.usage_date, d.usage_date) AS usage_date," \
+	" CASE WHEN d.last_updated_at >= l.recorded_at THEN d.metric_value ELSE coalesce(l.metric_value, d.metric_value) END AS metric_value" \
+	" FROM (SELECT * FROM @s@.usage_snapshot_daily WHERE usage_date >= $1 AND usage_date < $2) d" \
+	" FULL JOIN (SELECT DISTINCT ON (x.tenant_id, x.metric_code, x.usage_date) x.* FROM finops.late_usage x" \
+	"  WHERE x.usage_date >= $1 AND x.usage_date < $2 ORDER BY x.tenant_id, x.metric_code, x.usage_date, x.late_id DESC) l" \
+	" ON l.tenant_id = d.tenant_id AND l.metric_code = d.metric_code AND l.usage_date = d.usage_date)"
+
+static const char *const usage_sql = USAGE_SQL("@s@.usage_snapshot_daily");
+static const char *const late_usage_sql = USAGE_SQL(LATE_DAYS);
 
 static const char *const drawn_sql =
 	"SELECT e.tenant_id, e.metric_code, -sum(e.quantity) FROM finops.usage_balance_entry e"
 	" WHERE e.kind = 'drawdown' AND e.period_start = $1 AND e.tenant_id @tenant@"
 	" GROUP BY e.tenant_id, e.metric_code HAVING sum(e.quantity) <> 0 ORDER BY e.tenant_id COLLATE \"C\"";
 
-static const char *const events_sql =
-	"SELECT e.tenant_id, e.metric_code, e.usage_date, e.quantity, e.unit_price FROM finops.usage_event e"
-	" WHERE e.usage_date >= $1 AND e.usage_date < $2 AND e.tenant_id @tenant@"
-	" AND e.metric_code IN (SELECT c.metric_code FROM finops.plan_price c WHERE c.model IN ('percentage', 'dynamic'))"
-	" ORDER BY e.tenant_id COLLATE \"C\", e.occurred_at, e.event_id COLLATE \"C\"";
+#define EVENTS_SQL(events) \
+	"SELECT e.tenant_id, e.metric_code, e.usage_date, e.quantity, e.unit_price FROM " events " e" \
+	" WHERE e.usage_date >= $1 AND e.usage_date < $2 AND e.tenant_id @tenant@" \
+	" AND e.metric_code IN (SELECT c.metric_code FROM finops.plan_price c WHERE c.model IN ('percentage', 'dynamic'))" \
+	" ORDER BY e.tenant_id COLLATE \"C\", e.occurred_at, e.event_id COLLATE \"C\""
+
+static const char *const events_sql = EVENTS_SQL("finops.usage_event");
+static const char *const late_events_sql =
+	EVENTS_SQL("(SELECT * FROM finops.usage_event UNION ALL SELECT l.tenant_id, l.event_id, l.metric_code, l.usage_date, l.occurred_at,"
+			   " l.quantity, l.unit_price, l.recorded_at FROM finops.late_usage l WHERE l.event_id IS NOT NULL)");
 
 static const char *const topups_sql =
 	"SELECT l.tenant_id, l.topup_id, l.sku_code, l.metric_code, l.quantity, l.unit_price, l.currency, l.effective_from, l.effective_to"
@@ -91,14 +112,14 @@ typedef struct UsageLine
 } UsageLine;
 
 void
-UsageOpenStreams(PlanCharges *state, bool usage, bool drawn, bool events, bool topups)
+UsageOpenStreams(PlanCharges *state, bool usage, bool drawn, bool events, bool topups, bool late)
 {
 	if (usage)
-		state->usage = InvoiceStreamOpen(state->run, usage_sql);
+		state->usage = InvoiceStreamOpen(state->run, late ? late_usage_sql : usage_sql);
 	if (drawn)
 		state->drawn = InvoiceStreamOpen(state->run, drawn_sql);
 	if (events)
-		state->events = InvoiceStreamOpen(state->run, events_sql);
+		state->events = InvoiceStreamOpen(state->run, late ? late_events_sql : events_sql);
 	if (topups)
 		state->topups = InvoiceStreamOpen(state->run, topups_sql);
 }

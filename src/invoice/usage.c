@@ -136,8 +136,8 @@ finops_set_cap(PG_FUNCTION_ARGS)
 }
 
 /* A quantity or a price: neither negative nor NaN nor infinite. */
-static void
-check_quantity(FunctionCallInfo fcinfo, int argno, const char *name)
+void
+UsageCheckQuantity(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	Numeric		value;
 
@@ -160,7 +160,7 @@ take_day(FunctionCallInfo fcinfo, const char *tenant)
 {
 	bool		isnull;
 	DateADT		day;
-	bool		first_null;
+	DateADT		period;
 
 	FINOPS_RUN("SELECT coalesce($2, (coalesce($3, now()) AT TIME ZONE " PLAN_ZONE ")::date)"
 			   " FROM (SELECT) one" PLAN_ZONE_JOIN("$1"),
@@ -169,7 +169,14 @@ take_day(FunctionCallInfo fcinfo, const char *tenant)
 	day = DatumGetDateADT(FinopsValue(0, 1, &isnull));
 	FinopsCheckDay(day, "usage_date");
 	FINOPS_RUN("SELECT date_trunc('month', $1::timestamp)::date", ARG_DATE(day));
-	FinopsOpenPeriod(DatumGetDateADT(FinopsValue(0, 1, &first_null)));
+	period = DatumGetDateADT(FinopsValue(0, 1, &isnull));
+	if (FinopsPeriodIsLocked(period))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("billing period %s is locked", FinopsPeriodText(period)),
+				 errdetail("Its usage is frozen."),
+				 errhint("Record what came late with finops.record_late_usage(); the next document bills the difference.")));
+	FinopsOpenPeriod(period);
 	return day;
 }
 
@@ -219,8 +226,8 @@ finops_record_usage(PG_FUNCTION_ARGS)
 	DateADT		day;
 
 	FinopsRequireArg(fcinfo, 2, "metric_value");
-	check_quantity(fcinfo, 2, "metric_value");
-	check_quantity(fcinfo, 6, "unit_price");
+	UsageCheckQuantity(fcinfo, 2, "metric_value");
+	UsageCheckQuantity(fcinfo, 6, "unit_price");
 	FinopsBegin(&session);
 	InvoiceRequireTenant(tenant);
 	PlanRequireMetric(metric);

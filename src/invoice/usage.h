@@ -50,4 +50,11 @@ extern int64 TopupAutomatic(const FinopsSession *session, DateADT period);
 extern void UsageStageLots(DateADT period, const char *tenant);
 extern void UsageSettleLots(DateADT period, const char *tenant);
 
+/* usage.c: 22023 for a negative, NaN or infinite number; NULL passes */
+extern void UsageCheckQuantity(FunctionCallInfo fcinfo, int argno, const char *name);
+
+/* usage_late.c: usage of a month stays as it is, or may change again */
+extern void UsageFreeze(DateADT period);
+extern void UsageThaw(DateADT period);
+
 #endif							/* FINOPS_USAGE_H */

@@ -21,7 +21,7 @@ COMMENT ON COLUMN @extschema@.usage_snapshot_daily.metric_value IS 'of the day';
 COMMENT ON COLUMN @extschema@.usage_snapshot_daily.cap_value IS 'of the month, as it stands on the day: the plan''s cap and what is left of top-ups';
 COMMENT ON COLUMN @extschema@.usage_snapshot_daily.utilization IS 'the month''s value up to the day, by the metric''s aggregation, over cap_value; a ratio: 1 is at the cap, cut to 12 decimals';
 COMMENT ON COLUMN @extschema@.usage_snapshot_daily.quota_event IS 'the highest threshold reached: EVENT_QUOTA_80 at 80 percent of the cap and more, EVENT_QUOTA_95, EVENT_QUOTA_100';
-COMMENT ON COLUMN @extschema@.usage_snapshot_daily.frozen IS 'the row does not change any more, whoever writes; rows of a locked month do not change either (tenant_usage_snapshot_daily shows both)';
+COMMENT ON COLUMN @extschema@.usage_snapshot_daily.frozen IS 'the row does not change any more, whoever writes; set by the lock of its month';
 
 CREATE INDEX usage_snapshot_daily_date_idx ON @extschema@.usage_snapshot_daily (usage_date);
 

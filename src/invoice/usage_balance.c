@@ -21,7 +21,6 @@
 #include "commands/trigger.h"
 #include "utils/rel.h"
 
-PG_FUNCTION_INFO_V1(finops_guard_usage);
 
 /* What the month may draw: all but its own use, and before any expiry. */
 static const char *const lot_sql =
@@ -99,22 +98,4 @@ UsageSettleLots(DateADT period, const char *tenant)
 	if (FinopsPeriodHasEnded(period))
 		FINOPS_RUN(rollover_sql, ARG_DATE(period), ARG_DATE(next), ARG_TEXT(tenant));
 	FINOPS_RUN(expire_sql, ARG_DATE(period), ARG_TEXT(tenant));
-}
-
-/* Trigger: entries of balances and frozen usage stay as they are. */
-Datum
-finops_guard_usage(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called as a trigger")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("rows of table \"%s\" do not change", RelationGetRelationName(trigger->tg_relation)),
-			 errdetail("Entries of balances are only added, and usage of a closed month is frozen."),
-			 errhint("Book the difference in the open month.")));
-	return (Datum) 0;
 }

@@ -22,6 +22,8 @@
  */
 #include "reconcile/reconcile.h"
 
+#include "invoice/usage.h"
+
 #include "allocate/allocate.h"
 
 #include "commands/trigger.h"
@@ -471,6 +473,7 @@ finops_lock_period(PG_FUNCTION_ARGS)
 	require_documents(period);
 	run_id = FinopsStartRun(&session, "lock", period);
 	freeze_rates(period);
+	UsageFreeze(period);
 	lock_partitions(period);
 	FINOPS_RUN0("SELECT clock_timestamp()");
 	locked_at = FinopsValue(0, 1, &isnull);

@@ -12,6 +12,8 @@
  */
 #include "reconcile/reconcile.h"
 
+#include "invoice/usage.h"
+
 PG_FUNCTION_INFO_V1(finops_reopen_period);
 PG_FUNCTION_INFO_V1(finops_approve_reopen);
 
@@ -119,6 +121,7 @@ open_period(DateADT period)
 		FINOPS_RUN("DELETE FROM finops.period_rate WHERE period_start = $1", ARG_DATE(period));
 		FINOPS_RUN("UPDATE @s@.period_lock SET state = 'OPEN', locked_at = NULL, locked_by = NULL, hash_head = NULL"
 				   " WHERE period_start = $1", ARG_DATE(period));
+		UsageThaw(period);
 	}
 	PG_FINALLY();
 	{
