@@ -2294,7 +2294,7 @@ CREATE TABLE finops.issuer (
 	CONSTRAINT issuer_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
 	CONSTRAINT issuer_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT issuer_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
-	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue']))
+	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue', 'carry', 'refund']))
 );
 COMMENT ON TABLE finops.issuer IS 'who issues invoices: legal name, address, VAT id, bank, number format and payment terms (finops.set_issuer)';
 COMMENT ON COLUMN finops.issuer.payment_terms_from IS 'issue: due payment_terms_days after issue; month_end: after the end of the month of issue';
@@ -2302,7 +2302,7 @@ COMMENT ON COLUMN finops.issuer.language IS 'of the texts of documents (finops.i
 COMMENT ON COLUMN finops.issuer.time_zone IS 'in which days of issue, due days and ageing are counted';
 COMMENT ON COLUMN finops.issuer.tax_rounding IS 'line: the tax is rounded for each line and added up; category: once for each tax category and rate on the sum of its lines';
 COMMENT ON COLUMN finops.issuer.zero_invoices IS 'skip: a document of 0 stays open; issue: it is issued';
-COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; issue: it is issued and stands as a credit balance of the tenant';
+COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; otherwise it is issued and its balance, like that of credit notes and money that is not applied, stands (issue), pays the next invoices (carry) or is to be paid back (refund); finops.settle_credits';
 COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
 
 CREATE TABLE finops.tenant_billing (
@@ -2323,7 +2323,7 @@ CREATE TABLE finops.tenant_billing (
 	CONSTRAINT tenant_billing_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
 	CONSTRAINT tenant_billing_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT tenant_billing_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
-	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue']))
+	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue', 'carry', 'refund']))
 );
 COMMENT ON TABLE finops.tenant_billing IS 'how a tenant is billed where it differs from its issuer (finops.set_billing); NULL: as the issuer has it';
 COMMENT ON COLUMN finops.tenant_billing.issuer_id IS 'who invoices the tenant; NULL: the issuer default';
@@ -2894,7 +2894,7 @@ CREATE INDEX payment_application_invoice_idx ON finops.payment_application (invo
 COMMENT ON TABLE finops.payment_application IS 'which payment paid how much of which invoice, append-only; what is taken back is a row with the opposite amounts; the sum of a payment never exceeds it, that of an invoice never what is open of it (finops.verify_payments)';
 COMMENT ON COLUMN finops.payment_application.amount IS 'in the currency of the payment';
 COMMENT ON COLUMN finops.payment_application.invoice_amount IS 'in the currency of the invoice';
-COMMENT ON COLUMN finops.payment_application.rule IS 'named, reference, near, exact, subset, together, oldest (finops.match_payments), manual, suggestion, reversal';
+COMMENT ON COLUMN finops.payment_application.rule IS 'named, reference, near, exact, subset, together, oldest (finops.match_payments), carried (finops.settle_credits), manual, suggestion, reversal';
 COMMENT ON COLUMN finops.payment_application.applied_at IS 'when it counts: the day of the payment or of the issue, the later one, and never within a locked month';
 COMMENT ON COLUMN finops.payment_application.reverses IS 'the row whose amounts it takes back';
 
@@ -2930,13 +2930,13 @@ CREATE TABLE finops.receivable_adjustment (
 	booked_by text NOT NULL,
 	approved_by text,
 	CONSTRAINT receivable_adjustment_pkey PRIMARY KEY (adjustment_id),
-	CONSTRAINT receivable_adjustment_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['write_off', 'small_difference', 'credit_transfer'])),
+	CONSTRAINT receivable_adjustment_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['write_off', 'small_difference', 'credit_transfer', 'payout'])),
 	CONSTRAINT receivable_adjustment_other_check CHECK ((kind OPERATOR(pg_catalog.=) 'credit_transfer') OPERATOR(pg_catalog.=) (other_invoice_id IS NOT NULL)),
 	CONSTRAINT receivable_adjustment_approved_check CHECK (approved_by OPERATOR(pg_catalog.<>) booked_by),
 	CONSTRAINT receivable_adjustment_amount_check CHECK (amount OPERATOR(pg_catalog.<>) 0 AND amount OPERATOR(pg_catalog.>) '-Infinity'::numeric AND amount OPERATOR(pg_catalog.<) 'Infinity'::numeric)
 );
 CREATE INDEX receivable_adjustment_invoice_idx ON finops.receivable_adjustment (invoice_id);
-COMMENT ON TABLE finops.receivable_adjustment IS 'what settles an invoice without money: write-offs, small differences of a payment, credit moved from one invoice of a tenant to another';
+COMMENT ON TABLE finops.receivable_adjustment IS 'what settles an invoice without money: write-offs, small differences of a payment, credit moved from one invoice of a tenant to another; and what was paid out for a credit balance';
 COMMENT ON COLUMN finops.receivable_adjustment.amount IS 'in the currency of the invoice; positive takes from what is open, negative adds to it';
 COMMENT ON COLUMN finops.receivable_adjustment.other_invoice_id IS 'where the credit came from or went to';
 
@@ -3533,6 +3533,43 @@ SELECT pg_catalog.pg_extension_config_dump('finops.dunning_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.dunning_notice', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.dunning_block', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.dunning_block_block_id_seq', '');
+-- topic receivable_credit: what is owed to tenants
+
+CREATE VIEW finops.credit_balance WITH (security_invoker = true) AS
+SELECT c.tenant_id, c.issuer_id, c.currency, c.kind, c.reference, c.amount, c.since,
+	coalesce(b.credit_balances, i.credit_balances) AS policy,
+	CASE WHEN c.kind OPERATOR(pg_catalog.=) 'payment' THEN pg_catalog.format('SELECT finops.refund_payment(%L, %s, %L, %L)', c.reference, c.amount, 'REF-1', 'refund')
+		ELSE pg_catalog.format('SELECT finops.pay_out(%L, %s, %L)', c.reference, c.amount, 'REF-1') END AS next_call
+FROM (SELECT x.tenant_id, h.issuer_id, x.currency, 'credit' AS kind, x.invoice_id AS reference, OPERATOR(pg_catalog.-) x.open_amount AS amount, x.issued_at AS since
+	FROM finops.invoice_balance x JOIN @extschema@.invoice_header h ON h.invoice_id OPERATOR(pg_catalog.=) x.invoice_id
+	WHERE x.open_amount OPERATOR(pg_catalog.<) 0
+	UNION ALL SELECT p.tenant_id, coalesce((SELECT h.issuer_id FROM @extschema@.invoice_header h WHERE h.invoice_id OPERATOR(pg_catalog.=) t.invoice_id),
+			(SELECT y.issuer_id FROM finops.tenant_billing y WHERE y.tenant_id OPERATOR(pg_catalog.=) p.tenant_id), 'default'), p.currency, 'payment', p.payment_id, p.unapplied, p.paid_at
+	FROM finops.payment_balance p JOIN @extschema@.payment_txn t ON t.payment_id OPERATOR(pg_catalog.=) p.payment_id
+	WHERE p.unapplied OPERATOR(pg_catalog.>) 0 AND p.tenant_id IS NOT NULL) c
+LEFT JOIN finops.tenant_billing b ON b.tenant_id OPERATOR(pg_catalog.=) c.tenant_id
+LEFT JOIN finops.issuer i ON i.issuer_id OPERATOR(pg_catalog.=) coalesce(b.issuer_id, 'default');
+COMMENT ON VIEW finops.credit_balance IS 'what is owed to tenants: credit balances of invoices and payments that are not applied, with the policy that says what becomes of them and the call that pays them back';
+COMMENT ON COLUMN finops.credit_balance.kind IS 'credit: of an invoice, by credit notes or a negative total; payment: money that is not applied';
+COMMENT ON COLUMN finops.credit_balance.policy IS 'hold and issue: it stands; carry: the next invoices are paid with it; refund: it is to be paid back';
+
+CREATE FUNCTION finops.settle_credits(tenant_id text DEFAULT NULL)
+RETURNS TABLE (tenant_id text, currency text, kind text, reference text, invoice_id text, amount numeric)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_settle_credits';
+COMMENT ON FUNCTION finops.settle_credits(text) IS 'settles credit balances by policy: carry pays the oldest open invoices of the tenant, refund posts a message that it is due; finops.match_payments does it as well';
+REVOKE ALL ON FUNCTION finops.settle_credits(text) FROM PUBLIC;
+
+CREATE FUNCTION finops.pay_out(invoice_id text, amount numeric, reference text)
+RETURNS SETOF finops.receivable_adjustment
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_pay_out';
+COMMENT ON FUNCTION finops.pay_out(text, numeric, text) IS 'records money paid to a tenant for the credit balance of an invoice, once for each reference';
+REVOKE ALL ON FUNCTION finops.pay_out(text, numeric, text) FROM PUBLIC;
+
+CREATE UNIQUE INDEX receivable_adjustment_payout_key ON finops.receivable_adjustment (reason) WHERE kind OPERATOR(pg_catalog.=) 'payout';
+
+REVOKE ALL ON finops.credit_balance FROM PUBLIC;
 -- topic tax: rates by jurisdiction, kind of supply and day; how a tenant is taxed
 
 CREATE TABLE finops.tax_rate (

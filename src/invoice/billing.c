@@ -57,7 +57,7 @@ check_zone(const char *zone)
 
 static const char *const starts[] = {"issue", "month_end", NULL};
 static const char *const zeros[] = {"skip", "issue", NULL};
-static const char *const balances[] = {"hold", "issue", NULL};
+static const char *const balances[] = {"hold", "issue", "carry", "refund", NULL};
 static const char *const roundings[] = {"line", "category", NULL};
 
 /*

@@ -94,7 +94,7 @@ extern void InvoiceChainHash(const char *prev_hash, const char *digest, char *he
 	" LEFT JOIN finops.issuer i ON i.issuer_id = h.issuer_id"
 #define INVOICE_IS_DEMAND \
 	"(h.total > 0 OR (h.total = 0 AND coalesce(b.zero_invoices, i.zero_invoices) = 'issue')" \
-	" OR (h.total < 0 AND coalesce(b.credit_balances, i.credit_balances) = 'issue'))"
+	" OR (h.total < 0 AND coalesce(b.credit_balances, i.credit_balances) <> 'hold'))"
 
 /* Who issues, as of now; the formats are checked when they are stored. */
 typedef struct InvoiceIssuer
@@ -200,6 +200,9 @@ extern char *InvoiceCreditRest(const FinopsSession *session,
 	" WHERE c.original_invoice_id = h.invoice_id AND c.status IN ('issued', 'paid')), 0)" \
 	" - coalesce((SELECT sum(a.invoice_amount) FROM finops.payment_application a WHERE a.invoice_id = h.invoice_id), 0)" \
 	" - coalesce((SELECT sum(j.amount) FROM finops.receivable_adjustment j WHERE j.invoice_id = h.invoice_id), 0))"
+
+/* Credit balances by policy, under FINOPS_LOCK_SETTLEMENT; credit_balance.c */
+extern void InvoiceSettleCredits(const FinopsSession *session);
 
 typedef struct InvoiceDocument
 {

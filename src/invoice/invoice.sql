@@ -90,7 +90,7 @@ CREATE TABLE finops.issuer (
 	CONSTRAINT issuer_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
 	CONSTRAINT issuer_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT issuer_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
-	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue']))
+	CONSTRAINT issuer_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue', 'carry', 'refund']))
 );
 COMMENT ON TABLE finops.issuer IS 'who issues invoices: legal name, address, VAT id, bank, number format and payment terms (finops.set_issuer)';
 COMMENT ON COLUMN finops.issuer.payment_terms_from IS 'issue: due payment_terms_days after issue; month_end: after the end of the month of issue';
@@ -98,7 +98,7 @@ COMMENT ON COLUMN finops.issuer.language IS 'of the texts of documents (finops.i
 COMMENT ON COLUMN finops.issuer.time_zone IS 'in which days of issue, due days and ageing are counted';
 COMMENT ON COLUMN finops.issuer.tax_rounding IS 'line: the tax is rounded for each line and added up; category: once for each tax category and rate on the sum of its lines';
 COMMENT ON COLUMN finops.issuer.zero_invoices IS 'skip: a document of 0 stays open; issue: it is issued';
-COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; issue: it is issued and stands as a credit balance of the tenant';
+COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; otherwise it is issued and its balance, like that of credit notes and money that is not applied, stands (issue), pays the next invoices (carry) or is to be paid back (refund); finops.settle_credits';
 COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
 
 CREATE TABLE finops.tenant_billing (
@@ -119,7 +119,7 @@ CREATE TABLE finops.tenant_billing (
 	CONSTRAINT tenant_billing_terms_from_check CHECK (payment_terms_from OPERATOR(pg_catalog.=) ANY (ARRAY['issue', 'month_end'])),
 	CONSTRAINT tenant_billing_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT tenant_billing_zero_check CHECK (zero_invoices OPERATOR(pg_catalog.=) ANY (ARRAY['skip', 'issue'])),
-	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue']))
+	CONSTRAINT tenant_billing_credit_check CHECK (credit_balances OPERATOR(pg_catalog.=) ANY (ARRAY['hold', 'issue', 'carry', 'refund']))
 );
 COMMENT ON TABLE finops.tenant_billing IS 'how a tenant is billed where it differs from its issuer (finops.set_billing); NULL: as the issuer has it';
 COMMENT ON COLUMN finops.tenant_billing.issuer_id IS 'who invoices the tenant; NULL: the issuer default';

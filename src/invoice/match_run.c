@@ -498,6 +498,7 @@ finops_match_payments(PG_FUNCTION_ARGS)
 					 errhint("Run SELECT * FROM finops.match_payments() again.")));
 	write_found(&session);
 	write_suggestions();
+	InvoiceSettleCredits(&session);
 	FINOPS_STAGE0("match_summary",
 				  "SELECT rule, currency, count(DISTINCT payment_id) AS payments, sum(amount) AS amount FROM"
 				  " (SELECT rule, currency, payment_id, amount FROM match_found WHERE rule <> 'suggested'"

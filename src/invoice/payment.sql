@@ -57,7 +57,7 @@ CREATE INDEX payment_application_invoice_idx ON finops.payment_application (invo
 COMMENT ON TABLE finops.payment_application IS 'which payment paid how much of which invoice, append-only; what is taken back is a row with the opposite amounts; the sum of a payment never exceeds it, that of an invoice never what is open of it (finops.verify_payments)';
 COMMENT ON COLUMN finops.payment_application.amount IS 'in the currency of the payment';
 COMMENT ON COLUMN finops.payment_application.invoice_amount IS 'in the currency of the invoice';
-COMMENT ON COLUMN finops.payment_application.rule IS 'named, reference, near, exact, subset, together, oldest (finops.match_payments), manual, suggestion, reversal';
+COMMENT ON COLUMN finops.payment_application.rule IS 'named, reference, near, exact, subset, together, oldest (finops.match_payments), carried (finops.settle_credits), manual, suggestion, reversal';
 COMMENT ON COLUMN finops.payment_application.applied_at IS 'when it counts: the day of the payment or of the issue, the later one, and never within a locked month';
 COMMENT ON COLUMN finops.payment_application.reverses IS 'the row whose amounts it takes back';
 
@@ -93,13 +93,13 @@ CREATE TABLE finops.receivable_adjustment (
 	booked_by text NOT NULL,
 	approved_by text,
 	CONSTRAINT receivable_adjustment_pkey PRIMARY KEY (adjustment_id),
-	CONSTRAINT receivable_adjustment_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['write_off', 'small_difference', 'credit_transfer'])),
+	CONSTRAINT receivable_adjustment_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['write_off', 'small_difference', 'credit_transfer', 'payout'])),
 	CONSTRAINT receivable_adjustment_other_check CHECK ((kind OPERATOR(pg_catalog.=) 'credit_transfer') OPERATOR(pg_catalog.=) (other_invoice_id IS NOT NULL)),
 	CONSTRAINT receivable_adjustment_approved_check CHECK (approved_by OPERATOR(pg_catalog.<>) booked_by),
 	CONSTRAINT receivable_adjustment_amount_check CHECK (amount OPERATOR(pg_catalog.<>) 0 AND amount OPERATOR(pg_catalog.>) '-Infinity'::numeric AND amount OPERATOR(pg_catalog.<) 'Infinity'::numeric)
 );
 CREATE INDEX receivable_adjustment_invoice_idx ON finops.receivable_adjustment (invoice_id);
-COMMENT ON TABLE finops.receivable_adjustment IS 'what settles an invoice without money: write-offs, small differences of a payment, credit moved from one invoice of a tenant to another';
+COMMENT ON TABLE finops.receivable_adjustment IS 'what settles an invoice without money: write-offs, small differences of a payment, credit moved from one invoice of a tenant to another; and what was paid out for a credit balance';
 COMMENT ON COLUMN finops.receivable_adjustment.amount IS 'in the currency of the invoice; positive takes from what is open, negative adds to it';
 COMMENT ON COLUMN finops.receivable_adjustment.other_invoice_id IS 'where the credit came from or went to';
 

@@ -58,7 +58,7 @@ finops_set_settlement_policy(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Both invoices in the order of their ids; they must be of one tenant and currency. */
+/* Both invoices in the order of their ids; they must be of one tenant, issuer and currency. */
 static void
 lock_pair(const char *from, const char *to)
 {
@@ -69,11 +69,11 @@ lock_pair(const char *from, const char *to)
 	FinopsLock(FINOPS_LOCK_SETTLEMENT, 0);
 	(void) InvoiceLockDocument(strcmp(from, to) < 0 ? from : to);
 	(void) InvoiceLockDocument(strcmp(from, to) < 0 ? to : from);
-	if (FINOPS_RUN("SELECT FROM @s@.invoice_header a JOIN @s@.invoice_header b USING (tenant_id, currency)"
+	if (FINOPS_RUN("SELECT FROM @s@.invoice_header a JOIN @s@.invoice_header b USING (tenant_id, currency, issuer_id)"
 				   " WHERE a.invoice_id = $1 AND b.invoice_id = $2", ARG_TEXT(from), ARG_TEXT(to)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invoices \"%s\" and \"%s\" are not of one tenant and currency",
+				 errmsg("invoices \"%s\" and \"%s\" are not of one tenant, issuer and currency",
 						FinopsQuoteForMessage(from), FinopsQuoteForMessage(to))));
 }
 

@@ -104,8 +104,10 @@ static const char *const payment_sql =
 " UNION ALL SELECT " MONTH_OF("d.day") ", d.day, j.kind, j.invoice_id, h.tenant_id, x.role, h.currency, x.amount, x.base"
 " FROM finops.receivable_adjustment j JOIN @s@.invoice_header h USING (invoice_id)"
 " CROSS JOIN LATERAL (SELECT " LOCAL_DAY("j.occurred_at") " AS day) d,"
+" LATERAL (SELECT CASE j.kind WHEN 'payout' THEN " PAYOUT_RATE " ELSE h.fx_rate END AS rate) y,"
 " LATERAL (VALUES ('receivable', -j.amount, -j.amount * h.fx_rate),"
-"  (CASE j.kind WHEN 'credit_transfer' THEN 'fx' ELSE 'write_off' END, CASE j.kind WHEN 'credit_transfer' THEN 0 ELSE j.amount END, j.amount * h.fx_rate))"
+"  (CASE j.kind WHEN 'credit_transfer' THEN 'fx' WHEN 'payout' THEN 'bank' ELSE 'write_off' END, CASE j.kind WHEN 'credit_transfer' THEN 0 ELSE j.amount END, j.amount * y.rate),"
+"  ('fx', 0, j.amount * (h.fx_rate - y.rate)))"
 "  AS x(role, amount, base) WHERE " WITHIN("d.day");
 
 /*

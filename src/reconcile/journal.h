@@ -18,6 +18,11 @@
 	"CASE WHEN p.currency = $4 THEN 1 ELSE coalesce((SELECT f.rate FROM finops.fx_rate f WHERE f.currency = p.currency" \
 	" AND f.valid_from <= " LOCAL_DAY("p.paid_at") " ORDER BY f.valid_from DESC LIMIT 1), p.amount_usd / p.amount) END"
 
+/* The same of money paid out in the currency of invoice "h", on the day of adjustment "j". */
+#define PAYOUT_RATE \
+	"CASE WHEN h.currency = $4 THEN 1 ELSE coalesce((SELECT f.rate FROM finops.fx_rate f WHERE f.currency = h.currency" \
+	" AND f.valid_from <= " LOCAL_DAY("j.occurred_at") " ORDER BY f.valid_from DESC LIMIT 1), h.fx_rate) END"
+
 extern char *JournalZone(void);
 
 /* Relation "name": what the tables say of the months from "from" to before "to". */

@@ -55,8 +55,9 @@ static const char *const base_sql =
 " UNION ALL SELECT 'realised exchange differences, reporting currency', $4, 0, a.amount * " DAY_RATE " - a.invoice_amount * h.fx_rate"
 "  FROM finops.payment_application a JOIN @s@.payment_txn p USING (payment_id) JOIN @s@.invoice_header h ON h.invoice_id = a.invoice_id"
 "  WHERE " LOCAL_DAY("a.applied_at") " < $2"
-" UNION ALL SELECT 'realised exchange differences, reporting currency', $4, 0, -j.amount * h.fx_rate FROM finops.receivable_adjustment j"
-"  JOIN @s@.invoice_header h USING (invoice_id) WHERE j.kind = 'credit_transfer' AND " LOCAL_DAY("j.occurred_at") " < $2"
+" UNION ALL SELECT 'realised exchange differences, reporting currency', $4, 0,"
+"  CASE j.kind WHEN 'payout' THEN j.amount * (" PAYOUT_RATE ") ELSE 0 END - j.amount * h.fx_rate FROM finops.receivable_adjustment j"
+"  JOIN @s@.invoice_header h USING (invoice_id) WHERE j.kind IN ('credit_transfer', 'payout') AND " LOCAL_DAY("j.occurred_at") " < $2"
 " UNION ALL SELECT 'output tax, reporting currency', $4, -base, 0 FROM journal_all WHERE role = 'output_tax'"
 " UNION ALL SELECT 'output tax, reporting currency', $4, 0, h.tax_usd FROM @s@.invoice_header h WHERE h.status IN ('issued', 'paid') AND " LOCAL_DAY("h.issued_at") " < $2";
 
