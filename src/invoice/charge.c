@@ -14,6 +14,7 @@ static const InvoiceChargeSource *const sources[] = {
 	&InvoicePlanCharges,
 	&InvoiceCostCharges,
 	&InvoiceLateCharges,
+	&InvoiceDunningCharges,
 	&InvoiceAdvanceCharges,
 };
 

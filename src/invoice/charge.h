@@ -224,6 +224,7 @@ extern InvoiceDecimal InvoiceTrim(InvoiceDecimal value);	/* no trailing zeros */
 extern const InvoiceChargeSource InvoicePlanCharges;	/* charge_plan.c */
 extern const InvoiceChargeSource InvoiceCostCharges;	/* charge_cost.c */
 extern const InvoiceChargeSource InvoiceLateCharges;	/* charge_late.c */
+extern const InvoiceChargeSource InvoiceDunningCharges; /* charge_dunning.c */
 extern const InvoiceChargeSource InvoiceAdvanceCharges;	/* charge_advance.c */
 
 extern void InvoiceLoadRate(InvoiceRun *run, const char *currency);

@@ -18,20 +18,21 @@ PG_FUNCTION_INFO_V1(finops_run_dunning);
 
 /*
  * finops.set_dunning_level(level integer, days_overdue integer, fee numeric
- *	DEFAULT 0, minimum numeric DEFAULT 0, severity text DEFAULT 'info')
+ *	DEFAULT 0, minimum numeric DEFAULT 0, severity text DEFAULT 'info',
+ *	charge_fee boolean DEFAULT true)
  *
  * Errors: 22004; 22023 for values out of range.
  */
 Datum
 finops_set_dunning_level(PG_FUNCTION_ARGS)
 {
-	static const char *const names[] = {"level", "days_overdue", "fee", "minimum", "severity"};
+	static const char *const names[] = {"level", "days_overdue", "fee", "minimum", "severity", "charge_fee"};
 	FinopsSession session;
 	FinopsArg	fee = InvoiceDatumArg(fcinfo, 2, NUMERICOID);
 	FinopsArg	minimum = InvoiceDatumArg(fcinfo, 3, NUMERICOID);
 	char	   *severity = InvoiceTextArg(fcinfo, 4);
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		FinopsRequireArg(fcinfo, i, names[i]);
 	FinopsRequireWritable("finops.set_dunning_level()");
 	FinopsBegin(&session);
@@ -42,9 +43,10 @@ finops_set_dunning_level(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a level of dunning is out of range"),
 				 errhint("Levels are 1 to 99, days at least 1, amounts not negative, severity info, warning or critical.")));
-	FINOPS_RUN("INSERT INTO finops.dunning_policy AS d (level, days_overdue, fee, minimum, severity) VALUES ($1, $2, $3, $4, $5)"
-			   " ON CONFLICT (level) DO UPDATE SET days_overdue = $2, fee = $3, minimum = $4, severity = $5 RETURNING d.*",
-			   ARG_INT4(PG_GETARG_INT32(0)), ARG_INT4(PG_GETARG_INT32(1)), fee, minimum, ARG_TEXT(severity));
+	FINOPS_RUN("INSERT INTO finops.dunning_policy AS d (level, days_overdue, fee, minimum, severity, charge_fee) VALUES ($1, $2, $3, $4, $5, $6)"
+			   " ON CONFLICT (level) DO UPDATE SET days_overdue = $2, fee = $3, minimum = $4, severity = $5, charge_fee = $6 RETURNING d.*",
+			   ARG_INT4(PG_GETARG_INT32(0)), ARG_INT4(PG_GETARG_INT32(1)), fee, minimum, ARG_TEXT(severity),
+			   ARG_BOOL(PG_GETARG_BOOL(5)));
 	FinopsReturnRows(fcinfo);
 	FINOPS_RUN("SELECT jsonb_build_object('days_overdue', $1, 'fee', $2)::text", ARG_INT4(PG_GETARG_INT32(1)), fee);
 	FinopsAudit(&session, "set_dunning_level", "dunning_policy", psprintf("%d", PG_GETARG_INT32(0)), FinopsText(0, 1));
@@ -124,7 +126,7 @@ static const char *const due_sql =
 "  FROM @s@.invoice_header h WHERE h.kind = 'invoice' AND h.status = 'issued' AND (h.due_at AT TIME ZONE $2)::date < $1),"
 " next AS (SELECT o.*, (SELECT min(d.level) FROM finops.dunning_policy d WHERE d.level > coalesce((SELECT max(n.level) FROM finops.dunning_notice n"
 "   WHERE n.invoice_id = o.invoice_id), 0)) AS level FROM open o WHERE o.open > 0)"
-" SELECT n.*, d.fee, d.severity FROM next n JOIN finops.dunning_policy d USING (level)"
+" SELECT n.*, d.fee, d.severity, d.charge_fee FROM next n JOIN finops.dunning_policy d USING (level)"
 " WHERE n.late >= d.days_overdue AND n.open >= d.minimum"
 "  AND NOT EXISTS (SELECT FROM finops.dunning_notice x WHERE x.invoice_id = n.invoice_id AND x.as_of >= $1)"
 "  AND NOT EXISTS (SELECT FROM finops.dunning_block b WHERE (b.invoice_id = n.invoice_id OR b.tenant_id = n.tenant_id) AND (b.until_date IS NULL OR b.until_date >= $1))";
@@ -161,9 +163,12 @@ finops_run_dunning(PG_FUNCTION_ARGS)
 			   "  jsonb_build_object('tenant_id', tenant_id, 'currency', currency, 'as_of', $1, 'open_amount', sum(open), 'fee', sum(fee), 'invoices',"
 			   "   jsonb_agg(jsonb_build_object('invoice_id', invoice_id, 'level', level, 'open_amount', open, 'days_overdue', late) ORDER BY invoice_id COLLATE \"C\"))"
 			   " FROM dunning_due GROUP BY tenant_id, currency ON CONFLICT (topic, dedup_key) DO NOTHING", ARG_DATE(as_of));
-	FINOPS_RUN("INSERT INTO finops.dunning_notice AS n (invoice_id, level, tenant_id, as_of, currency, open_amount, fee, days_overdue, created_by)"
-			   " SELECT invoice_id, level, tenant_id, $1, currency, open, fee, late, $2 FROM dunning_due ORDER BY tenant_id, invoice_id COLLATE \"C\" RETURNING n.*",
-			   ARG_DATE(as_of), ARG_TEXT(FinopsCallerName(&session)));
+	FINOPS_RUN("INSERT INTO finops.dunning_notice AS n (invoice_id, level, tenant_id, as_of, currency, open_amount, fee, days_overdue, created_by, billed_in)"
+			   " SELECT d.invoice_id, d.level, d.tenant_id, $1, d.currency, d.open, d.fee, d.late, $2, CASE WHEN d.fee > 0 AND d.charge_fee THEN"
+			   "   CASE WHEN EXISTS (SELECT FROM @s@.invoice_header h WHERE h.tenant_id = d.tenant_id AND h.period_start = m.month AND h.kind = 'invoice' AND h.status IN ('issued', 'paid'))"
+			   "    OR EXISTS (SELECT FROM @s@.period_lock l WHERE l.period_start = m.month AND l.state = 'LOCKED') THEN date_trunc('month', now() AT TIME ZONE $3)::date ELSE m.month END END"
+			   " FROM dunning_due d, LATERAL (SELECT date_trunc('month', $1::timestamp)::date AS month) m ORDER BY d.tenant_id, d.invoice_id COLLATE \"C\" RETURNING n.*",
+			   ARG_DATE(as_of), ARG_TEXT(FinopsCallerName(&session)), ARG_TEXT(zone));
 	FinopsReturnRows(fcinfo);
 	FINOPS_RUN("SELECT jsonb_build_object('as_of', $1, 'notices', (SELECT count(*) FROM dunning_due))::text", ARG_DATE(as_of));
 	FinopsAudit(&session, "run_dunning", "dunning", "*", FinopsText(0, 1));
