@@ -2748,7 +2748,7 @@ CREATE TABLE finops.invoice_phrase (
 	CONSTRAINT invoice_phrase_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT invoice_phrase_text_check CHECK (pg_catalog.btrim(text) OPERATOR(pg_catalog.<>) '')
 );
-COMMENT ON TABLE finops.invoice_phrase IS 'texts of documents by language; English is shipped, rows with shipped = false add languages or override shipped texts';
+COMMENT ON TABLE finops.invoice_phrase IS 'texts of documents by language; English, German, French and Spanish are shipped, rows with shipped = false add languages or override shipped texts (finops.set_invoice_phrase)';
 COMMENT ON COLUMN finops.invoice_phrase.text IS '{name} stands for a value';
 
 INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES
@@ -3161,6 +3161,88 @@ COMMENT ON TRIGGER bank_line_guard ON finops.bank_line IS 'rows are added, never
 REVOKE ALL ON finops.bank_statement, finops.bank_line FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.bank_statement', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.bank_line', '');
+-- topic phrase: texts of documents in other languages
+
+-- \00E9 is a character by its number, so that this file needs no encoding; a database that is not UTF-8 may lack some and has English
+INSERT INTO finops.invoice_phrase (language, phrase, text, shipped)
+SELECT x.language, x.phrase, pg_catalog.unistr(x.text), true FROM (VALUES
+	('de', 'allocation', '{service}, {month}'),
+	('de', 'subscription', 'Tarif {plan}, {month}'),
+	('de', 'subscription_part', 'Tarif {plan}, {from} bis {to} ({days} von {of} Tagen)'),
+	('de', 'terms_issue', 'Zahlbar innerhalb von {days} Tagen'),
+	('de', 'terms_issue_0', 'Sofort zahlbar'),
+	('de', 'terms_month_end', 'Zahlbar {days} Tage nach Monatsende'),
+	('de', 'terms_month_end_0', 'Zahlbar bis Monatsende'),
+	('de', 'subscription_part_second', 'Tarif {plan}, {from} bis {to}, sekundengenau'),
+	('de', 'component', '{component}, {month}'),
+	('de', 'component_part', '{component}, {from} bis {to} ({days} von {of} Tagen)'),
+	('de', 'component_part_second', '{component}, {from} bis {to}, sekundengenau'),
+	('de', 'usage', '{component}, {month}'),
+	('de', 'overage', '{metric} \00FCber den Tarif hinaus, {month}'),
+	('de', 'component_minimum', '{component}, bis zum Mindestbetrag, {month}'),
+	('de', 'component_maximum', '{component}, auf den H\00F6chstbetrag, {month}'),
+	('de', 'true_up', 'Tarif {plan}, bis zum Mindestbetrag, {month}'),
+	('de', 'over_maximum', 'Tarif {plan}, auf den H\00F6chstbetrag, {month}'),
+	('de', 'topup', 'Aufstockung {sku}, {day}'),
+	('de', 'late_delta', 'Nachtr\00E4gliche Nutzung: {line}'),
+	('de', 'late_reversal', 'Storno: {line}'),
+	('de', 'late_new', 'Neu berechnet mit nachtr\00E4glicher Nutzung: {line}'),
+	('de', 'advance_reversal', 'Im Voraus berechnet: {line}'),
+	('de', 'dunning_fee', 'Mahngeb\00FChr zu Rechnung {invoice}, Stufe {level}'),
+	('fr', 'allocation', '{service}, {month}'),
+	('fr', 'subscription', 'Forfait {plan}, {month}'),
+	('fr', 'subscription_part', 'Forfait {plan}, du {from} au {to} ({days} jours sur {of})'),
+	('fr', 'terms_issue', 'Payable sous {days} jours'),
+	('fr', 'terms_issue_0', 'Payable \00E0 r\00E9ception'),
+	('fr', 'terms_month_end', 'Payable {days} jours fin de mois'),
+	('fr', 'terms_month_end_0', 'Payable avant la fin du mois'),
+	('fr', 'subscription_part_second', 'Forfait {plan}, du {from} au {to}, \00E0 la seconde'),
+	('fr', 'component', '{component}, {month}'),
+	('fr', 'component_part', '{component}, du {from} au {to} ({days} jours sur {of})'),
+	('fr', 'component_part_second', '{component}, du {from} au {to}, \00E0 la seconde'),
+	('fr', 'usage', '{component}, {month}'),
+	('fr', 'overage', '{metric} au-del\00E0 du forfait, {month}'),
+	('fr', 'component_minimum', '{component}, compl\00E9ment au minimum, {month}'),
+	('fr', 'component_maximum', '{component}, r\00E9duction au maximum, {month}'),
+	('fr', 'true_up', 'Forfait {plan}, compl\00E9ment au minimum, {month}'),
+	('fr', 'over_maximum', 'Forfait {plan}, r\00E9duction au maximum, {month}'),
+	('fr', 'topup', 'Recharge {sku}, {day}'),
+	('fr', 'late_delta', 'Consommation tardive : {line}'),
+	('fr', 'late_reversal', 'Annulation : {line}'),
+	('fr', 'late_new', 'Refactur\00E9 avec la consommation tardive : {line}'),
+	('fr', 'advance_reversal', 'Factur\00E9 d''avance : {line}'),
+	('fr', 'dunning_fee', 'Frais de relance, facture {invoice}, niveau {level}'),
+	('es', 'allocation', '{service}, {month}'),
+	('es', 'subscription', 'Plan {plan}, {month}'),
+	('es', 'subscription_part', 'Plan {plan}, del {from} al {to} ({days} de {of} d\00EDas)'),
+	('es', 'terms_issue', 'Pagadero en {days} d\00EDas'),
+	('es', 'terms_issue_0', 'Pagadero a la recepci\00F3n'),
+	('es', 'terms_month_end', 'Pagadero {days} d\00EDas despu\00E9s de fin de mes'),
+	('es', 'terms_month_end_0', 'Pagadero antes de fin de mes'),
+	('es', 'subscription_part_second', 'Plan {plan}, del {from} al {to}, por segundos'),
+	('es', 'component', '{component}, {month}'),
+	('es', 'component_part', '{component}, del {from} al {to} ({days} de {of} d\00EDas)'),
+	('es', 'component_part_second', '{component}, del {from} al {to}, por segundos'),
+	('es', 'usage', '{component}, {month}'),
+	('es', 'overage', '{metric} por encima del plan, {month}'),
+	('es', 'component_minimum', '{component}, hasta el m\00EDnimo, {month}'),
+	('es', 'component_maximum', '{component}, hasta el m\00E1ximo, {month}'),
+	('es', 'true_up', 'Plan {plan}, hasta el m\00EDnimo, {month}'),
+	('es', 'over_maximum', 'Plan {plan}, hasta el m\00E1ximo, {month}'),
+	('es', 'topup', 'Recarga {sku}, {day}'),
+	('es', 'late_delta', 'Consumo tard\00EDo: {line}'),
+	('es', 'late_reversal', 'Anulaci\00F3n: {line}'),
+	('es', 'late_new', 'Facturado de nuevo con consumo tard\00EDo: {line}'),
+	('es', 'advance_reversal', 'Facturado por adelantado: {line}'),
+	('es', 'dunning_fee', 'Recargo por reclamaci\00F3n de la factura {invoice}, nivel {level}')
+) AS x(language, phrase, text) WHERE pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'UTF8';
+
+CREATE FUNCTION finops.set_invoice_phrase(language text, phrase text, text text)
+RETURNS SETOF finops.invoice_phrase
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_invoice_phrase';
+COMMENT ON FUNCTION finops.set_invoice_phrase(text, text, text) IS 'a text of documents in a language, in place of the shipped one; {name} stands for a value that the English text has too; an empty text takes it back';
+REVOKE ALL ON FUNCTION finops.set_invoice_phrase(text, text, text) FROM PUBLIC;
 -- topic plan: what plans allow and cost, and which tenant has which plan on which days
 
 CREATE TABLE @extschema@.plan_metric_map (

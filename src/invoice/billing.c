@@ -33,8 +33,8 @@ check_choice(const char *name, const char *value, const char *const *choices, bo
 			 errhint("Use one of: %s.", list.data)));
 }
 
-static void
-check_language(const char *language)
+void
+InvoiceCheckLanguage(const char *language)
 {
 	if (language != NULL && language[0] != '\0' &&
 		FINOPS_RUN("SELECT WHERE $1 ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'", ARG_TEXT(language)) == 0)
@@ -83,7 +83,7 @@ finops_set_billing(PG_FUNCTION_ARGS)
 				 errmsg("payment_terms_days must be from 0 to 3650")));
 	FinopsBegin(&session);
 	InvoiceRequireTenant(tenant);
-	check_language(InvoiceTextArg(fcinfo, 2));
+	InvoiceCheckLanguage(InvoiceTextArg(fcinfo, 2));
 	check_zone(InvoiceTextArg(fcinfo, 3));
 	if (issuer != NULL && issuer[0] != '\0' &&
 		FINOPS_RUN("SELECT FROM finops.issuer WHERE issuer_id = $1", ARG_TEXT(issuer)) == 0)
@@ -128,7 +128,7 @@ finops_set_issuer_policy(PG_FUNCTION_ARGS)
 	check_choice("zero_invoices", InvoiceTextArg(fcinfo, 5), zeros, false);
 	check_choice("credit_balances", InvoiceTextArg(fcinfo, 6), balances, false);
 	FinopsBegin(&session);
-	check_language(InvoiceTextArg(fcinfo, 1));
+	InvoiceCheckLanguage(InvoiceTextArg(fcinfo, 1));
 	check_zone(InvoiceTextArg(fcinfo, 2));
 	if (FINOPS_RUN("UPDATE finops.issuer i SET language = coalesce(nullif($2, ''), i.language),"
 				   " time_zone = coalesce(nullif($3, ''), i.time_zone), payment_terms_from = coalesce($4, i.payment_terms_from),"

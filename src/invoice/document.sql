@@ -112,7 +112,7 @@ CREATE TABLE finops.invoice_phrase (
 	CONSTRAINT invoice_phrase_language_check CHECK (language OPERATOR(pg_catalog.~) '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
 	CONSTRAINT invoice_phrase_text_check CHECK (pg_catalog.btrim(text) OPERATOR(pg_catalog.<>) '')
 );
-COMMENT ON TABLE finops.invoice_phrase IS 'texts of documents by language; English is shipped, rows with shipped = false add languages or override shipped texts';
+COMMENT ON TABLE finops.invoice_phrase IS 'texts of documents by language; English, German, French and Spanish are shipped, rows with shipped = false add languages or override shipped texts (finops.set_invoice_phrase)';
 COMMENT ON COLUMN finops.invoice_phrase.text IS '{name} stands for a value';
 
 INSERT INTO finops.invoice_phrase (language, phrase, text, shipped) VALUES

@@ -234,6 +234,7 @@ extern void InvoiceCheckNumber(FunctionCallInfo fcinfo, int argno,
 							   const char *name, const char *low,
 							   const char *high);	/* 22023 */
 extern void InvoiceRequireTenant(const char *tenant);	/* P0002; NULL passes */
+extern void InvoiceCheckLanguage(const char *language);	/* 22023; NULL and "" pass; billing.c */
 extern void InvoiceCheckObject(FunctionCallInfo fcinfo, int argno, const char *name);	/* 22023; NULL passes */
 
 #endif							/* FINOPS_STANDALONE */

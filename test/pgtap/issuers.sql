@@ -2,7 +2,7 @@
 -- once; money that has not come, and the same bank lines under two names of
 -- their account.
 BEGIN;
-SELECT plan(27);
+SELECT plan(38);
 SET LOCAL client_min_messages = warning;
 CREATE TABLE finops.fact_cost_allocated_2021_09 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2021-09-01') TO ('2021-10-01');
 INSERT INTO tenant_master (tenant_id, tenant_name, currency, billing_mode) SELECT 'IS-' || n, 'T' || n, 'USD', 'invoice' FROM generate_series(1, 4) n;
@@ -64,5 +64,21 @@ COPY (SELECT unnest(ARRAY['Date,Amount,Currency,Name,Reference', '2021-09-21,1.0
 SELECT results_eq(format($$SELECT account, payments, duplicates FROM finops.load_bank_statement(%L, account => 'us12 34')$$, :'csv'), $$VALUES ('US1234', 1::bigint, 1::bigint)$$, 'lines that overlap neither');
 SELECT results_eq(format($$SELECT payments, duplicates FROM finops.load_bank_statement(%L)$$, :'csv'), $$VALUES (0::bigint, 2::bigint)$$, 'nor the other way round');
 SELECT results_eq(format($$SELECT payments, duplicates FROM finops.load_bank_statement(%L, account => 'US99')$$, :'csv'), $$VALUES (1::bigint, 1::bigint)$$, 'another account has lines of its own, but for what was loaded without one');
+-- texts
+SELECT results_eq($$SELECT language, count(*) FROM finops.invoice_phrase WHERE shipped GROUP BY language ORDER BY language COLLATE "C"$$,
+	$$SELECT l, count(*) FROM unnest(ARRAY['de', 'en', 'es', 'fr']) l, finops.invoice_phrase WHERE language = 'en' AND shipped GROUP BY l ORDER BY l COLLATE "C"$$, 'each text is there in each language');
+SELECT is_empty($$SELECT e.language, e.phrase FROM finops.invoice_phrase e JOIN finops.invoice_phrase o ON o.phrase = e.phrase AND o.language = 'en' AND o.shipped
+	WHERE ARRAY(SELECT m[1] FROM regexp_matches(e.text, '{([a-z]+)}', 'g') m ORDER BY 1) <> ARRAY(SELECT m[1] FROM regexp_matches(o.text, '{([a-z]+)}', 'g') m ORDER BY 1)$$, 'with the same values');
+SELECT is((SELECT text FROM finops.invoice_phrase WHERE language = 'de' AND phrase = 'over_maximum'), U&'Tarif {plan}, auf den H\00F6chstbetrag, {month}', 'characters are what they are');
+SELECT is((SELECT text FROM finops.set_invoice_phrase('it', 'subscription', 'Piano {plan}, {month}')), 'Piano {plan}, {month}', 'a language is added');
+SELECT is((SELECT text FROM finops.set_invoice_phrase('de', 'subscription', U&'\65E5\672C {plan} \+01F600')), U&'\65E5\672C {plan} \+01F600', 'a text is replaced');
+SELECT throws_ok($$SELECT finops.set_invoice_phrase('de', 'subscription', '{price}')$$, '22023', NULL, 'with values that it has');
+SELECT throws_ok($$SELECT finops.set_invoice_phrase('de', 'nothing', 'x')$$, '22023', NULL, 'a text that there is');
+SELECT throws_ok($$SELECT finops.set_invoice_phrase('Deutsch', 'subscription', 'x')$$, '22023', NULL, 'in a language');
+SELECT count(*) FROM finops.set_billing('IS-4', language => 'de-CH') a, finops.reissue_invoice('INV-202109-IS4', 'language') b \g /dev/null
+SELECT is((SELECT (h.language, d.description)::text FROM invoice_detail d JOIN invoice_header h USING (invoice_id) WHERE h.tenant_id = 'IS-4' AND h.revision = 2 AND d.line_type = 'subscription'),
+	U&'(de-CH,"\65E5\672C standard \+01F600")', 'lines are in the language of the tenant');
+SELECT is((SELECT terms FROM invoice_header WHERE tenant_id = 'IS-4' AND revision = 2 AND kind = 'invoice'), 'Zahlbar innerhalb von 30 Tagen', 'so are the terms');
+SELECT is((SELECT text FROM finops.set_invoice_phrase('de', 'subscription', '')), 'Tarif {plan}, {month}', 'an empty text takes it back');
 SELECT * FROM finish();
 ROLLBACK;
