@@ -21,7 +21,8 @@ static const char *const header_sql =
 	" (SELECT c.minor_unit::int4 FROM finops.currency c WHERE c.code = h.currency ORDER BY c.shipped LIMIT 1),"
 	" h.subtotal, h.tax, h.total, h.tax_inclusive, h.period_start, h.period_end, h.po_number, h.terms, h.language,"
 	" h.reason, h.issuer, h.recipient, (h.issued_at AT TIME ZONE z.zone)::date, (h.due_at AT TIME ZONE z.zone)::date,"
-	" o.invoice_number, (o.issued_at AT TIME ZONE z.zone)::date, h.issuer_id"
+	" o.invoice_number, (o.issued_at AT TIME ZONE z.zone)::date, h.issuer_id,"
+	" EXISTS (SELECT FROM finops.currency y WHERE y.code = h.currency AND y.shipped)"
 	" FROM @s@.invoice_header h LEFT JOIN @s@.invoice_header o ON o.invoice_id = h.original_invoice_id"
 	" CROSS JOIN LATERAL (SELECT coalesce(h.issuer ->> 'time_zone', 'UTC') AS zone) z WHERE h.invoice_id = $1";
 
@@ -404,6 +405,7 @@ read_header(Document *doc)
 	doc->original_number = FinopsText(0, 22);
 	doc->original_day = FinopsText(0, 23);
 	doc->issuer_id = FinopsText(0, 24);
+	doc->is_iso4217 = DatumGetBool(number_column(0, 25));
 	doc->unit = CALL2(numeric_round, CALL2(numeric_power, number_of(10), number_of(-doc->digits)),
 					  Int32GetDatum(doc->digits));
 }
@@ -463,6 +465,7 @@ read_lines(Document *doc, uint64 n)
 		line->quantity = short_text(signed_number(doc, number_column(i, 8)));
 		line->unit_price = short_text(number_column(i, 9));
 		line->amount = number_text(net);
+		line->net = net;
 		line->gross = isnull ? NULL : number_text(signed_number(doc, gross));
 		line->rate_pct = short_text(CALL2(numeric_mul, number_column(i, 12), number_of(100)));
 		find_price(doc, line, number_column(i, 8), number_column(i, 9), net);
@@ -492,6 +495,22 @@ base_shift(const Document *doc, Datum base, Datum rate, Datum tax)
 	return compare(off, number_of(0)) < 0 ? CALL1(numeric_uminus, steps) : steps;
 }
 
+/* Whether a tax is of the lines of its category and rate, and how many those are. */
+static bool
+is_of_lines(const Document *doc, const DocumentTax *row, Datum taxable, int *lines)
+{
+	Datum		sum = number_of(0);
+
+	for (int i = 0; i < doc->nlines; i++)
+		if (strcmp(doc->lines[i].category, row->category) == 0 &&
+			strcmp(doc->lines[i].rate_pct, row->rate_pct) == 0)
+		{
+			sum = CALL2(numeric_add, sum, doc->lines[i].net);
+			(*lines)++;
+		}
+	return compare(sum, taxable) == 0;
+}
+
 static char *
 unless_zero(Datum value)
 {
@@ -505,6 +524,7 @@ read_taxes(Document *doc, uint64 n)
 	Datum		charges = number_of(0);
 	Datum		allowances = number_of(0);
 	Datum		shifts;
+	int			lines = 0;
 
 	doc->ntaxes = (int) n;
 	doc->taxes = palloc0_array(DocumentTax, Max(n, 1));
@@ -533,7 +553,11 @@ read_taxes(Document *doc, uint64 n)
 			charges = CALL2(numeric_add, charges, shift);
 		if (compare(CALL1(numeric_abs, shift), widest) > 0)
 			doc->far_from_base = true;
+		if (!is_of_lines(doc, row, taxable, &lines))
+			doc->taxed_apart = true;
 	}
+	if (lines != doc->nlines)
+		doc->taxed_apart = true;
 	shifts = CALL2(numeric_sub, charges, allowances);
 	doc->charges = unless_zero(charges);
 	doc->allowances = unless_zero(allowances);

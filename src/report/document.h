@@ -42,6 +42,7 @@ typedef struct DocumentLine
 	char	   *unit;
 	char	   *unit_price;		/* as billed, unrounded */
 	char	   *amount;			/* net */
+	Datum		net;			/* the same as numeric */
 	char	   *gross;			/* of inclusive prices, else NULL */
 	char	   *category;		/* EN 16931 */
 	char	   *rate_pct;
@@ -109,6 +110,8 @@ typedef struct Document
 	char	   *rounding;		/* total - base_gross, NULL when 0 */
 	char	   *allowances;		/* sums of negative and positive shifts */
 	char	   *charges;
+	bool		taxed_apart;	/* a tax is of other lines than those of its category and rate */
+	bool		is_iso4217;		/* the currency */
 	bool		far_from_base;	/* a shift beyond DOCUMENT_MAX_SHIFT */
 	DocumentParty issuer;
 	DocumentParty recipient;

@@ -84,7 +84,10 @@ unit_code(const char *unit)
 	return "C62";
 }
 
-/* BT-31 and BT-48 begin with a country; EL is Greece's, XI Northern Ireland's. */
+/*
+ * BT-31 and BT-48 begin with a country; EL is Greece's, XI Northern
+ * Ireland's.  Territories whose VAT is another country's have no prefix.
+ */
 static bool
 is_vat_id(const char *id)
 {
@@ -94,6 +97,8 @@ is_vat_id(const char *id)
 		return false;
 	memcpy(prefix, id, 2);
 	prefix[2] = '\0';
+	if (strcmp(prefix, "BQ") == 0 || strcmp(prefix, "CW") == 0 || strcmp(prefix, "RE") == 0 || strcmp(prefix, "SX") == 0)
+		return false;
 	return DocumentIsCountry(prefix) || strcmp(prefix, "EL") == 0 || strcmp(prefix, "XI") == 0;
 }
 
@@ -121,6 +126,53 @@ tenant_call(const Document *doc, const char *arguments)
 	return psprintf("finops.register_tenant('%s', %s)", FinopsQuoteForMessage(doc->tenant_id), arguments);
 }
 
+pg_noreturn static void
+inexpressible(const Document *doc, const char *what, const char *why, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s", what),
+			 errdetail("%s", why),
+			 errhint("%s", hint != NULL ? hint :
+					 psprintf("Send SELECT finops.invoice_html('%s') instead.", FinopsQuoteForMessage(doc->invoice_id)))));
+}
+
+/* BR-CO-17: a rate that rounds to 0 percent has a tax that rounds to 0. */
+static bool
+is_below_half(const char *rate_pct, const char *tax)
+{
+	return rate_pct[0] == '0' && (rate_pct[1] == '\0' || rate_pct[2] < '5') &&
+		!(tax[tax[0] == '-'] == '0' && (strlen(tax) < 3 || strchr(tax, '.')[1] < '5'));
+}
+
+/* What EN 16931 cannot express. */
+static void
+check_expressible(const Document *doc)
+{
+	if (!doc->is_iso4217)
+		inexpressible(doc, psprintf("an e-invoice cannot be in %s", doc->currency),
+					  "EN 16931 knows the currencies of ISO 4217.", NULL);
+	if (doc->digits > 2)
+		inexpressible(doc, psprintf("an e-invoice cannot be in %s", doc->currency),
+					  psprintf("Amounts in %s have %d decimals; EN 16931 allows 2.", doc->currency, doc->digits),
+					  psprintf("Send SELECT finops.invoice_html('%s') instead, or invoice in another currency.", doc->invoice_id));
+	if (doc->far_from_base)
+		inexpressible(doc, psprintf("tax of \"%s\" is not what EN 16931 computes", doc->invoice_id),
+					  "It was rounded line by line; EN 16931 rounds it once for each category and rate.",
+					  "Round by category where e-invoices are sent: finops.set_issuer_policy(tax_rounding => 'category').");
+	if (doc->taxed_apart)
+		inexpressible(doc, psprintf("taxes of \"%s\" are not those of its lines", doc->invoice_id),
+					  "Several taxes stand on one line; EN 16931 has one category and rate for each.", NULL);
+	if (doc->ntaxes > 1 && has_category(doc, "O"))
+		inexpressible(doc, psprintf("\"%s\" has lines that are not subject to VAT beside others", doc->invoice_id),
+					  "EN 16931 has a document of category O by itself.",
+					  "Bill what is outside the scope of VAT on a document of its own, or as category E or Z.");
+	for (int i = 0; i < doc->ntaxes; i++)
+		if (is_below_half(doc->taxes[i].rate_pct, doc->taxes[i].tax))
+			inexpressible(doc, psprintf("a tax of %s percent cannot stand in an e-invoice", doc->taxes[i].rate_pct),
+						  "The rules of EN 16931 take a rate below half a percent for none.", NULL);
+}
+
 /* Refuses what EN 16931 cannot express, and names what it needs. */
 static void
 check_document(const Document *doc)
@@ -131,19 +183,7 @@ check_document(const Document *doc)
 				 errmsg("document \"%s\" is not issued", doc->invoice_id),
 				 errdetail("Its status is %s; an e-invoice has a number.", doc->status),
 				 errhint("Issue it with finops.issue_invoices('%s').", doc->period_start)));
-	if (doc->digits > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("an e-invoice cannot be in %s", doc->currency),
-				 errdetail("Amounts in %s have %d decimals; EN 16931 allows 2.", doc->currency, doc->digits),
-				 errhint("Send SELECT finops.invoice_html('%s') instead, or invoice in another currency.",
-						 doc->invoice_id)));
-	if (doc->far_from_base)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("tax of \"%s\" is not what EN 16931 computes", doc->invoice_id),
-				 errdetail("It was rounded line by line; EN 16931 rounds it once for each category and rate."),
-				 errhint("Round by category where e-invoices are sent: finops.set_issuer(tax_rounding => 'category').")));
+	check_expressible(doc);
 	if (doc->nlines == 0)
 		missing(doc, "a line", psprintf("finops.prepare_invoices('%s')", doc->period_start));
 	if (doc->issuer.name == NULL)
@@ -219,11 +259,18 @@ party_tax_scheme(StringInfo out, const char *id, const char *scheme)
 	close_tag(out, "cac:PartyTaxScheme");
 }
 
-/* Electronic address schemes (EAS) that are no number of ISO 6523. */
+/* Electronic address schemes (EAS) that all versions of the list have, and national ones since. */
 static bool
 is_endpoint_scheme(const char *scheme)
 {
-	return strspn(scheme, "0123456789") == 4 && scheme[4] == '\0' ? true : strcmp(scheme, "EM") == 0;
+	static const char *const schemes =
+		" 0002 0007 0009 0037 0060 0088 0096 0097 0106 0130 0135 0142 0147 0151 0154 0158 0170 0177 0183 0184 0188 0190 0191"
+		" 0192 0193 0194 0195 0196 0198 0199 0200 0201 0202 0203 0204 0205 0208 0209 0210 0211 0212 0213 0215 0216 0217 0218"
+		" 0221 0225 0230 0235 9901 9910 9913 9914 9915 9918 9919 9920 9922 9923 9924 9925 9926 9927 9928 9929 9930 9931 9932"
+		" 9933 9934 9935 9936 9937 9938 9939 9940 9941 9942 9943 9944 9945 9946 9947 9948 9949 9950 9951 9952 9953 9957 9959"
+		" AN AQ AS AU EM ";
+
+	return strchr(scheme, ' ') == NULL && strstr(schemes, psprintf(" %s ", scheme)) != NULL;
 }
 
 /* The party's address for documents; an e-mail address is one (EAS: EM). */
