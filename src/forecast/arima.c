@@ -36,6 +36,10 @@
 #define LOG_TWO_PI	1.8378770664093454836
 #define PACF_LIMIT	0.99999
 #define STEADY		1e-13		/* relative change of the variance */
+#define USUAL_STARTS 5
+#define CORNERS		4
+#define STARTS		18
+#define ROUGH		1e-2		/* of the criterion, where starts are compared */
 
 /* Coefficients c_1..c_k from partial autocorrelations (Durbin-Levinson). */
 static void
@@ -598,43 +602,102 @@ ArimaFill(ArimaWork *w, const double *x, ArimaFit *fit)
 	fit->bic = -2 * fit->loglik + k * FmathLog(n);
 }
 
-/* Maximum likelihood of one order; several starts, since it has ridges. */
+/*
+ * Starting point s.  The first few are what series mostly have.  Then the
+ * corners in which autoregression and moving average all but cancel, where the
+ * likelihood may have a narrow peak, without and with such a season.  Of the
+ * others each coordinate walks
+ * through its box by an irrational step of its own, so that they fill it
+ * evenly.
+ */
+static void
+start_at(const ArimaOrder *o, int s, double *x)
+{
+	static const double usual[USUAL_STARTS][2] = {{0.1, 0.1}, {0.6, -0.3}, {0.3, 0.6}, {0, 0}, {0.95, -0.5}};
+	/* first and second of ar and of ma, first of seasonal ar and ma */
+	static const double corners[CORNERS][6] = {
+		{0.95, -0.5, 0.98, -0.5, 0, 0}, {-0.95, -0.5, -0.98, -0.5, 0, 0},
+		{0.95, -0.5, 0.4, 0.7, 0.9, 0.6}, {-0.95, -0.5, -0.4, 0.7, 0.9, 0.6}
+	};
+	const double *corner = corners[Max(s - USUAL_STARTS, 0) % CORNERS];
+
+	for (int i = 0; i < ArimaDimension(o); i++)
+	{
+		bool		ma = (i >= o->p && i < o->p + o->q) || i >= o->p + o->q + o->P;
+		double		walk = s * sqrt(2 * i + 3.0);
+
+		x[i] = s < USUAL_STARTS ? usual[s][ma ? 1 : 0] :
+			(s < USUAL_STARTS + CORNERS ? 0 : 1.9 * (walk - floor(walk)) - 0.95);
+	}
+	if (s < USUAL_STARTS || s >= USUAL_STARTS + CORNERS)
+		return;
+	memcpy(x, corner, Min(o->p, 2) * sizeof(double));
+	memcpy(x + o->p, corner + 2, Min(o->q, 2) * sizeof(double));
+	if (o->P > 0)
+		x[o->p + o->q] = corner[4];
+	if (o->Q > 0)
+		x[o->p + o->q + o->P] = corner[5];
+}
+
+/*
+ * The exact criterion, roughly descended from start s.  The descent of the
+ * conditional sum of squares, which is cheaper, leads away from roots near the
+ * circle; so every second one of the later starts goes without.
+ */
+static double
+try_start(ArimaWork *w, int s, double *x, FinopsInterrupt interrupt)
+{
+	start_at(&w->order, s, x);
+	if (s < USUAL_STARTS || (s >= USUAL_STARTS + CORNERS && s % 2 == 0))
+	{
+		w->exact = false;
+		ArimaOptimise(w, x, 60, 1e-4, interrupt);
+	}
+	w->exact = true;
+	return ArimaOptimise(w, x, 100, ROUGH, interrupt);
+}
+
+/*
+ * Maximum likelihood of one order from several starts, since it has ridges
+ * and side peaks; the best two are converged.
+ */
 bool
 ArimaFitOrder(const double *y, int n, ArimaOrder order,
 			  FinopsInterrupt interrupt, ArimaFit *fit)
 {
-	static const double starts[3][2] = {{0.1, 0.1}, {0.6, -0.3}, {0.3, 0.6}};
 	ArimaWork  *w = ArimaAlloc();
-	double		best = (double) INFINITY,
-				xbest[ARIMA_MAX_COEF] = {0};
-	int			dim = ArimaDimension(&order);
+	double		best[2] = {(double) INFINITY, (double) INFINITY},
+				at[2][ARIMA_MAX_COEF] = {{0}};
+	int			dim = ArimaDimension(&order),
+				starts = dim == 0 ? 1 : (dim == 1 ? USUAL_STARTS : STARTS);
 	bool		ok = ArimaBegin(w, y, n, order) && w->n > dim + 2;
 
-	for (int s = 0; ok && s < (dim > 0 ? 4 : 1); s++)
+	for (int s = 0; ok && s < starts; s++)
 	{
 		double		x[ARIMA_MAX_COEF] = {0},
-					value;
+					value = try_start(w, s, x, interrupt);
+		bool		same = fabs(value - best[0]) < 2 * ROUGH;
 
-		for (int i = 0; s < 3 && i < dim; i++)
+		if (value < best[0] && !same)
 		{
-			bool		ma = (i >= order.p && i < order.p + order.q) ||
-			i >= order.p + order.q + order.P;
-
-			x[i] = starts[s][ma ? 1 : 0];
+			best[1] = best[0];
+			memcpy(at[1], at[0], sizeof(x));
 		}
-		w->exact = false;
-		ArimaOptimise(w, x, 60, 1e-4, interrupt);
-		w->exact = true;
-		value = ArimaOptimise(w, x, 200, 1e-8, interrupt);
-		if (value < best)
+		if (value < best[0] || (value < best[1] && !same))
 		{
-			best = value;
-			memcpy(xbest, x, sizeof(x));
+			int			place = value < best[0] ? 0 : 1;
+
+			best[place] = value;
+			memcpy(at[place], x, sizeof(x));
 		}
 	}
-	ok = ok && isfinite(best);
+	w->exact = true;
+	for (int i = 0; ok && i < 2; i++)
+		if (isfinite(best[i]))
+			best[i] = ArimaOptimise(w, at[i], 200, 1e-8, interrupt);
+	ok = ok && isfinite(Min(best[0], best[1]));
 	if (ok)
-		ArimaFill(w, xbest, fit);
+		ArimaFill(w, at[best[1] < best[0] ? 1 : 0], fit);
 	ArimaEnd(w);
 	FcFree((double *) w);
 	return ok;

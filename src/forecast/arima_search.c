@@ -224,11 +224,16 @@ walk(Search *s)
 	}
 }
 
-/* Exact maximum likelihood of the best few; the best of them into fit. */
+/*
+ * Exact maximum likelihood of the best few; the best of them, wholly
+ * converged, into fit.
+ */
 static bool
 decide(Search *s, ArimaWork *whole, int finalists, ArimaFit *fit)
 {
 	bool		found = false;
+	double		x[ARIMA_MAX_COEF];
+	ArimaFit	polished;
 
 	for (int round = 0; round < finalists; round++)
 	{
@@ -250,12 +255,20 @@ decide(Search *s, ArimaWork *whole, int finalists, ArimaFit *fit)
 				(ArimaRootsBeyond(&one, ROOT_LIMIT) || (!found && round == finalists - 1)))
 			{
 				*fit = one;
+				memcpy(x, s->all[best].x, sizeof(x));
 				found = true;
 			}
 		}
 		s->all[best].aicc = (double) INFINITY;
 	}
-	return found;
+	if (!found)
+		return false;
+	ArimaSetOrder(whole, fit->order);
+	ArimaOptimise(whole, x, 100, 1e-6, s->interrupt);
+	ArimaFill(whole, x, &polished);
+	if (ArimaRootsBeyond(&polished, ROOT_LIMIT))
+		*fit = polished;
+	return true;
 }
 
 static ArimaOrder

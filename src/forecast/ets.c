@@ -42,8 +42,11 @@
 #define PHI_MAX		0.98
 #define SEASON_MIN	1e-3		/* of a multiplicative seasonal state */
 
-const EtsOptions EtsMaximumLikelihood = {0, 0, 500, 1e-7, NULL};
-const EtsOptions EtsShrunk = {0, 6, 200, 1e-2, NULL};
+/* Starting points are compared where they stand after so coarse a descent. */
+#define ROUGH		1e-2
+
+const EtsOptions EtsMaximumLikelihood = {0, 0, 500, 1e-7, NULL, ETS_MAX_STARTS};
+const EtsOptions EtsShrunk = {0, 6, 200, 1e-2, NULL, 1};
 
 /*
  * The parameters as the optimiser sees them: alpha, u = beta/alpha,
@@ -625,6 +628,103 @@ fill_fit(const EtsWork *w, const double *x, EtsFit *fit)
 }
 
 /*
+ * Where the line of the first observations leads out of the domain, a level
+ * without slope that follows the series stays in it, at last without a season.
+ */
+static bool
+make_feasible(EtsWork *w, double *x)
+{
+	if (likelihood(w, x, NULL))
+		return true;
+	if (w->at.slope >= 0)
+	{
+		x[w->at.level] += x[w->at.slope] * w->n / 2.0;
+		x[w->at.slope] = 0;
+		x[w->at.level] = Max(x[w->at.level], FcMean(w->y, w->n));
+		if (likelihood(w, x, NULL))
+			return true;
+		x[w->at.u] = 2 * ALPHA_MIN;
+	}
+	for (int season = 0; season < 2; season++)
+	{
+		for (int i = 1; i < 10; i += 4)
+		{
+			x[w->at.alpha] = i / 10.0;
+			if (likelihood(w, x, NULL))
+				return true;
+		}
+		for (int i = 0; w->at.season >= 0 && i < w->m; i++)
+			x[w->at.season + i] = w->form.season == FC_SEASON_MULTIPLICATIVE ? 1 : 0;
+	}
+	return false;
+}
+
+/*
+ * Starting point s: 0 as prepare() has it, others with much smoothing or
+ * little.  The likelihood has several peaks where the season may be taken for
+ * level, or the trend for error.
+ */
+static void
+other_start(const EtsWork *w, int s, double *x)
+{
+	static const double starts[ETS_MAX_STARTS - 1][3] = {{0.7, 0.02, 0.02}, {0.02, 0.02, 0.3},
+	{0.4, 0.5, 0.3}, {0.9, 0.9, 0.9}, {0.1, 0.9, 0.7}, {0.8, 0.15, 0.2}};
+
+	x[w->at.alpha] = starts[s - 1][0];
+	if (w->at.u >= 0)
+		x[w->at.u] = starts[s - 1][1];
+	if (w->at.v >= 0)
+		x[w->at.v] = starts[s - 1][2];
+	if (w->at.phi >= 0)
+		x[w->at.phi] = s == 2 ? PHI_MIN + 0.02 : PHI_MAX - 0.001;
+	/* one trend for the whole series */
+	if (s == 1 && w->at.slope >= 0 && w->n > 2 * w->m)
+	{
+		double		slope = (FcMean(w->y + w->n - w->m, w->m) - FcMean(w->y, w->m)) / (w->n - w->m);
+
+		x[w->at.level] += (x[w->at.slope] - slope) * w->m / 2.0;
+		x[w->at.slope] = slope;
+		x[w->at.u] = 2 * ALPHA_MIN;
+	}
+}
+
+/* The best of the starting points, wholly converged; x begins with the first. */
+static bool
+optimise(EtsWork *w, OptimProblem *problem, double *x)
+{
+	int			starts = w->options->starts;
+	double		first[OPTIM_MAX_DIM],
+				best[OPTIM_MAX_DIM],
+				least = (double) INFINITY,
+				tolerance = problem->tolerance;
+
+	memcpy(first, x, w->at.dim * sizeof(double));
+	if (starts > 1)
+		problem->tolerance = Max(tolerance, ROUGH);
+	for (int s = 0; s < starts; s++)
+	{
+		double		value;
+
+		memcpy(x, first, w->at.dim * sizeof(double));
+		if (s > 0)
+			other_start(w, s, x);
+		if (!make_feasible(w, x))
+			continue;
+		value = OptimBfgs(problem, x);
+		if (value < least)
+		{
+			least = value;
+			memcpy(best, x, w->at.dim * sizeof(double));
+		}
+	}
+	if (!isfinite(least))
+		return false;
+	memcpy(x, best, w->at.dim * sizeof(double));
+	problem->tolerance = tolerance;
+	return (starts <= 1 || isfinite(OptimBfgs(problem, x))) && likelihood(w, x, NULL);
+}
+
+/*
  * False when the form does not suit the series: too short, or values that are
  * not positive where it divides.
  */
@@ -671,14 +771,7 @@ EtsFitForm(const double *y, int n, int m, EtsForm form,
 		/* without a season convergence costs next to nothing */
 		.tolerance = w.at.season < 0 ? Min(options->tolerance, 1e-6) : options->tolerance,
 	.interrupt = options->interrupt};
-	if (!likelihood(&w, x, NULL) && w.at.slope >= 0)
-	{
-		/* the line of the first observations leads out of the domain */
-		x[w.at.level] += x[w.at.slope] * n / 2.0;
-		x[w.at.slope] = 0;
-		x[w.at.level] = Max(x[w.at.level], FcMean(y, n));
-	}
-	ok = isfinite(OptimBfgs(&problem, x)) && likelihood(&w, x, NULL);
+	ok = optimise(&w, &problem, x);
 	if (ok)
 		fill_fit(&w, x, fit);
 	FcFree(memory);

@@ -310,11 +310,14 @@ ets_chosen(const FcRequest *q, FcSteps *out, FcDetail *detail)
 
 	options.interrupt = q->interrupt;
 	options.tolerance = ROUGH;
+	options.starts = 1;
 	n = EtsFitAll(q->y, q->n, q->m, &options, fits);
 	for (int i = 1; i < n; i++)
 		if (fits[i].aicc < fits[best].aicc)
 			best = i;
 	options.tolerance = EtsMaximumLikelihood.tolerance;
+	/* a season makes starting points costly */
+	options.starts = n > 0 && fits[best].form.season != FC_SEASON_NONE ? 1 : ETS_MAX_STARTS;
 	if (n > 0 && !EtsFitForm(q->y, q->n, q->m, fits[best].form, &options, &fits[best]))
 		n = 0;
 	if (n > 0)

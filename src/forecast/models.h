@@ -119,7 +119,10 @@ typedef struct EtsOptions
 	int			max_iterations;
 	double		tolerance;		/* of the criterion */
 	FinopsInterrupt interrupt;
+	int			starts;			/* starting points, 1 .. ETS_MAX_STARTS */
 } EtsOptions;
+
+#define ETS_MAX_STARTS	7
 
 extern const EtsOptions EtsMaximumLikelihood;
 extern const EtsOptions EtsShrunk;

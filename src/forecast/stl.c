@@ -177,7 +177,13 @@ inner_loop(Stl *s, double *season, double *trend)
 	}
 }
 
-/* Bisquare weights of the remainder (ibid., section 2.4). */
+/*
+ * Bisquare weights of the remainder (ibid., section 2.4): h is six times the
+ * median.  The authors' Fortran, which R uses, hands the two middle positions
+ * of an even number of values to its partial sort in descending order, which
+ * that routine does not allow: now and then it takes another value for the
+ * lower one, and its weights are not those of the paper.
+ */
 static void
 robust_weights(const Stl *s, const double *season, const double *trend,
 			   double *weight)

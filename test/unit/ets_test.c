@@ -47,7 +47,7 @@ gradient_is_right(EtsForm form)
 				g[OPTIM_MAX_DIM],
 				unused[OPTIM_MAX_DIM],
 			   *memory = FcAlloc(5 * 72 + 2 * 12);
-	EtsOptions	options = {1.0, 6.0, 10, 1e-7, NULL};
+	EtsOptions	options = {1.0, 6.0, 10, 1e-7, NULL, 1};
 	bool		good = true;
 
 	memset(&w, 0, sizeof(w));

@@ -35,12 +35,23 @@ test_stl(void)
 	{-22.326571144654, 217.39115314556}, {-51.523726573463, 495.97232245538}};
 	static const double periodic[3][2] = {{-25.506490577928, 127.25659665412},
 	{-35.304276531805, 220.57597706414}, {-31.667428370239, 497.35945472923}};
+	/*
+	 * robust = TRUE, s.degree = 0, inner = 1, outer = 15: the first 143 values,
+	 * where the median of R is that of the definition, and all with two
+	 * outliers, where it happens to be
+	 */
+	static const double robust[2][3][2] = {
+		{{-13.323789900346, 122.921336079187}, {-15.572417086002, 214.377957119252},
+		{-74.219282950980, 495.681419363067}},
+		{{-21.103900111734, 131.001542159489}, {-26.280655798580, 220.239045501141},
+		{-34.231801379694, 501.858280172696}}
+	};
 	double		season[144],
 				trend[144],
 				rest[144];
 	int			m = 12,
 				two[2] = {4, 12};
-	bool		good[4] = {true, true, true, true};
+	bool		good[6] = {true, true, true, true, true, true};
 	double		both[288],
 				wild[144];
 
@@ -59,6 +70,19 @@ test_stl(void)
 	StlDecompose(air, 144, 2, two, -1, false, NULL, both, trend, rest);
 	for (int t = 0; t < 144; t++)
 		good[3] = good[3] && near(both[t] + both[144 + t] + trend[t] + rest[t], air[t], 1e-9);
+	StlDecompose(air, 143, 1, &m, 7, true, NULL, season, trend, rest);
+	for (int i = 0; i < 3; i++)
+		good[4] = good[4] && near(season[Min(at[i], 142)], robust[0][i][0], 1e-9) &&
+			near(trend[Min(at[i], 142)], robust[0][i][1], 1e-9);
+	memcpy(wild, air, sizeof(air));
+	wild[50] *= 3;
+	wild[100] *= 0.2;
+	StlDecompose(wild, 144, 1, &m, 11, true, NULL, season, trend, rest);
+	for (int i = 0; i < 3; i++)
+		good[5] = good[5] && near(season[at[i]], robust[1][i][0], 1e-9) &&
+			near(trend[at[i]], robust[1][i][1], 1e-9);
+	ok(good[4], "fifteen robust passes as R");
+	ok(good[5], "and with outliers");
 	ok(good[0], "STL with a season window of 7 as R");
 	ok(good[1], "robust STL leaves an outlier in the rest");
 	ok(good[2], "periodic STL as R");
