@@ -237,15 +237,19 @@ CREATE TABLE finops.outbox (
 	severity text NOT NULL DEFAULT 'info',
 	payload jsonb NOT NULL,
 	status text NOT NULL DEFAULT 'pending',
+	channels text[],
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT outbox_pkey PRIMARY KEY (outbox_id),
 	CONSTRAINT outbox_dedup_key UNIQUE (topic, dedup_key),
 	CONSTRAINT outbox_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'critical'])),
-	CONSTRAINT outbox_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'sent', 'failed', 'dropped']))
+	CONSTRAINT outbox_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'queued', 'sent', 'failed', 'dropped']))
 );
 COMMENT ON TABLE finops.outbox IS 'messages written by the transactions that decide; whoever sends them reads the pending ones and marks them, in a transaction of its own';
 COMMENT ON COLUMN finops.outbox.topic IS 'what it is about, such as tag_findings';
 COMMENT ON COLUMN finops.outbox.dedup_key IS 'one message per topic and key, ever';
+COMMENT ON COLUMN finops.outbox.status IS 'pending: no channel took it yet; queued: it waits in finops.notification; sent: every channel has it; failed: one gave it up; dropped: nobody is told';
+COMMENT ON COLUMN finops.outbox.channels IS 'channels to tell; NULL: those whose topics and severity fit';
+CREATE INDEX outbox_pending_idx ON finops.outbox (outbox_id) WHERE status OPERATOR(pg_catalog.=) 'pending';
 
 REVOKE ALL ON finops.outbox FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.outbox', '');
@@ -6557,6 +6561,603 @@ SELECT pg_catalog.pg_extension_config_dump('finops.budget_plan', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.budget_threshold', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.budget_history', '');
 
+-- room budget: alert policies, the state of alerts, silences
+
+-- how fast whom to tell
+
+CREATE TABLE finops.severity_scale (
+	scale text NOT NULL,
+	class text NOT NULL,
+	meaning text NOT NULL,
+	acknowledge_within interval NOT NULL,
+	resolve_within interval,
+	action text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	CONSTRAINT severity_scale_pkey PRIMARY KEY (scale, class, shipped),
+	CONSTRAINT severity_scale_acknowledge_check CHECK (acknowledge_within OPERATOR(pg_catalog.>) '0'::interval)
+);
+COMMENT ON TABLE finops.severity_scale IS 'escalation tables: classes of severity with the time to acknowledge; a row with shipped = false overrides the shipped one';
+COMMENT ON COLUMN finops.severity_scale.scale IS 'whose table: commercial-ops (SEV-1 to SEV-4), costs-dashboard and logistics (P1 to P4)';
+COMMENT ON COLUMN finops.severity_scale.acknowledge_within IS 'an alert that nobody acknowledged in this time is escalated';
+
+INSERT INTO finops.severity_scale (scale, class, meaning, acknowledge_within, resolve_within, action, shipped) VALUES
+	('commercial-ops', 'SEV-1', 'money is wrong or the close is blocked', '15 minutes', NULL, 'notify operations and FinOps; post-mortem within 48 hours', true),
+	('commercial-ops', 'SEV-2', 'a figure is out of tolerance', '1 hour', NULL, 'open an incident with evidence; post-mortem within 48 hours', true),
+	('commercial-ops', 'SEV-3', 'late or incomplete, nothing is wrong yet', '4 hours', NULL, 'daily report', true),
+	('commercial-ops', 'SEV-4', 'maintenance', '1 day', NULL, 'maintenance backlog', true),
+	('costs-dashboard', 'P1', 'down, breach or account compromise', '5 minutes', NULL, 'page at once; escalate after 15 minutes', true),
+	('costs-dashboard', 'P2', 'errors or no connection', '15 minutes', NULL, 'tell the team', true),
+	('costs-dashboard', 'P3', 'slow or stale', '2 hours', NULL, 'tell the team', true),
+	('costs-dashboard', 'P4', 'cosmetic', '1 day', NULL, 'next business day', true),
+	('logistics', 'P1', 'down, data loss or breach', '15 minutes', '4 hours', 'all hands', true),
+	('logistics', 'P2', 'performance or data quality', '1 hour', '24 hours', 'owner of the pipeline', true),
+	('logistics', 'P3', 'minor', '4 hours', '7 days', 'backlog', true),
+	('logistics', 'P4', 'cosmetic', '4 hours', '7 days', 'backlog', true);
+
+-- what is watched
+
+CREATE TABLE finops.alert_policy (
+	policy_id text NOT NULL,
+	title text,
+	severity text,
+	severity_scale text,
+	severity_class text,
+	query text,
+	operator text,
+	threshold numeric,
+	clear_threshold numeric,
+	for_duration interval,
+	increase_over interval,
+	no_data text,
+	inhibited_by text[],
+	acknowledge_within interval,
+	escalate_to text[],
+	max_escalations integer,
+	channels text[],
+	covers_topics text[],
+	notify_resolved boolean,
+	opens_incident boolean,
+	runbook text,
+	enabled boolean,
+	owner_role text DEFAULT CURRENT_USER,
+	shipped boolean NOT NULL DEFAULT false,
+	CONSTRAINT alert_policy_pkey PRIMARY KEY (policy_id, shipped),
+	CONSTRAINT alert_policy_id_check CHECK (policy_id OPERATOR(pg_catalog.~) '^[A-Za-z][A-Za-z0-9_.-]{0,79}$'),
+	CONSTRAINT alert_policy_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'critical'])),
+	CONSTRAINT alert_policy_operator_check CHECK (operator OPERATOR(pg_catalog.=) ANY (ARRAY['>', '>=', '<', '<=', '=', '<>'])),
+	CONSTRAINT alert_policy_threshold_check CHECK (threshold OPERATOR(pg_catalog.>) '-Infinity'::numeric AND threshold OPERATOR(pg_catalog.<) 'Infinity'::numeric),
+	CONSTRAINT alert_policy_clear_check CHECK (clear_threshold OPERATOR(pg_catalog.>) '-Infinity'::numeric AND clear_threshold OPERATOR(pg_catalog.<) 'Infinity'::numeric),
+	CONSTRAINT alert_policy_for_check CHECK (for_duration OPERATOR(pg_catalog.>=) '0'::interval),
+	CONSTRAINT alert_policy_increase_check CHECK (increase_over OPERATOR(pg_catalog.>) '0'::interval),
+	CONSTRAINT alert_policy_acknowledge_check CHECK (acknowledge_within OPERATOR(pg_catalog.>) '0'::interval),
+	CONSTRAINT alert_policy_escalations_check CHECK (max_escalations OPERATOR(pg_catalog.>=) 0),
+	CONSTRAINT alert_policy_no_data_check CHECK (no_data OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'keep', 'fail'])),
+	CONSTRAINT alert_policy_shipped_check CHECK (NOT shipped OR (query IS NOT NULL AND operator IS NOT NULL AND threshold IS NOT NULL AND severity IS NOT NULL AND title IS NOT NULL))
+);
+COMMENT ON TABLE finops.alert_policy IS 'what is watched; a row with shipped = false is a policy of the user, or overrides what is not NULL in it of the shipped policy of the same name';
+COMMENT ON COLUMN finops.alert_policy.severity IS 'info, warning or critical; a row of the query may give another one in detail as "severity"';
+COMMENT ON COLUMN finops.alert_policy.severity_class IS 'class within severity_scale, such as SEV-2; it gives the time to acknowledge';
+COMMENT ON COLUMN finops.alert_policy.query IS 'returns scope text, value numeric and detail jsonb, one row for each object that is watched; names are qualified; runs read-only with the rights of owner_role';
+COMMENT ON COLUMN finops.alert_policy.operator IS 'the alert stands where value operator threshold is true';
+COMMENT ON COLUMN finops.alert_policy.clear_threshold IS 'an alert that fires stands until value operator clear_threshold is no longer true; NULL: threshold';
+COMMENT ON COLUMN finops.alert_policy.for_duration IS 'how long it must stand before it fires; NULL: it fires at once';
+COMMENT ON COLUMN finops.alert_policy.increase_over IS 'value is a counter that only grows: its increase over this time is judged; a counter that falls was reset';
+COMMENT ON COLUMN finops.alert_policy.no_data IS 'what it means that the query returns no row, or none for an object that had an alert: ok (nothing to watch any more), keep (alerts stay as they are) or fail (keep, and no row at all is reported as a failure of the policy); NULL: ok';
+COMMENT ON COLUMN finops.alert_policy.inhibited_by IS 'policies that, while they fire for the same scope or for scope *, keep this one from notifying';
+COMMENT ON COLUMN finops.alert_policy.acknowledge_within IS 'NULL: that of the severity class; without one nothing is escalated';
+COMMENT ON COLUMN finops.alert_policy.escalate_to IS 'channels of escalations; NULL: those of the alert';
+COMMENT ON COLUMN finops.alert_policy.max_escalations IS 'how often an alert that nobody acknowledges is told again; NULL: 3';
+COMMENT ON COLUMN finops.alert_policy.channels IS 'channels that are told; NULL: those whose topics, policies and severity fit';
+COMMENT ON COLUMN finops.alert_policy.covers_topics IS 'topics of the outbox that say the same; their messages are not sent while this policy is enabled';
+COMMENT ON COLUMN finops.alert_policy.runbook IS 'the call or section that resolves it; part of the message';
+COMMENT ON COLUMN finops.alert_policy.owner_role IS 'role with whose rights the query runs; of shipped queries the extension''s owner';
+
+CREATE FUNCTION finops.check_alert_policy()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_check_alert_policy';
+COMMENT ON FUNCTION finops.check_alert_policy() IS 'refuses an alert policy that could never work; its query is not tried while check_function_bodies is off, as in a restore';
+
+CREATE VIEW finops.alert_policy_in_force WITH (security_invoker = true) AS
+SELECT k.policy_id,
+	coalesce(o.title, s.title, k.policy_id) AS title,
+	coalesce(o.severity, s.severity) AS severity,
+	coalesce(o.severity_scale, s.severity_scale) AS severity_scale,
+	coalesce(o.severity_class, s.severity_class) AS severity_class,
+	coalesce(o.query, s.query) AS query,
+	coalesce(o.operator, s.operator) AS operator,
+	coalesce(o.threshold, s.threshold) AS threshold,
+	coalesce(o.clear_threshold, CASE WHEN o.threshold IS NULL AND o.operator IS NULL THEN s.clear_threshold END, o.threshold, s.threshold) AS clear_threshold,
+	coalesce(o.for_duration, s.for_duration, '0'::interval) AS for_duration,
+	coalesce(o.increase_over, s.increase_over) AS increase_over,
+	coalesce(o.no_data, s.no_data, 'ok') AS no_data,
+	coalesce(o.inhibited_by, s.inhibited_by, '{}'::text[]) AS inhibited_by,
+	coalesce(o.acknowledge_within, s.acknowledge_within,
+		(SELECT c.acknowledge_within FROM finops.severity_scale c
+		WHERE c.scale OPERATOR(pg_catalog.=) coalesce(o.severity_scale, s.severity_scale) AND c.class OPERATOR(pg_catalog.=) coalesce(o.severity_class, s.severity_class)
+		ORDER BY c.shipped LIMIT 1)) AS acknowledge_within,
+	coalesce(o.escalate_to, s.escalate_to) AS escalate_to,
+	coalesce(o.max_escalations, s.max_escalations, 3) AS max_escalations,
+	coalesce(o.channels, s.channels) AS channels,
+	coalesce(o.covers_topics, s.covers_topics, '{}'::text[]) AS covers_topics,
+	coalesce(o.notify_resolved, s.notify_resolved, true) AS notify_resolved,
+	coalesce(o.opens_incident, s.opens_incident, false) AS opens_incident,
+	coalesce(o.runbook, s.runbook) AS runbook,
+	coalesce(o.enabled, s.enabled, true) AS enabled,
+	CASE WHEN o.query IS NOT NULL THEN o.owner_role END AS owner_role
+FROM (SELECT DISTINCT p.policy_id FROM finops.alert_policy p) k
+LEFT JOIN finops.alert_policy s ON s.policy_id OPERATOR(pg_catalog.=) k.policy_id AND s.shipped
+LEFT JOIN finops.alert_policy o ON o.policy_id OPERATOR(pg_catalog.=) k.policy_id AND NOT o.shipped;
+COMMENT ON VIEW finops.alert_policy_in_force IS 'alert policies as they count: what the user set before what is shipped';
+COMMENT ON COLUMN finops.alert_policy_in_force.owner_role IS 'NULL: a shipped query, which runs as the extension''s owner';
+
+CREATE TABLE finops.alert_policy_state (
+	policy_id text NOT NULL,
+	evaluated_at timestamptz NOT NULL,
+	milliseconds numeric,
+	rows_seen bigint NOT NULL DEFAULT 0,
+	breached bigint NOT NULL DEFAULT 0,
+	error text,
+	failing_since timestamptz,
+	CONSTRAINT alert_policy_state_pkey PRIMARY KEY (policy_id)
+);
+COMMENT ON TABLE finops.alert_policy_state IS 'how the last evaluation of each alert policy went';
+COMMENT ON COLUMN finops.alert_policy_state.error IS 'SQLSTATE and message; NULL where it went well';
+
+-- what was found
+
+CREATE TABLE finops.alert (
+	alert_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	policy_id text NOT NULL,
+	scope text NOT NULL,
+	state text NOT NULL,
+	severity text NOT NULL DEFAULT 'warning',
+	since timestamptz NOT NULL,
+	value numeric,
+	threshold numeric,
+	detail jsonb NOT NULL DEFAULT '{}',
+	definition text NOT NULL DEFAULT '',
+	crossing integer NOT NULL DEFAULT 0,
+	fired_at timestamptz,
+	resolved_at timestamptz,
+	notified_crossing integer NOT NULL DEFAULT 0,
+	resolved_crossing integer NOT NULL DEFAULT 0,
+	muted text,
+	acknowledge_by timestamptz,
+	acknowledged_at timestamptz,
+	acknowledged_by text,
+	acknowledge_note text,
+	escalations integer NOT NULL DEFAULT 0,
+	CONSTRAINT alert_pkey PRIMARY KEY (alert_id),
+	CONSTRAINT alert_scope_key UNIQUE (policy_id, scope),
+	CONSTRAINT alert_state_check CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'pending', 'firing', 'resolved'])),
+	CONSTRAINT alert_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'critical'])),
+	CONSTRAINT alert_muted_check CHECK (muted OPERATOR(pg_catalog.=) ANY (ARRAY['silenced', 'inhibited']))
+) WITH (fillfactor = 70);
+CREATE INDEX alert_state_idx ON finops.alert (state) WHERE state OPERATOR(pg_catalog.<>) 'ok';
+COMMENT ON TABLE finops.alert IS 'state of each object that ever crossed the threshold of a policy; written by finops.evaluate_alerts';
+COMMENT ON COLUMN finops.alert.scope IS 'the object, as the query of the policy names it';
+COMMENT ON COLUMN finops.alert.since IS 'when it came into its state';
+COMMENT ON COLUMN finops.alert.definition IS 'digest of query, operator and thresholds that it was judged by; a policy that was changed is armed again';
+COMMENT ON COLUMN finops.alert.crossing IS 'how often it fired; each crossing is notified once';
+COMMENT ON COLUMN finops.alert.notified_crossing IS 'the last crossing of which a message was written';
+COMMENT ON COLUMN finops.alert.resolved_crossing IS 'the last crossing of whose end a message was written';
+COMMENT ON COLUMN finops.alert.muted IS 'why a firing alert is not notified now: silenced or inhibited';
+COMMENT ON COLUMN finops.alert.acknowledge_by IS 'when it is escalated, or was to be, unless somebody acknowledges it';
+
+CREATE TABLE finops.alert_event (
+	event_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	alert_id bigint NOT NULL,
+	policy_id text NOT NULL,
+	scope text NOT NULL,
+	event text NOT NULL,
+	crossing integer NOT NULL,
+	occurred_at timestamptz NOT NULL,
+	value numeric,
+	detail jsonb,
+	CONSTRAINT alert_event_pkey PRIMARY KEY (event_id),
+	CONSTRAINT alert_event_event_check CHECK (event OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'pending', 'firing', 'resolved', 'notified', 'escalated', 'acknowledged']))
+);
+CREATE INDEX alert_event_alert_idx ON finops.alert_event (alert_id);
+CREATE INDEX alert_event_occurred_idx ON finops.alert_event (occurred_at);
+COMMENT ON TABLE finops.alert_event IS 'history of alerts: each change of state, message, escalation and acknowledgement';
+
+CREATE TABLE finops.alert_sample (
+	policy_id text NOT NULL,
+	scope text NOT NULL,
+	sampled_at timestamptz NOT NULL,
+	value numeric NOT NULL,
+	CONSTRAINT alert_sample_pkey PRIMARY KEY (policy_id, scope, sampled_at)
+);
+COMMENT ON TABLE finops.alert_sample IS 'readings of counters, for policies that judge an increase; kept as long as they count';
+
+CREATE TABLE finops.alert_silence (
+	silence_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	policy_id text,
+	scope text,
+	starts_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	until timestamptz NOT NULL,
+	reason text NOT NULL,
+	created_by text NOT NULL,
+	CONSTRAINT alert_silence_pkey PRIMARY KEY (silence_id),
+	CONSTRAINT alert_silence_until_check CHECK (until OPERATOR(pg_catalog.>=) starts_at)
+);
+COMMENT ON TABLE finops.alert_silence IS 'times in which alerts are not notified; one that still fires at the end is notified then';
+COMMENT ON COLUMN finops.alert_silence.policy_id IS 'NULL: every policy';
+COMMENT ON COLUMN finops.alert_silence.scope IS 'NULL: every object';
+
+CREATE FUNCTION finops.evaluate_alerts()
+RETURNS bigint
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_evaluate_alerts';
+COMMENT ON FUNCTION finops.evaluate_alerts() IS 'judges every enabled alert policy and writes what is to be told into finops.outbox, once for each crossing; returns the number of messages';
+
+CREATE FUNCTION finops.acknowledge_alert(alert_id bigint, note text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_acknowledge_alert';
+COMMENT ON FUNCTION finops.acknowledge_alert(bigint, text) IS 'somebody looks after a firing alert: it is not escalated any more; audited';
+
+CREATE FUNCTION finops.silence_alert(policy_id text, scope text, until timestamptz, reason text)
+RETURNS bigint
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_silence_alert';
+COMMENT ON FUNCTION finops.silence_alert(text, text, timestamptz, text) IS 'no message of a policy (NULL: any) and scope (NULL: any) until a time; returns the silence_id; audited';
+
+CREATE FUNCTION finops.end_silence(silence_id bigint)
+RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_end_silence';
+COMMENT ON FUNCTION finops.end_silence(bigint) IS 'ends a silence now; audited';
+
+CREATE FUNCTION finops.purge_alerts(keep interval DEFAULT '400 days')
+RETURNS bigint
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_purge_alerts';
+COMMENT ON FUNCTION finops.purge_alerts(interval) IS 'deletes alerts that ended, their history and silences that are over, where older; returns the number of rows';
+
+REVOKE ALL ON FUNCTION finops.check_alert_policy(), finops.evaluate_alerts(), finops.acknowledge_alert(bigint, text),
+	finops.silence_alert(text, text, timestamptz, text), finops.end_silence(bigint), finops.purge_alerts(interval) FROM PUBLIC;
+REVOKE ALL ON finops.severity_scale, finops.alert_policy, finops.alert_policy_in_force, finops.alert_policy_state,
+	finops.alert, finops.alert_alert_id_seq, finops.alert_event, finops.alert_event_event_id_seq,
+	finops.alert_sample, finops.alert_silence, finops.alert_silence_silence_id_seq FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.severity_scale', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_policy', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_policy_state', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_alert_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_event', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_event_event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_sample', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_silence', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.alert_silence_silence_id_seq', '');
+-- room budget: the alert policies that are shipped
+
+INSERT INTO finops.alert_policy (policy_id, title, severity, severity_scale, severity_class, operator, threshold, clear_threshold,
+	for_duration, increase_over, no_data, inhibited_by, covers_topics, notify_resolved, opens_incident, runbook, query, owner_role, shipped)
+VALUES
+	-- bill to cash
+	('cur-freshness', 'The bill is late', 'warning', 'commercial-ops', 'SEV-3', '>', 2, NULL, NULL, NULL, NULL, '{cur-freshness-critical}', NULL, true, false,
+		'SELECT * FROM finops.load_bill(''...'')',
+$$SELECT d.source AS scope, round(extract(epoch FROM now() AT TIME ZONE 'UTC' - (max(d.usage_date) + 1)::timestamp)::numeric / 86400, 2) AS value,
+ jsonb_build_object('latest_usage', max(d.usage_date), 'unit', 'days', 'evidence', 'SELECT MAX(line_item_usage_end_date) FROM fact_cost_raw') AS detail
+FROM finops.cost_daily d WHERE d.charge_category = 'Usage' AND d.usage_date <= (now() AT TIME ZONE 'UTC')::date
+ AND d.billing_period >= (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '3 months')::date GROUP BY d.source$$, NULL, true),
+	('cur-freshness-critical', 'The bill is very late', 'critical', 'commercial-ops', 'SEV-2', '>', 4, NULL, NULL, NULL, NULL, NULL, NULL, true, true,
+		'SELECT * FROM finops.load_bill(''...'')',
+$$SELECT d.source AS scope, round(extract(epoch FROM now() AT TIME ZONE 'UTC' - (max(d.usage_date) + 1)::timestamp)::numeric / 86400, 2) AS value,
+ jsonb_build_object('latest_usage', max(d.usage_date), 'unit', 'days', 'evidence', 'SELECT MAX(line_item_usage_end_date) FROM fact_cost_raw') AS detail
+FROM finops.cost_daily d WHERE d.charge_category = 'Usage' AND d.usage_date <= (now() AT TIME ZONE 'UTC')::date
+ AND d.billing_period >= (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '3 months')::date GROUP BY d.source$$, NULL, true),
+	('allocation-variance', 'Allocation differs from the bill', 'warning', 'commercial-ops', 'SEV-3', '>', 0.5, NULL, NULL, NULL, NULL, '{allocation-variance-critical}', NULL, true, false,
+		'SELECT service, variance_pct FROM recon_summary WHERE status = ''warning''',
+$$SELECT to_char(r.period_start, 'YYYY-MM') || '/' || r.service AS scope, coalesce(abs(r.variance_pct), CASE r.status WHEN 'failed' THEN 100 END) AS value,
+ jsonb_build_object('recon_id', r.recon_id, 'variance_pct', r.variance_pct, 'variance_usd', r.variance_usd, 'status', r.status, 'unit', 'percent') AS detail
+FROM @extschema@.recon_summary r WHERE r.status <> 'resolved'$$, NULL, true),
+	('allocation-variance-critical', 'Allocation differs much from the bill', 'critical', 'commercial-ops', 'SEV-2', '>', 1.0, NULL, NULL, NULL, NULL, NULL, NULL, true, true,
+		'SELECT * FROM recon_exceptions WHERE category = ''Allocation''',
+$$SELECT to_char(r.period_start, 'YYYY-MM') || '/' || r.service AS scope, coalesce(abs(r.variance_pct), CASE r.status WHEN 'failed' THEN 100 END) AS value,
+ jsonb_build_object('recon_id', r.recon_id, 'variance_pct', r.variance_pct, 'variance_usd', r.variance_usd, 'status', r.status, 'unit', 'percent') AS detail
+FROM @extschema@.recon_summary r WHERE r.status <> 'resolved'$$, NULL, true),
+	('recon-failed', 'Reconciliation failed, invoices are blocked', 'critical', 'commercial-ops', 'SEV-1', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, true,
+		'SELECT finops.reconcile(''<period>''), then finops.resolve_recon(''<recon_id>'')',
+$$SELECT r.recon_id AS scope, (count(*) FILTER (WHERE r.status = 'failed'))::numeric AS value,
+ jsonb_build_object('period', to_char(r.period_start, 'YYYY-MM'), 'services', jsonb_agg(r.service ORDER BY r.service) FILTER (WHERE r.status = 'failed'),
+  'variance_pct', max(r.variance_pct) FILTER (WHERE r.service = 'ALL'), 'evidence', format('SELECT * FROM recon_exceptions WHERE recon_id = %L', r.recon_id)) AS detail
+FROM @extschema@.recon_summary r GROUP BY r.recon_id, r.period_start$$, NULL, true),
+	('tag-coverage-drop', 'Usage without a tenant', 'warning', 'commercial-ops', 'SEV-3', '<', 98, 98.5, NULL, NULL, NULL, NULL, '{tag_findings}', true, false,
+		'SELECT finops.validate_tags(''<period>''), then SELECT * FROM finops.tag_quarantine',
+$$SELECT to_char(d.billing_period, 'YYYY-MM') AS scope,
+ round(coalesce(sum(d.line_items) FILTER (WHERE d.tenant_id IS NOT NULL), 0) * 100 / sum(d.line_items), 2) AS value,
+ jsonb_build_object('line_items', sum(d.line_items), 'untagged', coalesce(sum(d.line_items) FILTER (WHERE d.tenant_id IS NULL), 0), 'unit', 'percent') AS detail
+FROM finops.cost_daily d WHERE d.billing_period = (SELECT max(c.billing_period) FROM finops.cost_daily c WHERE c.billing_period <= (now() AT TIME ZONE 'UTC')::date)
+GROUP BY d.billing_period HAVING sum(d.line_items) > 0$$, NULL, true),
+	('invoice-lag', 'Invoices are late', 'warning', 'commercial-ops', 'SEV-2', '>', 72, NULL, NULL, NULL, NULL, NULL, NULL, true, true,
+		'CALL finops.close_month(''<period>'')',
+$$SELECT to_char(m.period, 'YYYY-MM') AS scope, round(extract(epoch FROM now() AT TIME ZONE 'UTC' - (m.period + interval '1 month'))::numeric / 3600, 1) AS value,
+ jsonb_build_object('unit', 'hours', 'tenants', count(*), 'first', (array_agg(m.tenant_id ORDER BY m.tenant_id COLLATE "C"))[1:10],
+  'evidence', 'SELECT tenant_id, period_start, status FROM invoice_header WHERE status = ''open''') AS detail
+FROM (SELECT h.period_start AS period, h.tenant_id FROM @extschema@.invoice_header h WHERE h.status = 'open' AND h.kind = 'invoice'
+  AND h.period_start < date_trunc('month', now() AT TIME ZONE 'UTC')
+ UNION
+ SELECT p.period, b.tenant_id FROM (SELECT DISTINCT l.billing_period AS period FROM finops.delivery l
+   WHERE l.billing_period < date_trunc('month', now() AT TIME ZONE 'UTC') AND l.billing_period >= date_trunc('month', now() AT TIME ZONE 'UTC') - interval '12 months') p
+  JOIN @extschema@.tenant_plan_binding b ON b.period_start < p.period + interval '1 month' AND coalesce(b.period_end, 'infinity') >= p.period
+  WHERE NOT EXISTS (SELECT FROM @extschema@.invoice_header h WHERE h.tenant_id = b.tenant_id AND h.period_start = p.period AND h.kind = 'invoice')
+  AND NOT EXISTS (SELECT FROM @extschema@.period_lock k WHERE k.period_start = p.period AND k.state = 'LOCKED')
+ UNION
+ SELECT f.period_start, f.tenant_id FROM finops.invoice_failure f) m
+GROUP BY m.period$$, NULL, true),
+	('PAYMENT_MISMATCH', 'A payment fits no invoice', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT * FROM finops.match_payments()',
+$$SELECT 'payment ' || b.payment_id AS scope, b.unapplied AS value, jsonb_build_object('tenant_id', b.tenant_id, 'currency', b.currency, 'amount', b.amount, 'paid_at', b.paid_at) AS detail
+FROM finops.payment_balance b WHERE b.unapplied > 0 AND b.paid_at < now() - interval '1 day'
+UNION ALL
+SELECT 'invoice ' || i.invoice_id, 1, jsonb_build_object('tenant_id', i.tenant_id, 'open_amount', i.open_amount, 'paid', i.paid, 'status', i.status)
+FROM finops.invoice_balance i WHERE i.status = 'issued' AND i.open_amount <= 0 AND i.paid > 0$$, NULL, true),
+	-- quotas: the message of the highest level that is reached
+	('quota-80', 'Quota at 80 percent', 'info', 'commercial-ops', 'SEV-4', '>=', 80, NULL, NULL, NULL, NULL, '{quota-95,quota-100}', '{quota_event}', false, false,
+		'SELECT tenant_id, metric_code, metric_value, cap_value, utilization FROM usage_snapshot_daily WHERE utilization >= 0.8',
+$$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-MM')) AS scope, u.utilization * 100 AS value,
+ jsonb_build_object('tenant_id', u.tenant_id, 'metric_code', u.metric_code, 'cap_value', u.cap_value, 'usage_date', u.usage_date, 'unit', 'percent') AS detail
+FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s
+ WHERE s.usage_date >= date_trunc('month', now() AT TIME ZONE 'UTC') AND s.utilization IS NOT NULL ORDER BY s.tenant_id, s.metric_code, s.usage_date DESC) u$$, NULL, true),
+	('quota-95', 'Quota at 95 percent', 'warning', 'commercial-ops', 'SEV-3', '>=', 95, NULL, NULL, NULL, NULL, '{quota-100}', '{quota_event}', false, false,
+		'SELECT tenant_id, metric_code, metric_value, cap_value, utilization FROM usage_snapshot_daily WHERE utilization >= 0.95',
+$$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-MM')) AS scope, u.utilization * 100 AS value,
+ jsonb_build_object('tenant_id', u.tenant_id, 'metric_code', u.metric_code, 'cap_value', u.cap_value, 'usage_date', u.usage_date, 'unit', 'percent') AS detail
+FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s
+ WHERE s.usage_date >= date_trunc('month', now() AT TIME ZONE 'UTC') AND s.utilization IS NOT NULL ORDER BY s.tenant_id, s.metric_code, s.usage_date DESC) u$$, NULL, true),
+	('quota-100', 'Quota reached', 'critical', 'commercial-ops', 'SEV-2', '>=', 100, NULL, NULL, NULL, NULL, NULL, '{quota_event}', true, false,
+		'SELECT finops.buy_topup(...), or another plan',
+$$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-MM')) AS scope, u.utilization * 100 AS value,
+ jsonb_build_object('tenant_id', u.tenant_id, 'metric_code', u.metric_code, 'cap_value', u.cap_value, 'usage_date', u.usage_date, 'unit', 'percent') AS detail
+FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s
+ WHERE s.usage_date >= date_trunc('month', now() AT TIME ZONE 'UTC') AND s.utilization IS NOT NULL ORDER BY s.tenant_id, s.metric_code, s.usage_date DESC) u$$, NULL, true),
+	-- budgets; a forecast is armed again only 2 percent below the threshold
+	('budget-actual', 'Budget threshold reached', 'warning', 'commercial-ops', 'SEV-3', '>=', 100, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
+		'SELECT * FROM finops.budget_status WHERE crossed',
+$$SELECT concat_ws('/', b.budget_id, b.threshold_pct) AS scope,
+ CASE WHEN b.crossed THEN greatest(100, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 100)) ELSE least(99.999999, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 0)) END AS value,
+ to_jsonb(b) || jsonb_build_object('unit', 'percent of the threshold',
+  'severity', CASE WHEN b.threshold_pct >= 95 THEN 'critical' WHEN b.threshold_pct >= 80 THEN 'warning' ELSE 'info' END) AS detail
+FROM finops.budget_status b WHERE b.threshold_kind = 'actual'$$, NULL, true),
+	('budget-forecast', 'Budget will be exceeded', 'warning', 'commercial-ops', 'SEV-3', '>=', 100, 98, NULL, NULL, NULL, '{budget-actual}', NULL, false, false,
+		'SELECT * FROM finops.budget_status WHERE crossed',
+$$SELECT concat_ws('/', b.budget_id, b.threshold_pct) AS scope,
+ CASE WHEN b.crossed THEN greatest(100, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 100)) ELSE least(99.999999, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 0)) END AS value,
+ to_jsonb(b) || jsonb_build_object('unit', 'percent of the threshold') AS detail
+FROM finops.budget_status b WHERE b.threshold_kind = 'forecast'$$, NULL, true),
+	('budget-stale', 'Budget data is stale', 'warning', 'commercial-ops', 'SEV-3', '>', 24, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT finops.refresh_budgets()',
+$$SELECT '*' AS scope, round(extract(epoch FROM now() - min(b.last_refreshed_at))::numeric / 3600, 1) AS value,
+ jsonb_build_object('unit', 'hours', 'budgets', count(*) FILTER (WHERE b.last_refreshed_at < now() - interval '24 hours'),
+  'evidence', 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC') AS detail
+FROM @extschema@.budget_master b HAVING count(*) > 0$$, NULL, true),
+	-- forecasts
+	('rmse-drift', 'A forecast model has drifted', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, '{rmse-drift}', true, false,
+		'SELECT * FROM finops.retrain_drifted()',
+$$SELECT m.model_of AS scope, m.drifted::int::numeric AS value,
+ jsonb_build_object('version', m.model_version, 'rmse_ratio', m.rmse_ratio, 'periods_over', m.periods_over, 'reasons', m.reasons, 'observations', m.observations) AS detail
+FROM finops.model_drift() m$$, NULL, true),
+	('forecast-outlier', 'An actual value is far from its forecast', 'warning', 'commercial-ops', 'SEV-4', '>', 0, NULL, NULL, NULL, NULL, NULL, '{forecast-outlier}', false, false,
+		'SELECT * FROM forecast.outlier',
+$$SELECT concat_ws('/', o.model_name, to_char(o.target_at, 'YYYY-MM-DD"T"HH24:MI')) AS scope, greatest(abs(o.z), 0.001)::numeric AS value,
+ jsonb_build_object('actual', o.actual, 'forecast', o.mean, 'z', o.z, 'deviation_pct', o.deviation_pct,
+  'severity', CASE o.severity WHEN 'high' THEN 'critical' ELSE 'warning' END) AS detail
+FROM forecast.outlier o WHERE o.target_at >= now() AT TIME ZONE 'UTC' - interval '14 days'$$, NULL, true),
+	-- operations
+	('job-failed', 'A job failed', 'warning', 'commercial-ops', 'SEV-2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, true,
+		'CALL finops.run_job(''<job>'')',
+$$SELECT r.job_name AS scope, (r.status = 'failed')::int::numeric AS value, jsonb_build_object('run_id', r.run_id, 'started_at', r.started_at, 'error', left(r.error_message, 500)) AS detail
+FROM (SELECT DISTINCT ON (j.job_name) j.* FROM finops.job_run j WHERE j.status IN ('succeeded', 'failed') ORDER BY j.job_name, j.started_at DESC, j.run_id DESC) r$$, NULL, true),
+	('job-late', 'A job did not run when it should have', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'CALL finops.run_job(''<job>''); is the scheduler running?',
+$$SELECT l.job_name AS scope, round(extract(epoch FROM l.late_by)::numeric / 60, 1) AS value,
+ jsonb_build_object('unit', 'minutes', 'due_at', l.due_at, 'last_started_at', l.last_started_at) AS detail FROM finops.job_late l$$, NULL, true),
+	('runner-backlog', 'Work piles up', 'warning', 'commercial-ops', 'SEV-3', '>', 10, 5, NULL, NULL, NULL, NULL, NULL, true, false,
+		'CALL finops.deliver_notifications(); SELECT * FROM finops.job_run WHERE status = ''started''',
+$$SELECT 'jobs' AS scope, count(*)::numeric AS value, jsonb_build_object('what', 'runs unfinished for an hour', 'oldest', min(r.started_at)) AS detail
+FROM finops.job_run r WHERE r.status = 'started' AND r.started_at < now() - interval '1 hour'
+UNION ALL
+SELECT 'notifications', count(*)::numeric, jsonb_build_object('what', 'messages that wait for a quarter of an hour', 'oldest', min(o.created_at))
+FROM finops.notification n JOIN finops.outbox o ON o.outbox_id = n.outbox_id JOIN finops.channel c ON c.channel_id = n.channel_id
+WHERE n.message_id IS NULL AND c.enabled AND c.digest_interval IS NULL AND n.queued_at < now() - interval '15 minutes'$$, NULL, true),
+	('delivery-failed', 'Messages could not be delivered', 'warning', 'commercial-ops', 'SEV-2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT finops.redeliver(channel_id => ''<channel>'')',
+$$SELECT m.channel_id AS scope, count(*)::numeric AS value, jsonb_build_object('last_error', left(max(m.error), 500), 'since', min(m.created_at)) AS detail
+FROM finops.notification_message m WHERE m.status = 'dead' GROUP BY m.channel_id$$, NULL, true),
+	('alert-policy-failed', 'An alert policy cannot be evaluated', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT * FROM finops.alert_policy_state WHERE error IS NOT NULL',
+$$SELECT s.policy_id AS scope, (s.error IS NOT NULL)::int::numeric AS value, jsonb_build_object('error', s.error, 'failing_since', s.failing_since) AS detail
+FROM finops.alert_policy_state s WHERE s.policy_id <> 'alert-policy-failed'$$, NULL, true),
+	-- the costs dashboard; counters are judged by their increase, so that they clear
+	('dashboard-down', 'The dashboard does not answer', 'critical', 'costs-dashboard', 'P1', '<', 1, NULL, '2 minutes', NULL, 'keep', NULL, NULL, true, true,
+		'SELECT * FROM finops.health_check()',
+$$SELECT m.endpoint AS scope, (m.created_at > now() - interval '2 minutes' AND coalesce(m.status_code, 0) < 500)::int::numeric AS value,
+ jsonb_build_object('last_answer', m.created_at, 'status_code', m.status_code) AS detail
+FROM (SELECT DISTINCT ON (a.endpoint) a.* FROM @extschema@.api_metrics a WHERE a.endpoint ~ '(^|/)health' AND a.created_at > now() - interval '1 day'
+ ORDER BY a.endpoint, a.created_at DESC, a.id DESC) m$$, NULL, true),
+	('high-error-rate', 'Many requests fail', 'critical', 'costs-dashboard', 'P2', '>', 0.1, NULL, '5 minutes', NULL, NULL, '{dashboard-down}', NULL, true, true,
+		'SELECT endpoint, status_code, count(*) FROM api_metrics WHERE created_at > now() - interval ''5 minutes'' GROUP BY 1, 2',
+$$SELECT '*' AS scope, round((count(*) FILTER (WHERE a.status_code >= 500))::numeric / count(*), 4) AS value,
+ jsonb_build_object('requests', count(*), 'failed', count(*) FILTER (WHERE a.status_code >= 500), 'unit', 'ratio') AS detail
+FROM @extschema@.api_metrics a WHERE a.created_at > now() - interval '5 minutes' HAVING count(*) > 0$$, NULL, true),
+	('database-connection-failure', 'Connections to the database fail', 'critical', 'costs-dashboard', 'P2', '>', 0, NULL, '1 minute', '5 minutes', NULL, NULL, NULL, true, true,
+		'SELECT state, count(*) FROM pg_stat_activity GROUP BY state',
+$$SELECT d.datname AS scope, d.sessions_fatal::numeric AS value, jsonb_build_object('counter', 'sessions ended by a fatal error', 'unit', 'in 5 minutes') AS detail
+FROM pg_catalog.pg_stat_database d WHERE d.datname = current_database()$$, NULL, true),
+	('slow-api-responses', 'Requests are slow', 'warning', 'costs-dashboard', 'P3', '>', 5000, NULL, '10 minutes', NULL, NULL, '{dashboard-down}', NULL, true, false,
+		'SELECT endpoint, avg(response_time_ms) FROM api_metrics WHERE created_at > now() - interval ''7 days'' GROUP BY endpoint',
+$$SELECT '*' AS scope, round((percentile_cont(0.95) WITHIN GROUP (ORDER BY a.response_time_ms))::numeric, 1) AS value,
+ jsonb_build_object('requests', count(*), 'unit', 'ms, 95th percentile of 5 minutes') AS detail
+FROM @extschema@.api_metrics a WHERE a.created_at > now() - interval '5 minutes' HAVING count(*) > 0$$, NULL, true),
+	('aws-api-throttling', 'AWS refuses requests: too many', 'warning', 'costs-dashboard', 'P3', '>', 5, NULL, '5 minutes', NULL, NULL, NULL, NULL, true, false,
+		'ALTER SYSTEM SET finops.cost_explorer_rate = ...',
+$$SELECT a.endpoint AS scope, count(*)::numeric AS value, jsonb_build_object('unit', 'in 5 minutes') AS detail
+FROM @extschema@.api_metrics a WHERE a.created_at > now() - interval '5 minutes' AND (a.status_code = 429 OR a.error_code ~ 'Throttl|TooManyRequests|LimitExceeded')
+GROUP BY a.endpoint$$, NULL, true),
+	('stale-data', 'Data of the dashboard is stale', 'warning', 'costs-dashboard', 'P3', '>', 72, NULL, '30 minutes', NULL, NULL, NULL, NULL, true, false,
+		'SELECT source, max(last_updated) FROM cost_cache GROUP BY source',
+$$SELECT c.source AS scope, round(extract(epoch FROM now() - max(c.last_updated))::numeric / 3600, 1) AS value, jsonb_build_object('unit', 'hours', 'latest', max(c.last_updated)) AS detail
+FROM @extschema@.cost_cache c GROUP BY c.source$$, NULL, true),
+	('athena-scan', 'A query scans more than 1 TiB', 'warning', 'costs-dashboard', 'P3', '>', 1099511627776, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
+		'SELECT * FROM athena_query_executions ORDER BY data_scanned_in_bytes DESC',
+$$SELECT a.query_execution_id AS scope, a.data_scanned_in_bytes AS value, jsonb_build_object('unit', 'bytes', 'workgroup', a.workgroup, 'query', left(a.query, 200)) AS detail
+FROM @extschema@.athena_query_executions a WHERE a.creation_time > now() - interval '1 day'$$, NULL, true),
+	-- logistics
+	('data-freshness', 'A table was not brought up to date', 'warning', 'logistics', 'P2', '>', 100, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT table_name, minutes_since_sync FROM vw_data_freshness_monitoring WHERE minutes_since_sync > 360',
+$$SELECT f.table_name AS scope, round(f.minutes_since_sync::numeric * 100 / f.sla_minutes, 1) AS value,
+ jsonb_build_object('unit', 'percent of the age that is allowed', 'minutes', round(f.minutes_since_sync::numeric), 'allowed', f.sla_minutes) AS detail
+FROM @extschema@.vw_data_freshness_monitoring f WHERE f.table_name <> 'fact_cost_raw'$$, NULL, true),
+	('data-quality', 'A data quality check failed', 'warning', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT * FROM vw_data_quality_sla WHERE sla_result = ''FAIL''',
+$$SELECT q.sla_type || '/' || q.table_name AS scope, (q.sla_result = 'FAIL')::int::numeric AS value, jsonb_build_object('actual', q.actual_value, 'threshold', q.threshold_value, 'at', q.evaluation_timestamp) AS detail
+FROM (SELECT DISTINCT ON (d.sla_type, d.table_name) d.* FROM finops.dq_check d ORDER BY d.sla_type, d.table_name, d.evaluation_timestamp DESC, d.check_id DESC) q$$, NULL, true),
+	('referential-integrity', 'Rows refer to nothing', 'warning', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT * FROM test_foreign_key_constraints WHERE test_result = ''FAIL''',
+$$SELECT t.constraint_name AS scope, (t.test_result = 'FAIL')::int::numeric AS value, jsonb_build_object('orphans', t.orphan_count, 'table', t.child_table) AS detail
+FROM @extschema@.test_foreign_key_constraints t$$, NULL, true),
+	('slow-query', 'A query is slow', 'info', 'logistics', 'P3', '>', 300, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
+		'SELECT * FROM vw_performance_monitoring WHERE total_elapsed_time_seconds > 300 ORDER BY start_time DESC',
+$$SELECT p.query_id AS scope, p.total_elapsed_time_seconds AS value, jsonb_build_object('unit', 'seconds', 'user', p.user_name, 'query', left(p.query_text, 200)) AS detail
+FROM @extschema@.vw_performance_monitoring p WHERE p.start_time > now() - interval '1 day'$$, NULL, true),
+	('warehouse-cost', 'A warehouse costs more than its limit of a day', 'warning', 'logistics', 'P3', '>', 100, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
+		'SELECT * FROM vw_cost_monitoring WHERE daily_cost_usd > 1000',
+$$SELECT c.warehouse_name || '/' || c.cost_date AS scope, round(c.daily_cost_usd * 100 / nullif(coalesce(w.daily_cost_threshold_usd, 1000), 0), 1) AS value,
+ jsonb_build_object('unit', 'percent of the limit', 'daily_cost_usd', c.daily_cost_usd, 'limit_usd', coalesce(w.daily_cost_threshold_usd, 1000)) AS detail
+FROM @extschema@.vw_cost_monitoring c JOIN finops.warehouse w ON w.warehouse_name = c.warehouse_name WHERE c.cost_date > (now() AT TIME ZONE 'UTC')::date - 7$$, NULL, true),
+	('low-confidence', 'Predictions with little confidence', 'info', 'logistics', 'P3', '<', 0.7, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT * FROM vw_ml_real_time_features WHERE confidence_score < 0.7',
+$$SELECT p.model_name AS scope, round(avg(p.confidence_score)::numeric, 4) AS value, jsonb_build_object('predictions', count(*), 'unit', 'ratio') AS detail
+FROM finops.prediction_log p WHERE p.prediction_timestamp > now() - interval '1 hour' GROUP BY p.model_name HAVING count(p.confidence_score) > 0$$, NULL, true),
+	('feature-drift', 'A feature has drifted', 'warning', 'logistics', 'P3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
+		'SELECT * FROM vw_ml_feature_monitoring WHERE drift_score > threshold',
+$$SELECT f.feature_name AS scope, (f.drift_score > f.threshold)::int::numeric AS value, jsonb_build_object('drift_score', f.drift_score, 'threshold', f.threshold, 'at', f.evaluation_timestamp) AS detail
+FROM (SELECT DISTINCT ON (d.feature_name) d.* FROM finops.feature_drift d ORDER BY d.feature_name, d.evaluation_timestamp DESC) f$$, NULL, true),
+	('security-metric', 'A security measure is out of bounds', 'critical', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, true,
+		'SELECT * FROM vw_security_monitoring ORDER BY status DESC',
+$$SELECT m.security_metric AS scope, (m.current_value > m.threshold)::int::numeric AS value, jsonb_build_object('current', m.current_value, 'threshold', m.threshold, 'status', m.status, 'day', m.evaluation_date) AS detail
+FROM (SELECT DISTINCT ON (s.security_metric) s.* FROM finops.security_metric s ORDER BY s.security_metric, s.evaluation_date DESC) m$$, NULL, true);
+
+CREATE TRIGGER alert_policy_check BEFORE INSERT OR UPDATE OR DELETE ON finops.alert_policy FOR EACH ROW EXECUTE FUNCTION finops.check_alert_policy();
+COMMENT ON TRIGGER alert_policy_check ON finops.alert_policy IS 'a policy that could never work is refused, a shipped one is overridden and not changed';
+-- room budget: channels, and what is sent over them
+
+CREATE TABLE finops.channel (
+	channel_id text NOT NULL,
+	kind text NOT NULL,
+	target text,
+	secret text,
+	topics text[],
+	policies text[],
+	min_severity text NOT NULL DEFAULT 'info',
+	rate_limit integer NOT NULL DEFAULT 30,
+	rate_interval interval NOT NULL DEFAULT '1 hour',
+	digest_interval interval,
+	max_attempts integer NOT NULL DEFAULT 8,
+	on_doubt text NOT NULL DEFAULT 'resend',
+	enabled boolean NOT NULL DEFAULT true,
+	CONSTRAINT channel_pkey PRIMARY KEY (channel_id),
+	CONSTRAINT channel_id_check CHECK (channel_id OPERATOR(pg_catalog.~) '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+	CONSTRAINT channel_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['slack', 'webhook', 'ticket', 'sns', 'email'])),
+	CONSTRAINT channel_target_check CHECK (kind OPERATOR(pg_catalog.=) 'slack' OR (target IS NOT NULL AND pg_catalog.btrim(target) OPERATOR(pg_catalog.<>) '')),
+	CONSTRAINT channel_secret_check CHECK (secret OPERATOR(pg_catalog.~) '^[A-Za-z][A-Za-z0-9_-]{0,62}$' AND (kind OPERATOR(pg_catalog.<>) 'slack' OR secret IS NOT NULL)),
+	CONSTRAINT channel_severity_check CHECK (min_severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'critical'])),
+	CONSTRAINT channel_rate_check CHECK (rate_limit OPERATOR(pg_catalog.>) 0 AND rate_interval OPERATOR(pg_catalog.>) '0'::interval),
+	CONSTRAINT channel_digest_check CHECK (digest_interval OPERATOR(pg_catalog.>) '0'::interval),
+	CONSTRAINT channel_attempts_check CHECK (max_attempts OPERATOR(pg_catalog.>) 0),
+	CONSTRAINT channel_on_doubt_check CHECK (on_doubt OPERATOR(pg_catalog.=) ANY (ARRAY['resend', 'hold']))
+);
+COMMENT ON TABLE finops.channel IS 'where messages are sent to, which, and how many; holds no secret';
+COMMENT ON COLUMN finops.channel.target IS 'webhook and ticket: address; sns: ARN of the topic; email: addresses, separated by commas; slack: a note, as the address of the webhook is the secret';
+COMMENT ON COLUMN finops.channel.secret IS 'section of finops.channel_secrets_file: url of slack, key that signs for webhook and ticket, token for ticket, user and password for email';
+COMMENT ON COLUMN finops.channel.topics IS 'topics of finops.outbox that it takes; NULL: all';
+COMMENT ON COLUMN finops.channel.policies IS 'alert policies that it takes, of topic alert; NULL: all';
+COMMENT ON COLUMN finops.channel.rate_limit IS 'most attempts in rate_interval; what is more goes into one summary';
+COMMENT ON COLUMN finops.channel.digest_interval IS 'everything goes into one summary, so often; NULL: each message by itself';
+COMMENT ON COLUMN finops.channel.on_doubt IS 'a message whose sender went away in the middle: resend it with the same key, or hold it for finops.redeliver';
+
+CREATE TABLE finops.channel_state (
+	channel_id text NOT NULL,
+	paused_until timestamptz,
+	failures integer NOT NULL DEFAULT 0,
+	last_claim_at timestamptz,
+	last_summary_at timestamptz,
+	CONSTRAINT channel_state_pkey PRIMARY KEY (channel_id)
+);
+COMMENT ON TABLE finops.channel_state IS 'how it goes with each channel';
+COMMENT ON COLUMN finops.channel_state.failures IS 'attempts in a row that the other side did not take';
+
+CREATE TABLE finops.notification_message (
+	message_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	channel_id text NOT NULL,
+	kind text NOT NULL,
+	idempotency_key text NOT NULL,
+	severity text NOT NULL,
+	parts bigint NOT NULL,
+	status text NOT NULL DEFAULT 'sending',
+	attempts integer NOT NULL DEFAULT 0,
+	created_at timestamptz NOT NULL,
+	next_attempt_at timestamptz,
+	sent_at timestamptz,
+	claimed_by integer,
+	claimed_since timestamptz,
+	lease_until timestamptz,
+	error text,
+	CONSTRAINT notification_message_pkey PRIMARY KEY (message_id),
+	CONSTRAINT notification_message_key_key UNIQUE (idempotency_key),
+	CONSTRAINT notification_message_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['single', 'summary'])),
+	CONSTRAINT notification_message_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['sending', 'retry', 'sent', 'dead']))
+);
+CREATE INDEX notification_message_open_idx ON finops.notification_message (channel_id, message_id) WHERE status OPERATOR(pg_catalog.=) ANY (ARRAY['sending', 'retry']);
+COMMENT ON TABLE finops.notification_message IS 'what is sent over a channel: one message of the outbox or a summary of several';
+COMMENT ON COLUMN finops.notification_message.idempotency_key IS 'sent along with every attempt, so that the other side can drop what it has';
+COMMENT ON COLUMN finops.notification_message.status IS 'sending: claimed; retry: waits for next_attempt_at; dead: given up, see finops.redeliver';
+COMMENT ON COLUMN finops.notification_message.parts IS 'messages of the outbox in it';
+COMMENT ON COLUMN finops.notification_message.claimed_by IS 'process that sends it, with the start of its session';
+
+CREATE TABLE finops.notification (
+	outbox_id bigint NOT NULL,
+	channel_id text NOT NULL,
+	queued_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	message_id bigint,
+	CONSTRAINT notification_pkey PRIMARY KEY (outbox_id, channel_id)
+);
+CREATE INDEX notification_waiting_idx ON finops.notification (channel_id, outbox_id) WHERE message_id IS NULL;
+CREATE INDEX notification_message_idx ON finops.notification (message_id) WHERE message_id IS NOT NULL;
+COMMENT ON TABLE finops.notification IS 'which message of the outbox goes over which channel, and with which message of it';
+
+CREATE TABLE finops.delivery_attempt (
+	attempt_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	message_id bigint NOT NULL,
+	channel_id text NOT NULL,
+	started_at timestamptz NOT NULL,
+	finished_at timestamptz,
+	outcome text,
+	status_code integer,
+	error text,
+	CONSTRAINT delivery_attempt_pkey PRIMARY KEY (attempt_id),
+	CONSTRAINT delivery_attempt_outcome_check CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['sent', 'retry', 'dead', 'lost']))
+);
+CREATE INDEX delivery_attempt_channel_idx ON finops.delivery_attempt (channel_id, started_at);
+CREATE INDEX delivery_attempt_message_idx ON finops.delivery_attempt (message_id);
+COMMENT ON TABLE finops.delivery_attempt IS 'every attempt to send, written before it is made';
+COMMENT ON COLUMN finops.delivery_attempt.outcome IS 'sent, retry (later), dead (given up) or lost (its sender went away); NULL: under way';
+COMMENT ON COLUMN finops.delivery_attempt.status_code IS 'of HTTP or SMTP; NULL: there was no answer';
+
+REVOKE ALL ON finops.channel, finops.channel_state, finops.notification_message, finops.notification_message_message_id_seq,
+	finops.notification, finops.delivery_attempt, finops.delivery_attempt_attempt_id_seq FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.channel', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.channel_state', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.notification_message', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.notification_message_message_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.notification', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.delivery_attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.delivery_attempt_attempt_id_seq', '');
 -- room ops: jobs, the month close, set-up
 
 -- jobs

@@ -88,6 +88,7 @@ typedef enum FinopsCostBasis
 	FINOPS_BASIS_BILLED
 } FinopsCostBasis;
 
+extern int	finops_alert_timeout;	/* finops.alert_timeout, s */
 extern int	finops_cost_basis;	/* finops.cost_basis */
 extern bool finops_keep_unknown_columns;
 extern int	finops_late_usage_months;	/* finops.late_usage_months */
@@ -235,7 +236,8 @@ typedef enum FinopsLockKind
 	FINOPS_LOCK_SETTLEMENT,		/* key: 0; whoever settles several invoices at once */
 	FINOPS_LOCK_NUMBERING,		/* key: 0; document numbers */
 	FINOPS_LOCK_API_CLOCK,		/* key: 0; turns of API requests, given back at once */
-	FINOPS_LOCK_INPUTS			/* key: kind of input; writers share it, never waited for */
+	FINOPS_LOCK_INPUTS,			/* key: kind of input; writers share it, never waited for */
+	FINOPS_LOCK_ALERTS			/* key: 0; an evaluation of alerts; ahead of all others */
 } FinopsLockKind;
 
 extern void FinopsLock(FinopsLockKind kind, int32 key);

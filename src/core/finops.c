@@ -45,6 +45,8 @@ char	   *finops_s3_region;
 int			finops_s3_url_style;
 int			finops_stall_timeout;
 
+int			finops_alert_timeout;
+
 static const struct config_enum_entry s3_url_style_options[] = {
 	{"auto", S3_STYLE_AUTO, false},
 	{"path", S3_STYLE_PATH, false},
@@ -99,6 +101,11 @@ check_currency(char **newval, void **extra pg_attribute_unused(),
 static void
 define_settings(void)
 {
+	DefineCustomIntVariable("finops.alert_timeout",
+							"Longest time that the query of an alert policy may take.",
+							NULL,
+							&finops_alert_timeout, 60, 1, 3600,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("finops.allowed_hosts",
 							   "Hosts that bills and drivers may be read from.",
 							   "host, *.domain, host:port, http://host for unencrypted connections; separated by commas.",

@@ -7,15 +7,19 @@ CREATE TABLE finops.outbox (
 	severity text NOT NULL DEFAULT 'info',
 	payload jsonb NOT NULL,
 	status text NOT NULL DEFAULT 'pending',
+	channels text[],
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT outbox_pkey PRIMARY KEY (outbox_id),
 	CONSTRAINT outbox_dedup_key UNIQUE (topic, dedup_key),
 	CONSTRAINT outbox_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'critical'])),
-	CONSTRAINT outbox_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'sent', 'failed', 'dropped']))
+	CONSTRAINT outbox_status_check CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'queued', 'sent', 'failed', 'dropped']))
 );
 COMMENT ON TABLE finops.outbox IS 'messages written by the transactions that decide; whoever sends them reads the pending ones and marks them, in a transaction of its own';
 COMMENT ON COLUMN finops.outbox.topic IS 'what it is about, such as tag_findings';
 COMMENT ON COLUMN finops.outbox.dedup_key IS 'one message per topic and key, ever';
+COMMENT ON COLUMN finops.outbox.status IS 'pending: no channel took it yet; queued: it waits in finops.notification; sent: every channel has it; failed: one gave it up; dropped: nobody is told';
+COMMENT ON COLUMN finops.outbox.channels IS 'channels to tell; NULL: those whose topics and severity fit';
+CREATE INDEX outbox_pending_idx ON finops.outbox (outbox_id) WHERE status OPERATOR(pg_catalog.=) 'pending';
 
 REVOKE ALL ON finops.outbox FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.outbox', '');
