@@ -13,7 +13,7 @@
  */
 #include "report/document.h"
 #include "report/invoice_text.h"
-#include "report/markup.h"
+#include "core/markup.h"
 
 PG_FUNCTION_INFO_V1(finops_invoice_html);
 

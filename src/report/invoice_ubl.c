@@ -16,7 +16,7 @@
  *-------------------------------------------------------------------------
  */
 #include "report/document.h"
-#include "report/markup.h"
+#include "core/markup.h"
 
 PG_FUNCTION_INFO_V1(finops_invoice_ubl);
 

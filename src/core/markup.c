@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "report/markup.h"
+#include "core/markup.h"
 
 #include "mb/pg_wchar.h"
 
