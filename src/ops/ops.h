@@ -24,4 +24,38 @@ extern void OpsRunReadiness(DateADT period);
 /* After OpsRunReadiness, in its session: accrues what is expected and missing; entries booked. */
 extern int64 OpsAccrueMissing(const FinopsSession *session, DateADT period);
 
+/* ---------------------------------------------------------------------
+ * Incidents, incident.c; all within a session
+ * ---------------------------------------------------------------------
+ */
+typedef struct OpsIncident
+{
+	const char *severity;		/* of the scale, or SEV-1 to SEV-4 */
+	const char *title;
+	const char *scale;
+	const char *source;
+	const char *source_id;		/* NULL: none, and none of it is looked for */
+	const char *scope;
+	FinopsArg	evidence;		/* jsonb */
+} OpsIncident;
+
+/* The id of the incident that stands now; 0: it was resolved meanwhile. */
+extern int64 OpsOpenIncident(const FinopsSession *session, const OpsIncident *incident);
+extern void OpsIncidentEvent(const FinopsSession *session, int64 incident_id,
+							 const char *kind, const char *note);
+
+/* Locks the row and answers its status; P0002, and 55000 where it must be unresolved. */
+extern char *OpsLockIncident(int64 incident_id, bool unresolved);
+extern void OpsReturnIncident(FunctionCallInfo fcinfo, int64 incident_id);
+
+/* Whether an error ends the whole call rather than one check or step of it. */
+extern bool OpsErrorIsOurs(int sqlerrcode);
+
+/* The look of the pages that this room writes. */
+#define OPS_PAGE_STYLE \
+	"<style>body{font:14px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}" \
+	"table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #ddd;padding:.3em .6em;" \
+	"text-align:left;vertical-align:top}pre{background:#f6f6f6;padding:1em;overflow:auto}" \
+	".pass{color:#17692f}.fail{color:#a61b1b;font-weight:bold}.manual,.outside{color:#555}</style>\n"
+
 #endif							/* FINOPS_OPS_H */

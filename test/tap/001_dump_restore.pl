@@ -22,6 +22,7 @@ my %value = (
 	'currency.code' => "'XTS'",
 	'dunning_block.tenant_id' => 'NULL',
 	'fact_cost_delta.bill_period' => "'2025-06'",
+	'incident.status' => "'resolved'",
 	'invoice_phrase.language' => "'de'",
 	'plan_master.billing_cycle' => "'monthly'",
 	'journal_entry.credit' => '0',
