@@ -6,7 +6,7 @@
  * Nothing is sent from here: opening an incident writes a message of topic
  * "incident" into the outbox, whose channel is the ticket system.  The times
  * by which somebody must answer come from the escalation tables of the
- * runbooks (finops.severity_scale).
+ * runbooks (finops.incident_scale).
  *
  *-------------------------------------------------------------------------
  */
@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(finops_notify_tenants);
 	" 'scope', i.scope, 'status', i.status, 'source', i.source, 'source_id', i.source_id, 'opened_at', i.opened_at," \
 	" 'opened_by', i.opened_by, 'acknowledge_by', i.acknowledge_by, 'resolve_by', i.resolve_by," \
 	" 'postmortem_due', i.postmortem_due, 'ticket', i.ticket, 'resolution', i.resolution, 'evidence', i.evidence," \
-	" 'action', (SELECT s.action FROM finops.severity_scale s WHERE s.scale = i.scale AND s.incident_severity = i.severity" \
+	" 'action', (SELECT s.action FROM finops.incident_scale s WHERE s.scale = i.scale AND s.incident_severity = i.severity" \
 	"  ORDER BY s.shipped, s.severity LIMIT 1))"
 
 /* The same as the end of a message: what is sent when, and how urgent it is. */
@@ -74,16 +74,16 @@ optional_text_arg(FunctionCallInfo fcinfo, int argno)
 static void
 require_severity(const char *scale, const char *severity)
 {
-	if (FINOPS_RUN("SELECT FROM finops.severity_scale WHERE scale = $1 AND (severity = $2 OR incident_severity = $2)",
+	if (FINOPS_RUN("SELECT FROM finops.incident_scale WHERE scale = $1 AND (severity = $2 OR incident_severity = $2)",
 				   ARG_TEXT(scale), ARG_TEXT(severity)) > 0)
 		return;
-	FINOPS_RUN("SELECT string_agg(DISTINCT severity, ', ') FROM finops.severity_scale WHERE scale = $1", ARG_TEXT(scale));
+	FINOPS_RUN("SELECT string_agg(DISTINCT severity, ', ') FROM finops.incident_scale WHERE scale = $1", ARG_TEXT(scale));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no severity \"%s\" of scale \"%s\"", FinopsQuoteForMessage(severity),
 					FinopsQuoteForMessage(scale)),
 			 FinopsText(0, 1) != NULL ? errdetail("It has %s.", FinopsText(0, 1)) : 0,
-			 errhint("SELECT scale, severity, meaning FROM finops.severity_scale lists them.")));
+			 errhint("SELECT scale, severity, meaning FROM finops.incident_scale lists them.")));
 }
 
 int64
@@ -92,7 +92,7 @@ OpsOpenIncident(const FinopsSession *session, const OpsIncident *incident)
 	int64		id;
 
 	require_severity(incident->scale, incident->severity);
-	if (FINOPS_RUN("WITH level AS (SELECT s.* FROM finops.severity_scale s WHERE s.scale = $1 AND (s.severity = $2 OR s.incident_severity = $2)"
+	if (FINOPS_RUN("WITH level AS (SELECT s.* FROM finops.incident_scale s WHERE s.scale = $1 AND (s.severity = $2 OR s.incident_severity = $2)"
 				   "   ORDER BY s.severity <> $2, s.shipped, s.severity LIMIT 1),"
 				   " business AS (SELECT min(d.day) AS day FROM (SELECT ((now() AT TIME ZONE 'UTC')::date + n) AS day FROM generate_series(1, 30) AS n) d"
 				   "   WHERE extract(isodow FROM d.day) < 6 AND NOT EXISTS (SELECT FROM finops.holiday h WHERE h.day = d.day))"

@@ -1,6 +1,6 @@
 -- room ops: incidents, the escalation tables, post-mortems, tenant notices
 
-CREATE TABLE finops.severity_scale (
+CREATE TABLE finops.incident_scale (
 	scale text NOT NULL,
 	severity text NOT NULL,
 	incident_severity text NOT NULL,
@@ -9,18 +9,18 @@ CREATE TABLE finops.severity_scale (
 	resolve_within interval,
 	action text NOT NULL,
 	shipped boolean NOT NULL DEFAULT false,
-	CONSTRAINT severity_scale_pkey PRIMARY KEY (scale, severity, shipped),
-	CONSTRAINT severity_scale_incident_check CHECK (incident_severity OPERATOR(pg_catalog.=) ANY (ARRAY['SEV-1', 'SEV-2', 'SEV-3', 'SEV-4'])),
-	CONSTRAINT severity_scale_acknowledge_check CHECK (acknowledge_within OPERATOR(pg_catalog.>=) '0'),
-	CONSTRAINT severity_scale_resolve_check CHECK (resolve_within OPERATOR(pg_catalog.>) '0')
+	CONSTRAINT incident_scale_pkey PRIMARY KEY (scale, severity, shipped),
+	CONSTRAINT incident_scale_incident_check CHECK (incident_severity OPERATOR(pg_catalog.=) ANY (ARRAY['SEV-1', 'SEV-2', 'SEV-3', 'SEV-4'])),
+	CONSTRAINT incident_scale_acknowledge_check CHECK (acknowledge_within OPERATOR(pg_catalog.>=) '0'),
+	CONSTRAINT incident_scale_resolve_check CHECK (resolve_within OPERATOR(pg_catalog.>) '0')
 );
-COMMENT ON TABLE finops.severity_scale IS 'the escalation tables of the runbooks: who is told, and how soon somebody has to answer; a row of yours comes before a shipped one';
-COMMENT ON COLUMN finops.severity_scale.scale IS 'commercial-ops (SEV-1 to SEV-4), dashboard or logistics (P1 to P4)';
-COMMENT ON COLUMN finops.severity_scale.incident_severity IS 'the severity of finops.incident that it is';
-COMMENT ON COLUMN finops.severity_scale.acknowledge_within IS 'NULL: the next business day (finops.holiday)';
-COMMENT ON COLUMN finops.severity_scale.resolve_within IS 'NULL: the runbook says nothing';
+COMMENT ON TABLE finops.incident_scale IS 'the escalation tables of the runbooks: who is told, and how soon somebody has to answer; a row of yours comes before a shipped one';
+COMMENT ON COLUMN finops.incident_scale.scale IS 'commercial-ops (SEV-1 to SEV-4), dashboard or logistics (P1 to P4)';
+COMMENT ON COLUMN finops.incident_scale.incident_severity IS 'the severity of finops.incident that it is';
+COMMENT ON COLUMN finops.incident_scale.acknowledge_within IS 'NULL: the next business day (finops.holiday)';
+COMMENT ON COLUMN finops.incident_scale.resolve_within IS 'NULL: the runbook says nothing';
 
-INSERT INTO finops.severity_scale (scale, severity, incident_severity, meaning, acknowledge_within, resolve_within, action, shipped) VALUES
+INSERT INTO finops.incident_scale (scale, severity, incident_severity, meaning, acknowledge_within, resolve_within, action, shipped) VALUES
 	('commercial-ops', 'SEV-1', 'SEV-1', 'customers or money are hit now', '15 minutes', NULL, 'notify SRE and FinOps at once', true),
 	('commercial-ops', 'SEV-2', 'SEV-2', 'a gate of the month is shut', '1 hour', NULL, 'open a ticket with the evidence', true),
 	('commercial-ops', 'SEV-3', 'SEV-3', 'something is late or off, the month goes on', '4 hours', NULL, 'tell it in the daily report', true),
@@ -141,13 +141,13 @@ LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_notify_tenants';
 COMMENT ON FUNCTION finops.notify_tenants(date, text, text) IS 'writes the notices to tenants into the outbox, topic tenant_notice, each once: caps that were reached in the month of as_of, and changes of plan; returns how many are new';
 
-REVOKE ALL ON finops.severity_scale, finops.incident, finops.incident_event FROM PUBLIC;
+REVOKE ALL ON finops.incident_scale, finops.incident, finops.incident_event FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.open_incident(text, text, jsonb, text, text, text, text), finops.acknowledge_incident(bigint, text),
 	finops.note_incident(bigint, text, text), finops.resolve_incident(bigint, text), finops.file_postmortem(bigint, text, text, text),
 	finops.postmortem_html(bigint), finops.open_alert_incidents(), finops.incident_digest(date), finops.notify_tenants(date, text, text) FROM PUBLIC;
-GRANT SELECT ON finops.severity_scale TO PUBLIC;
+GRANT SELECT ON finops.incident_scale TO PUBLIC;
 
-SELECT pg_catalog.pg_extension_config_dump('finops.severity_scale', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('finops.incident_scale', 'WHERE NOT shipped');
 SELECT pg_catalog.pg_extension_config_dump('finops.incident', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.incident_incident_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.incident_event', '');
