@@ -341,6 +341,7 @@ finops_explain_allocation(PG_FUNCTION_ARGS)
 	FinopsCheckPeriodNotFuture(period);
 	tenant_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	FinopsBegin(&session);
+	FinopsRequireTenant(tenant_id, "tenant", tenant_id);
 	refuse_unknown(tenant_id, period);
 	run_id = inputs_that_stand(period);
 	stage_mine(tenant_id, period);

@@ -122,6 +122,7 @@ extern void FinopsEnd(FinopsSession *session);
 extern const char *FinopsSchema(void);
 extern const char *FinopsCallerName(const FinopsSession *session);
 extern Oid	FinopsCaller(void); /* inside a session too: not its owner */
+extern Oid	FinopsOwner(void);	/* of the extension and its tables */
 
 /* One argument of a statement. */
 typedef struct FinopsArg
@@ -327,6 +328,19 @@ extern void FinopsAudit(const FinopsSession *session, const char *action,
  */
 extern void FinopsPostOutbox(const char *topic, const char *key,
 							 const char *severity, const char *payload_json);
+
+/* ---------------------------------------------------------------------
+ * Whose rows a role sees, rights.c
+ *
+ * A function that a tenant may call works as the owner, whom no policy
+ * stops: it asks here before it reads.  42501 unless the caller sees that
+ * tenant's rows; tenant may be NULL (there is no such thing), which a tenant
+ * cannot tell from somebody else's.  what and name are for the message.
+ * ---------------------------------------------------------------------
+ */
+extern void FinopsRequireTenant(const char *tenant, const char *what, const char *name);
+extern void FinopsRequireInvoiceTenant(const char *invoice);	/* within a session */
+extern void FinopsSecurePartition(const char *name);	/* of schema finops */
 
 /* ---------------------------------------------------------------------
  * Four eyes, approval.c

@@ -32,6 +32,7 @@ create_partition(const char *name, DateADT period, const FinopsPartitioned *tabl
 	if (table->ranged != NULL)
 		FINOPS_RUN0(psprintf("CREATE INDEX %s_%s_idx ON finops.%s USING brin (%s)",
 							 name, table->ranged, name, table->ranged));
+	FinopsSecurePartition(name);
 	FINOPS_RUN0(psprintf("ALTER TABLE @s@.%s ATTACH PARTITION finops.%s"
 						 " FOR VALUES FROM ('%s') TO ('%s')", table->name, name, from, to));
 }

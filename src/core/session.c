@@ -95,6 +95,12 @@ FinopsSchema(void)
 	return quote_identifier(get_namespace_name(schema));
 }
 
+Oid
+FinopsOwner(void)
+{
+	return read_extension_row().owner;
+}
+
 /* The library must know the SQL objects it works with. */
 static void
 check_version(const ExtensionRow *ext)

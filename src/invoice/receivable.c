@@ -117,6 +117,7 @@ finops_account_statement(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("from_date must not be after to_date")));
 	FinopsBegin(&session);
+	FinopsRequireTenant(tenant, "tenant", tenant);
 	InvoiceRequireTenant(tenant);
 	FINOPS_RUN("WITH move AS (SELECT * FROM (" MOVES_SQL ") m WHERE m.day <= $1 AND m.amount <> 0),"
 			   " line AS (SELECT 0 AS part, $4 AS day, 'opening balance' AS kind, NULL::text AS reference, currency, sum(amount) FILTER (WHERE day < $4) AS amount"

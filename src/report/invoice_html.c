@@ -383,6 +383,7 @@ finops_invoice_html(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "invoice_id");
 	FinopsBegin(&session);
+	FinopsRequireInvoiceTenant(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	html = build_html(DocumentRead(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text(html);

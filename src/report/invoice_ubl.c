@@ -588,6 +588,7 @@ finops_invoice_ubl(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "invoice_id");
 	FinopsBegin(&session);
+	FinopsRequireInvoiceTenant(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	doc = DocumentRead(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	check_document(doc);
 	xml = build_ubl(doc);

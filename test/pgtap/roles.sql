@@ -1,5 +1,5 @@
 -- The grants of docs/security.md: the reader reads, the operator runs the
--- month and its jobs, neither issues, locks, closes or loads.
+-- month and its jobs, neither issues, locks, closes nor schedules.
 BEGIN;
 SELECT plan(8);
 
@@ -7,26 +7,15 @@ CREATE ROLE finops_reader;
 CREATE ROLE finops_operator;
 GRANT finops_reader TO finops_operator;
 
--- sees the month
-GRANT SELECT ON fact_cost_raw, fact_cost_allocated, recon_summary, recon_exceptions,
-    tenant_master, invoice_header, invoice_detail, payment_txn, period_lock,
-    finops.cost_daily, finops.allocation_current TO finops_reader;
-
--- runs the month
-GRANT EXECUTE ON FUNCTION finops.validate_tags(date), finops.allocate(date),
-    finops.reconcile(date, integer), finops.prepare_invoices(date, text) TO finops_operator;
--- by hand or as jobs; a procedure that commits needs EXECUTE on its parts too
-GRANT EXECUTE ON PROCEDURE finops.run_job(text), finops.require_no_transaction(text) TO finops_operator;
-GRANT EXECUTE ON FUNCTION finops.start_job(text), finops.finish_job(bigint, text, text, text, text, jsonb),
-    finops.fail_job(text, text, text, text, text), finops.open_periods(date), finops.close_reminders(date)
-    TO finops_operator;
+SELECT finops.grant_role('reader', 'finops_reader') \g /dev/null
+SELECT finops.grant_role('operator', 'finops_operator') \g /dev/null
 
 SELECT is(count(*) FILTER (WHERE has_function_privilege('finops_operator', p.oid, 'EXECUTE')), 7::bigint, 'the operator may run jobs and all their parts')
 FROM pg_proc p WHERE p.pronamespace = 'finops'::regnamespace
 	AND p.proname IN ('run_job', 'require_no_transaction', 'start_job', 'finish_job', 'fail_job', 'open_periods', 'close_reminders');
-SELECT is(count(*) FILTER (WHERE has_function_privilege('finops_operator', p.oid, 'EXECUTE')), 0::bigint, 'the operator may not issue, lock, close, load or schedule')
+SELECT is(count(*) FILTER (WHERE has_function_privilege('finops_operator', p.oid, 'EXECUTE')), 0::bigint, 'the operator may not issue, lock, close or schedule')
 FROM pg_proc p WHERE p.pronamespace = 'finops'::regnamespace
-	AND p.proname IN ('issue_invoices', 'lock_period', 'close_month', 'load_bill', 'schedule_jobs');
+	AND p.proname IN ('issue_invoices', 'lock_period', 'close_month', 'schedule_jobs');
 SELECT count(*) FROM finops.generate_bill('2020-05-01', 500, 5) \g /dev/null
 
 SET LOCAL ROLE finops_reader;
