@@ -92,7 +92,7 @@ FROM (VALUES
 	('telemetry', 'finops.backup_log finops.dq_check finops.feature_drift finops.fk_check finops.prediction_log'),
 	('telemetry', 'finops.recommendation finops.source_sync finops.warehouse_metering'),
 	('month', 'test_foreign_key_constraints vw_backup_status vw_consolidated_dashboard vw_cost_optimization_opportunities'),
-	('month', 'vw_data_freshness_monitoring vw_data_quality_sla vw_data_quality_summary vw_dbt_run_results'),
+	('month', 'vw_data_freshness_monitoring vw_data_quality_sla vw_data_quality_summary'),
 	('month', 'vw_ml_feature_monitoring vw_ml_real_time_features'),
 
 	('bank', 'finops.bank_line finops.bank_statement finops.dunning_block finops.invoice_failure finops.payer_account'),
@@ -101,7 +101,7 @@ FROM (VALUES
 	('log', 'audit_event finops.approval_request finops.data_access_stat finops.job_run finops.login_stat finops.outbox'),
 	('log', 'finops.period_reopening finops.query_log finops.readiness_log finops.readiness_waiver finops.run'),
 	('log', 'finops.security_metric vw_data_access_monitoring vw_performance_monitoring vw_security_monitoring'),
-	('log', 'vw_user_access_monitoring'),
+	('log', 'vw_dbt_run_results vw_user_access_monitoring'),
 
 	('code', 'finops.job finops.recon_query forecast.model_source'),
 

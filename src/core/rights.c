@@ -156,7 +156,8 @@ finops_own_tenants(PG_FUNCTION_ARGS)
 
 	if (!rights.all)
 		foreach(cell, rights.tenants)
-			state = accumArrayResult(state, CStringGetTextDatum(lfirst(cell)), false, TEXTOID, CurrentMemoryContext);
+			state = accumArrayResult(state, CStringGetTextDatum(lfirst(cell)), false, TEXTOID,
+									 CurrentMemoryContext);
 	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
 }
 
