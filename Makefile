@@ -81,6 +81,10 @@ test:
 	@PG_CONFIG="$(PG_CONFIG)" scripts/deps.sh test
 	@PG_CONFIG="$(PG_CONFIG)" scripts/test.sh
 
+coverage:
+	@PG_CONFIG="$(PG_CONFIG)" scripts/deps.sh test
+	@PG_CONFIG="$(PG_CONFIG)" scripts/coverage.sh
+
 lint:
 	@PG_CONFIG="$(PG_CONFIG)" scripts/deps.sh lint
 	@PG_CONFIG="$(PG_CONFIG)" scripts/lint.sh
@@ -94,4 +98,4 @@ dist:
 	@mkdir -p build
 	git archive --format=zip --prefix=$(NAME)/ -o build/$(NAME).zip HEAD
 
-.PHONY: print-compile check-sql deps demo demo-stop test lint format dist
+.PHONY: print-compile check-sql deps demo demo-stop test coverage lint format dist

@@ -59,9 +59,9 @@ build_unit() {
     return 0
   fi
   rm -f "$binary"
-  # shellcheck disable=SC2086 # links is a list of files and libraries
+  # shellcheck disable=SC2086 # links is a list of files and libraries, the flags one of flags
   gcc -std=gnu11 -g -O1 -Wall -Wextra -Werror -ffp-contract=off \
-    -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+    ${FINOPS_UNIT_FLAGS:--fsanitize=address,undefined -fno-sanitize-recover=undefined} \
     -DFINOPS_STANDALONE -Isrc -Itest/unit -o "$binary" "$source" $links -lm >"$binary.build" 2>&1
 }
 
