@@ -50,7 +50,7 @@ include $(PGXS)
 all: $(DATA)
 
 # loops over vectors of unknown length are vectorized from here on only
-src/core/linalg.o src/core/optim.o src/forecast/ets.o: CFLAGS += -O3
+src/core/linalg.o src/core/optim.o src/forecast/ets.o src/insight/surprise.o: CFLAGS += -O3
 
 # Objects of one server version are not linked for another.
 BUILT_FOR := build/pg_config

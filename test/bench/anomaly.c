@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c */
+/* links: src/core/fmath.c src/insight/cost_watch.c */
 /*-------------------------------------------------------------------------
  *
  * anomaly.c
@@ -13,6 +13,8 @@
  *-------------------------------------------------------------------------
  */
 #include "daily_cost.h"
+
+#include "insight/cost_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +86,23 @@ z_weekday(const double *cost, const DcDay *days, bool *flag)
 	z_rule(cost, flag, 8, 7);
 }
 
+static double sensitivity = 5,
+			percent = 15;
+
+static void
+cost_watch(const double *cost, const DcDay *days, bool *flag)
+{
+	CwState		s = {0};
+	CwSettings	settings = {sensitivity, percent, 1};
+
+	for (int d = 0; d < DC_DAYS; d++)
+	{
+		CwCalendar	c = {days[d].month_day, days[d].days_left, days[d].weekday, days[d].holiday};
+
+		flag[d] = CwNext(&s, c, cost[d], &settings).odd;
+	}
+}
+
 static const struct
 {
 	const char *name;
@@ -93,6 +112,7 @@ static const struct
 	{"30-day mean + 50 %", mean_month},
 	{"z 3 of 30 days", z_month},
 	{"z 3 of 8 weekdays", z_weekday},
+	{"cost_watch", cost_watch},
 };
 
 /* The event that an alert beginning on a day belongs to, -1. */
