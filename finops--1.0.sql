@@ -4202,6 +4202,14 @@ CREATE TRIGGER document_input AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @e
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.note_document_input('usage');
 COMMENT ON TRIGGER document_input ON @extschema@.topup_ledger IS 'documents are computed from this table';
 ALTER TABLE @extschema@.topup_ledger ENABLE ALWAYS TRIGGER document_input;
+CREATE TRIGGER document_input AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON finops.late_usage
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.note_document_input('usage');
+COMMENT ON TRIGGER document_input ON finops.late_usage IS 'documents are computed from this table';
+ALTER TABLE finops.late_usage ENABLE ALWAYS TRIGGER document_input;
+CREATE TRIGGER document_input AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON finops.dunning_notice
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.note_document_input();
+COMMENT ON TRIGGER document_input ON finops.dunning_notice IS 'documents are computed from this table';
+ALTER TABLE finops.dunning_notice ENABLE ALWAYS TRIGGER document_input;
 
 REVOKE ALL ON SEQUENCE finops.document_input_seq, finops.document_usage_seq FROM PUBLIC;
 
@@ -9917,6 +9925,7 @@ FROM (VALUES
 	('own', 'finops.invoice_tax finops.payment_application finops.payment_balance finops.payment_outflow finops.plan_pause'),
 	('own', 'finops.receivable_adjustment finops.seat_count finops.tenant_billing finops.topup_consent finops.usage_balance'),
 	('own', 'finops.usage_balance_entry finops.usage_event'),
+	('own', 'finops.late_usage'),
 
 	('month', 'allocation_rules cur_database.cur_table cur_ingestion_log fact_cost_delta metric_catalog'),
 	('month', 'plan_master plan_metric_map recon_exceptions rule_version_map tag_validation_log topup_catalog'),
@@ -9939,9 +9948,10 @@ FROM (VALUES
 	('setting', 'budget_master tbl_ml_model_registry finops.allocation_policy finops.driver finops.dunning_policy'),
 	('setting', 'finops.expected_delivery finops.invoice_phrase finops.pool finops.resource_tag finops.tenant_successor'),
 	('setting', 'finops.virtual_tag_rule finops.warehouse forecast.driver_scope forecast.unit_kpi'),
+	('setting', 'finops.severity_scale'),
 
 	('reference', 'tag_policy finops.close_policy finops.currency finops.holiday finops.recon_policy finops.service_catalog'),
-	('catalogue', 'finops.focus_rule finops.focus_subcategory finops.runbook'),
+	('catalogue', 'finops.incident_scale finops.focus_rule finops.focus_subcategory finops.runbook'),
 
 	('telemetry', 'api_metrics athena_query_executions cost_cache tbl_fact_shipments tbl_ml_consolidated_feature_store'),
 	('telemetry', 'finops.backup_log finops.dq_check finops.feature_drift finops.fk_check finops.prediction_log'),
@@ -9949,6 +9959,8 @@ FROM (VALUES
 	('month', 'test_foreign_key_constraints vw_backup_status vw_consolidated_dashboard vw_cost_optimization_opportunities'),
 	('month', 'vw_data_freshness_monitoring vw_data_quality_sla vw_data_quality_summary'),
 	('month', 'vw_ml_feature_monitoring vw_ml_real_time_features'),
+	('month', 'finops.budget_threshold finops.budget_plan finops.budget_history finops.budget_finding'),
+	('month', 'finops.budget_status finops.watched_month'),
 
 	('bank', 'finops.bank_line finops.bank_statement finops.dunning_block finops.invoice_failure finops.payer_account'),
 	('bank', 'finops.payment_suggestion'),
@@ -9957,8 +9969,13 @@ FROM (VALUES
 	('log', 'finops.period_reopening finops.query_log finops.readiness_log finops.readiness_waiver finops.run'),
 	('log', 'finops.security_metric vw_data_access_monitoring vw_performance_monitoring vw_security_monitoring'),
 	('log', 'vw_dbt_run_results vw_user_access_monitoring'),
+	('log', 'finops.alert finops.alert_event finops.alert_sample finops.alert_policy_state'),
+	('log', 'finops.channel_state finops.delivery_attempt finops.notification finops.notification_message'),
+	('log', 'finops.incident finops.incident_event finops.view_refresh finops.runner_backlog'),
 
 	('code', 'finops.job finops.recon_query forecast.model_source'),
+	('month', 'finops.alert_policy_in_force finops.alert_silence finops.credit_balance'),
+	('code', 'finops.alert_policy finops.diagnosis_check finops.channel'),
 
 	('internal', 'finops.access_group finops.access_matrix finops.access_right finops.invoice_input finops.number_series'),
 	('internal', 'finops.period_seal finops.role_grant finops.tenant_rows'),
@@ -9970,6 +9987,7 @@ FROM (VALUES
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
 	('read', 'finops.tag_coverage_report finops.tag_key_candidates finops.tax_of finops.usage_projection finops.validate_rules'),
+	('read', 'finops.budget_guardrail finops.diagnose finops.entry_cost_daily finops.postmortem_html'),
 
 	('verify', 'finops.journal_check finops.rebuild_invoice finops.replay_allocation finops.verify_invoices'),
 	('verify', 'finops.verify_payments finops.verify_period'),
@@ -9981,6 +9999,13 @@ FROM (VALUES
 	('operate', 'finops.recalc_forecast finops.reconcile finops.record_driver_values finops.refresh_features'),
 	('operate', 'finops.retrain_drifted finops.rollback_drivers finops.rollback_model finops.run_job finops.score_predictions'),
 	('operate', 'finops.setup finops.start_job finops.tag_sync finops.train_model finops.validate_tags'),
+	('operate', 'finops.open_alert_incidents finops.purge_alerts finops.refresh_budgets'),
+	('operate', 'finops.set_budget finops.plan_budget finops.reingest finops.reprocess_period'),
+	('operate', 'finops.evaluate_alerts finops.escalate_finding finops.refresh_views finops.open_incident'),
+	('operate', 'finops.note_incident finops.notify_tenants finops.file_postmortem finops.incident_digest'),
+	('operate', 'finops.acknowledge_incident finops.resolve_incident finops.acknowledge_alert'),
+	('operate', 'finops.silence_alert finops.end_silence finops.place_unallocated finops.index_lines'),
+	('operate', 'finops.tell_quota finops.disable_check'),
 
 	('bill', 'finops.accept_suggestion finops.apply_credit finops.apply_payment finops.bind_plan finops.block_dunning'),
 	('bill', 'finops.change_plan finops.charge_back finops.credit_invoice finops.dismiss_suggestion finops.issue_invoices'),
@@ -9990,19 +10015,24 @@ FROM (VALUES
 	('bill', 'finops.set_fx_rate finops.set_issuer finops.set_issuer_policy finops.set_journal_account finops.set_metric'),
 	('bill', 'finops.set_plan finops.set_plan_price finops.set_seats finops.set_settlement_policy finops.set_tax_code'),
 	('bill', 'finops.set_tax_rate finops.set_topup_sku finops.unapply_payment finops.unblock_dunning finops.write_off'),
+	('bill', 'finops.pay_out finops.settle_credits finops.set_invoice_phrase finops.settle_invoice'),
+	('bill', 'finops.emit_invoices'),
 
 	('usage', 'finops.consent_topup finops.load_usage finops.prepare_invoices finops.record_usage finops.refresh_usage'),
 	('usage', 'finops.settle_topup finops.top_up finops.void_invoice'),
+	('usage', 'finops.record_late_usage'),
 
 	('request', 'finops.book_accrual finops.reopen_period finops.require_no_transaction finops.resolve_exception'),
 	('request', 'finops.resolve_recon finops.waive_readiness'),
+	('request', 'finops.accept_recon'),
 
 	('approve', 'finops.approve finops.approve_reopen finops.approve_rule finops.begin_close finops.close_month'),
 	('approve', 'finops.close_step finops.close_verdict finops.end_close finops.lock_period finops.reject'),
 
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),
-	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs')
+	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs'),
+	('owner', 'finops.check_budget_thresholds')
 ) AS v(object_group, objects)
 	JOIN finops.access_group g ON g.object_group OPERATOR(pg_catalog.=) v.object_group,
 	pg_catalog.string_to_table(v.objects, ' ') AS o(object);

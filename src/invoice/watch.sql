@@ -104,6 +104,14 @@ CREATE TRIGGER document_input AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @e
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.note_document_input('usage');
 COMMENT ON TRIGGER document_input ON @extschema@.topup_ledger IS 'documents are computed from this table';
 ALTER TABLE @extschema@.topup_ledger ENABLE ALWAYS TRIGGER document_input;
+CREATE TRIGGER document_input AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON finops.late_usage
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.note_document_input('usage');
+COMMENT ON TRIGGER document_input ON finops.late_usage IS 'documents are computed from this table';
+ALTER TABLE finops.late_usage ENABLE ALWAYS TRIGGER document_input;
+CREATE TRIGGER document_input AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON finops.dunning_notice
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.note_document_input();
+COMMENT ON TRIGGER document_input ON finops.dunning_notice IS 'documents are computed from this table';
+ALTER TABLE finops.dunning_notice ENABLE ALWAYS TRIGGER document_input;
 
 REVOKE ALL ON SEQUENCE finops.document_input_seq, finops.document_usage_seq FROM PUBLIC;
 

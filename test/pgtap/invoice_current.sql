@@ -71,7 +71,7 @@ UPDATE invoice_header SET status = 'void' WHERE tenant_id = 'IC-4';
 SELECT is(invoice_id, 'INV-202404-IC4-R2', 'a document that was taken back is made anew') FROM finops.issue_invoices('2024-04-01', 'IC-4');
 ROLLBACK TO prepared;
 DELETE FROM fact_cost_allocated WHERE period_start = '2024-04-01';
-SELECT throws_ok($$SELECT finops.issue_invoices('2024-04-01', 'IC-4')$$, '55000', 'nothing is allocated in billing period 2024-04', 'no cost any more');
+SELECT throws_ok($$SELECT finops.issue_invoices('2024-04-01', 'IC-4')$$, '55000', 'documents of billing period 2024-04 cannot be issued: 2 things are missing', 'no cost any more');
 ROLLBACK TO prepared;
 UPDATE tenant_master SET billing_contact = NULL WHERE tenant_id = 'IC-4';
 SELECT throws_ok($$SELECT finops.issue_invoices('2024-04-01', 'IC-4')$$, '55000', 'billing data of 1 tenant is incomplete', 'no address any more');
