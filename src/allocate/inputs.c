@@ -100,14 +100,17 @@ EngineTarget(const Engine *e, const char *name)
 	return target_of(e, name, (int) strlen(name));
 }
 
-/* Rows that are wide are read one by one. */
+/*
+ * Rows that are wide are read one by one.  Not read-only, so that what the
+ * statement at work has written is seen, as by FINOPS_RUN.
+ */
 static Portal
 open_rows(const Engine *e, const char *sql)
 {
 	FinopsArg	run = run_argument(e->run_id);
 
 	return SPI_cursor_open_with_args(NULL, FinopsExpandSchema(sql), 1, &run.type, &run.value, NULL,
-									 true, CURSOR_OPT_NO_SCROLL);
+									 false, CURSOR_OPT_NO_SCROLL);
 }
 
 static bool
@@ -194,6 +197,9 @@ load_keys(Engine *e)
 	}
 	SPI_cursor_close(rows);
 	MemoryContextDelete(work);
+	for (int i = 0; i < e->n_keys; i++)
+		if (e->keys[i].name == NULL)
+			elog(ERROR, "key %d of an allocation is missing", i + 1);
 }
 
 static Key *

@@ -1,7 +1,7 @@
 -- Keys and parts beyond work_mem: held in files, the entries are the same.
 BEGIN;
 SET client_min_messages = warning;
-SELECT plan(12);
+SELECT plan(13);
 SET work_mem = '64MB';
 
 INSERT INTO tenant_master (tenant_id, tenant_name) SELECT 'tenant-' || t, 'tenant-' || t FROM generate_series(1, 400) t;
@@ -73,5 +73,6 @@ FROM entry e JOIN (SELECT v.target, sum(c.cost * v.value / t.total) AS amount FR
 WHERE e.origin LIKE 'AWS|hourly-1|%' AND abs(e.allocated_cost_usd - s.amount) < 0.00000005;
 SELECT ok(max(allocated) <= 9 AND count(*) > 300, 'bounds hold') FROM (SELECT tenant_id, sum(allocated_cost_usd) AS allocated FROM entry
 	WHERE origin LIKE '%capped-%' AND tenant_id IS NOT NULL AND tenant_id <> 'tenant-7' GROUP BY 1) c;
+SELECT ok(identical, 'allocated and replayed in one statement') FROM finops.replay_allocation(finops.allocate('2025-01-01'));
 SELECT * FROM finish();
 ROLLBACK;
