@@ -58,7 +58,8 @@ typedef struct PartSort
 	int		   *touched;		/* targets that have one */
 	int			n_touched;
 	Tuplesortstate *sort;
-	TupleTableSlot *slot;
+	TupleTableSlot *given;
+	TupleTableSlot *slot;		/* given back */
 	MemoryContext extras;		/* of the origin at hand */
 } PartSort;
 
@@ -103,6 +104,7 @@ EngineBeginParts(Engine *e)
 		columns[i] = i + 1;
 		operators[i] = types[i] == INT8OID ? Int8LessOperator : Int4LessOperator;
 	}
+	s->given = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	s->slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	s->sort = tuplesort_begin_heap(desc, PART_SORTED, columns, operators, collations,
 								   nulls_first, work_mem, NULL, TUPLESORT_NONE);
@@ -150,10 +152,8 @@ end_origin(PartSort *s)
 	{
 		PartSum    *sum = &s->sums[s->touched[i]];
 		const Part *first = &sum->first;
-		TupleTableSlot *slot = ExecClearTuple(s->slot);
-		Datum		values[PART_COLUMNS];
-		bool		nulls[PART_COLUMNS] = {false};
-		MinimalTuple tuple;
+		TupleTableSlot *slot = ExecClearTuple(s->given);
+		Datum	   *values = slot->tts_values;
 
 		values[PART_ORIGIN] = Int32GetDatum(s->origin);
 		values[PART_TARGET] = Int32GetDatum(first->target);
@@ -162,17 +162,15 @@ end_origin(PartSort *s)
 		values[PART_BUCKET] = Int32GetDatum(first->bucket);
 		values[PART_UNITS] = Int64GetDatum(sum->units);
 		values[PART_EXTRA] = sum->extra;
-		nulls[PART_EXTRA] = sum->extra == 0;
+		memset(slot->tts_isnull, false, sizeof(bool) * PART_COLUMNS);
+		slot->tts_isnull[PART_EXTRA] = sum->extra == 0;
 		/* a key and a node stay where they are */
 		values[PART_KEY] = Int64GetDatum((int64) (intptr_t) first->key);
 		values[PART_AT] = Int32GetDatum(first->at);
 		values[PART_MEASURE] = Int32GetDatum(first->measure == NULL ? -1 : first->measure->index);
 		values[PART_RUNG] = Int32GetDatum(first->rung);
 		values[PART_SCALE] = Int32GetDatum(sum->scale);
-		tuple = heap_form_minimal_tuple(s->slot->tts_tupleDescriptor, values, nulls);
-		ExecStoreMinimalTuple(tuple, slot, true);
-		tuplesort_puttupleslot(s->sort, slot);
-		ExecClearTuple(slot);
+		tuplesort_puttupleslot(s->sort, ExecStoreVirtualTuple(slot));
 		sum->count = 0;
 	}
 	s->n_touched = 0;
@@ -347,6 +345,7 @@ EnginePutParts(Engine *e, EngineWork *w)
 	}
 	if (s->origin >= 0)
 		put_origin(e, w);
+	ExecDropSingleTupleTableSlot(s->given);
 	ExecDropSingleTupleTableSlot(s->slot);
 	tuplesort_end(s->sort);
 }
