@@ -625,6 +625,9 @@ extern void BillCheckCommitments(const BillDelivery *delivery);
 /* Write the roll-up of a period anew; all sources when source is NULL. */
 extern int64 BillRebuildRollup(DateADT period, const char *source);
 
+/* The bridge of a month that is about to be locked, kept with the run; bridge.c */
+extern char *BillKeepBridge(DateADT period, int64 run_id);
+
 #endif							/* FINOPS_STANDALONE */
 
 #endif							/* FINOPS_BILL_H */

@@ -102,10 +102,38 @@ bridge_sql(DateADT period)
 PG_FUNCTION_INFO_V1(finops_cost_bridge);
 
 /*
+ * Within a session: the bridge of a month that is about to be locked, kept in
+ * the detail of the run that locks it; returns it as JSON.
+ */
+char *
+BillKeepBridge(DateADT period, int64 run_id)
+{
+	FINOPS_RUN(psprintf("UPDATE finops.run SET detail = coalesce(detail, '{}') || jsonb_build_object('cost_bridge',"
+						" (SELECT coalesce(jsonb_agg(jsonb_build_array(b.position, b.line, b.amount, b.currency)"
+						"  ORDER BY b.currency, b.position), '[]') FROM (%s) b))"
+						" WHERE run_id = $2 RETURNING (detail -> 'cost_bridge')::text", bridge_sql(period)),
+			   ARG_DATE(period), ARG_INT8(run_id));
+	return FinopsText(0, 1);
+}
+
+/* What was kept at the lock, while the month is locked. */
+static bool
+kept_bridge(DateADT period)
+{
+	return FinopsPeriodIsLocked(period) &&
+		FINOPS_RUN("SELECT (b.line ->> 0)::integer, b.line ->> 1, (b.line ->> 2)::numeric, b.line ->> 3"
+				   " FROM (SELECT r.detail -> 'cost_bridge' AS lines FROM finops.run r"
+				   "  WHERE r.kind = 'lock' AND r.period_start = $1 AND r.detail ? 'cost_bridge'"
+				   "  ORDER BY r.run_id DESC LIMIT 1) r"
+				   " CROSS JOIN LATERAL jsonb_array_elements(r.lines) WITH ORDINALITY b(line, k) ORDER BY b.k",
+				   ARG_DATE(period)) > 0;
+}
+
+/*
  * finops.cost_bridge(period date) → position, line, amount, currency: the
  * way from billed to effective cost of a billing period, unrounded, per
- * currency of the bill; no rows for a period without facts.  22004, 22023
- * for the period argument.
+ * currency of the bill; of a locked period as it was at the lock; no rows for
+ * a period without facts.  22004, 22023 for the period argument.
  */
 Datum
 finops_cost_bridge(PG_FUNCTION_ARGS)
@@ -115,7 +143,8 @@ finops_cost_bridge(PG_FUNCTION_ARGS)
 
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
-	FINOPS_RUN(bridge_sql(period), ARG_DATE(period));
+	if (!kept_bridge(period))
+		FINOPS_RUN(bridge_sql(period), ARG_DATE(period));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;

@@ -25,6 +25,7 @@
 #include "invoice/usage.h"
 
 #include "allocate/allocate.h"
+#include "bill/bill.h"
 
 #include "commands/trigger.h"
 #include "utils/acl.h"
@@ -451,6 +452,7 @@ finops_lock_period(PG_FUNCTION_ARGS)
 	MemoryContext context = CurrentMemoryContext;
 	FinopsSession session;
 	int64		run_id;
+	char	   *bridge;
 	Datum		locked_at;
 	bool		isnull;
 	char	   *head;
@@ -479,11 +481,13 @@ finops_lock_period(PG_FUNCTION_ARGS)
 	locked_at = FinopsValue(0, 1, &isnull);
 	write_seal(period, locked_at);
 	head = seal_head(period);
+	bridge = BillKeepBridge(period, run_id);
 	FINOPS_RUN("UPDATE @s@.period_lock SET state = 'LOCKED', locked_at = $2, locked_by = $3, hash_head = $4"
 			   " WHERE period_start = $1", ARG_DATE(period), ARG_DATUM(TIMESTAMPTZOID, locked_at, false),
 			   ARG_TEXT(FinopsCallerName(&session)), ARG_TEXT(head));
 	(void) ReconPostJournal(&session, period);
-	FinopsFinishRun(run_id, "completed", psprintf("{\"hash_head\": \"%s\"}", head));
+	FinopsFinishRun(run_id, "completed",
+					psprintf("{\"hash_head\": \"%s\", \"cost_bridge\": %s}", head, bridge));
 	FinopsAudit(&session, "lock_period", "period_lock", FinopsPeriodText(period),
 				psprintf("{\"hash_head\": \"%s\"}", head));
 	ereport(NOTICE,

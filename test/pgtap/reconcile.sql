@@ -1,6 +1,6 @@
 -- Reconciliation and seal against plain SQL on random months.
 BEGIN;
-SELECT plan(30);
+SELECT plan(32);
 SELECT setseed(0.4711);
 
 -- variance
@@ -77,8 +77,11 @@ SELECT results_eq('SELECT * FROM finops.recon_detail WHERE recon_id = ''RECON-20
 SELECT finops.resolve_exception(exception_id, 'test', 'none', 'test') FROM recon_exceptions WHERE recon_id = 'RECON-2023-09' \g /dev/null
 SELECT finops.resolve_recon('RECON-2023-09') \g /dev/null
 SET LOCAL client_min_messages = warning;
+CREATE TEMP TABLE bridge AS SELECT * FROM finops.cost_bridge('2023-09-01') WITH ORDINALITY b;
 SELECT finops.lock_period('2023-09-01') \g /dev/null
 RESET client_min_messages;
+SELECT results_eq('SELECT position, line, amount::text, currency FROM finops.cost_bridge(''2023-09-01'') WITH ORDINALITY b ORDER BY ordinality', 'SELECT position, line, amount::text, currency FROM bridge ORDER BY ordinality', 'the bridge from billed to effective cost is that of the open month');
+SELECT is((SELECT jsonb_array_length(detail -> 'cost_bridge') FROM finops.run WHERE kind = 'lock' AND period_start = '2023-09-01')::bigint, (SELECT count(*) FROM bridge), 'and kept with the lock');
 -- the digest by plain SQL: bytes by the send functions, ChaCha20 as RFC 8439 has it
 CREATE FUNCTION pg_temp.rotl(x bigint, n int) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT ((x << n) | (x >> (32 - n))) & 4294967295 $$;
 CREATE FUNCTION pg_temp.chacha(key bytea) RETURNS bigint[] LANGUAGE plpgsql AS $$
