@@ -214,7 +214,6 @@ typedef struct Numbering
 	const char *issuer_text;
 	Tuplestorestate *store;
 	TupleDesc	desc;
-	InvoiceWriter *held;		/* writes the headers, or NULL: they are updated */
 } Numbering;
 
 static void
@@ -256,20 +255,13 @@ number_row(Numbering *n, HeapTuple row, TupleDesc desc)
 	out[9] = CStringGetTextDatum(prev_hash);
 	out[10] = CStringGetTextDatum(n->block->last_hash);
 	tuplestore_putvalues(n->store, n->desc, out, nulls);
-	if (n->held != NULL)
-		InvoiceWriteIssued(n->held, in + N_INPUT, isnull + N_INPUT, &issue, out[5], out[6],
-						   (const char *const[]) {digest, prev_hash, n->block->last_hash});
 }
 
 #define READY_ROWS \
 	"SELECT" TO_NUMBER_SQL " FROM inv_ready r JOIN @s@.invoice_header h ON h.invoice_id = r.invoice_id" TO_NUMBER_FROM \
 	" WHERE h.issuer_id = $4 OR h.kind = 'credit_note' ORDER BY r.seq"
 
-#define HELD_ROWS \
-	"SELECT" TO_NUMBER_SQL ", h.* FROM inv_held h" INVOICE_DEMAND_FROM TO_NUMBER_FROM \
-	" WHERE h.issuer_id = $4 AND " INVOICE_IS_DEMAND " ORDER BY h.tenant_id COLLATE \"C\", h.revision"
-
-/* One after the other, in the order of inv_ready or of the headers that wait. */
+/* One after the other, in the order of inv_ready. */
 static void
 number_rows(Numbering *n, const char *recon_id)
 {
@@ -287,7 +279,7 @@ number_rows(Numbering *n, const char *recon_id)
 		values[i] = args[i].value;
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
-	portal = SPI_cursor_open_with_args(NULL, FinopsExpandSchema(n->held != NULL ? HELD_ROWS : READY_ROWS),
+	portal = SPI_cursor_open_with_args(NULL, FinopsExpandSchema(READY_ROWS),
 									   lengthof(args), types, values, nulls, false, 0);
 	for (;;)
 	{
@@ -314,6 +306,68 @@ number_rows(Numbering *n, const char *recon_id)
 	MemoryContextDelete(scratch);
 }
 
+/* As INVOICE_DUE_SQL has it. */
+static TimestampTz
+due_at(const InvoiceHeld *held, TimestampTz issued_at)
+{
+	bool		isnull;
+
+	if (held->terms_from == NULL || strcmp(held->terms_from, "month_end") != 0)
+		return issued_at + held->terms_days * USECS_PER_DAY;
+	FINOPS_RUN_KEPT("SELECT " INVOICE_DUE_SQL("$1", "$2", "0") " FROM (SELECT $3 AS payment_terms_from, $4 AS payment_terms_days) h",
+					ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issued_at), false), ARG_TEXT(held->zone),
+					ARG_TEXT(held->terms_from), ARG_INT4(held->terms_days));
+	return DatumGetTimestampTz(FinopsValue(0, 1, &isnull));
+}
+
+static void
+number_held_row(Numbering *n, InvoiceWriter *writer, const InvoiceHeld *held, const char *recon_id)
+{
+	InvoiceIssue issue = {
+		.invoice_id = TextDatumGetCString(held->invoice_id),
+		.kind = n->block->kind,
+		.revision = held->revision,
+		.recon_id = recon_id,
+		.issuer = n->issuer_text,
+		.recipient = json_datum_text(held->recipient),
+		.issued_by = n->caller,
+		.due_at = due_at(held, n->block->issued_at),
+	};
+	Datum		out[NUMBERED_COLUMNS] = {held->invoice_id};
+	bool		nulls[NUMBERED_COLUMNS];
+	char		digest[65];
+	char		prev_hash[65];
+
+	InvoiceNumberDocument(n->block, &issue, TextDatumGetCString(held->input_digest), digest, prev_hash);
+	InvoiceWriteIssued(writer, held->values, held->nulls, &issue, n->issuer, held->recipient,
+					   (const char *const[]) {digest, prev_hash, n->block->last_hash});
+	/* what the audit trail says */
+	memset(nulls, true, sizeof(nulls));
+	nulls[0] = nulls[1] = nulls[2] = false;
+	out[1] = CStringGetTextDatum(issue.invoice_number);
+	out[2] = Int64GetDatum(issue.seq);
+	tuplestore_putvalues(n->store, n->desc, out, nulls);
+}
+
+/* The headers that wait are in the order of their numbers. */
+static void
+number_held(Numbering *n, InvoiceWriter *writer, const char *recon_id)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "finops numbering", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	InvoiceHeld held;
+
+	InvoiceHeldRewind(writer);
+	while (InvoiceHeldNext(writer, &held))
+	{
+		if (held.demand && strcmp(held.issuer_id, n->block->issuer->issuer_id) == 0)
+			number_held_row(n, writer, &held, recon_id);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
 static void
 freeze_documents(const Numbering *n)
 {
@@ -332,14 +386,16 @@ InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer
 					   const char *kind, int64 count, const char *recon_id, InvoiceWriter *held)
 {
 	InvoiceNumberBlock block = InvoiceLockSeries(issuer, kind);
-	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session),
-	.held = held};
+	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session)};
 	bool		credit = strcmp(kind, "credit_note") == 0;
 
 	numbering.issuer = DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer->snapshot));
 	numbering.issuer_text = json_datum_text(numbering.issuer);
 	numbering.store = FinopsStageEmpty("inv_numbered", numbered_sql, &numbering.desc);
-	number_rows(&numbering, recon_id);
+	if (held != NULL)
+		number_held(&numbering, held, recon_id);
+	else
+		number_rows(&numbering, recon_id);
 	if (block.last - block.first != count)
 		elog(ERROR, "documents to be numbered are incomplete");
 	if (held == NULL)

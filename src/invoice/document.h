@@ -71,6 +71,12 @@ typedef struct InvoiceParty
 	int			nclasses;		/* the first is that of standard supplies */
 	InvoiceTaxClass *classes;
 	const int  *class_of_code;	/* of the run's tax codes */
+
+	/* where the header is held: what the issue needs to know */
+	Datum		recipient;		/* jsonb */
+	bool		complete;		/* nothing is missing of the tenant's data */
+	bool		issue_zero;
+	bool		issue_credit;
 } InvoiceParty;
 
 typedef struct InvoiceDraft
@@ -197,8 +203,32 @@ extern void InvoiceWriterClose(InvoiceWriter *writer);
 
 struct InvoiceIssue;
 
-/* How many headers wait; each row of the stage is then written once. */
+/* A header that waits: a row of the stage, and what the issue needs to know. */
+typedef struct InvoiceHeld
+{
+	Datum	   *values;
+	bool	   *nulls;
+	Datum		invoice_id;
+	Datum		input_digest;
+	int			revision;
+	const char *issuer_id;
+	const char *zone;
+	const char *terms_from;		/* or NULL */
+	int			terms_days;
+	Datum		recipient;
+	bool		demand;			/* is to be issued */
+	bool		negative;
+	bool		complete;
+	bool		taxed;
+} InvoiceHeld;
+
+/*
+ * How many headers wait.  From the first in the order of tenants: what Next
+ * fills is valid until its next call; each row is then written once.
+ */
 extern uint64 InvoiceWriterHeld(const InvoiceWriter *writer);
+extern void InvoiceHeldRewind(InvoiceWriter *writer);
+extern bool InvoiceHeldNext(InvoiceWriter *writer, InvoiceHeld *held);
 extern void InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls);
 
 /* The hashes are digest, hash of the document before and hash. */

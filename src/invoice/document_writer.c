@@ -61,6 +61,24 @@ static const char *const tax_columns[] = {
 
 static const char *const input_columns[] = {"invoice_id", "inputs", NULL};
 
+/* Columns of a held header that the issue reads; the last are not the header's. */
+enum
+{
+	HELD_ID, HELD_DIGEST, HELD_REVISION, HELD_ISSUER, HELD_TERMS_FROM, HELD_TERMS_DAYS,
+	HELD_OWN,
+	HELD_ZONE = HELD_OWN, HELD_RECIPIENT, HELD_DEMAND, HELD_NEGATIVE, HELD_COMPLETE, HELD_TAXED,
+	HELD_COLUMNS
+};
+
+static const char *const held_columns[HELD_COLUMNS] = {
+	"invoice_id", "input_digest", "revision", "issuer_id", "payment_terms_from", "payment_terms_days",
+	"held_zone", "held_recipient", "held_demand", "held_negative", "held_complete", "held_taxed",
+};
+
+static const char *const held_sql =
+	"SELECT h.*, ''::text AS held_zone, '{}'::jsonb AS held_recipient, false AS held_demand, false AS held_negative,"
+	" false AS held_complete, false AS held_taxed FROM @s@.invoice_header h";
+
 /* What the engine's rows satisfy; finite numbers are all it can write. */
 const char *const InvoiceHeaderChecks[] = {
 	"invoice_header_kind_check", "invoice_header_original_check", "invoice_header_status_check",
@@ -120,6 +138,8 @@ struct InvoiceWriter
 	bool		hold;			/* headers of new documents */
 	Tuplestorestate *held;
 	TupleDesc	held_desc;
+	TupleTableSlot *held_slot;
+	int			held_at[HELD_COLUMNS];
 	TimestampTz now;
 };
 
@@ -181,7 +201,11 @@ open_tables(InvoiceWriter *writer)
 	old = MemoryContextSwitchTo(writer->context);
 	writer->added = FinopsStageEmpty("inv_added", "SELECT tenant_id, plan_code FROM @s@.invoice_header", &writer->added_desc);
 	if (writer->hold)
-		writer->held = FinopsStageEmpty("inv_held", "SELECT * FROM @s@.invoice_header", &writer->held_desc);
+	{
+		writer->held = FinopsStageEmpty("inv_held", held_sql, &writer->held_desc);
+		for (int i = 0; i < HELD_COLUMNS; i++)
+			writer->held_at[i] = SPI_fnumber(writer->held_desc, held_columns[i]) - 1;
+	}
 	for (int kind = 0; kind < TABLES; kind++)
 		open_table(writer, (TableKind) kind);
 	MemoryContextSwitchTo(old);
@@ -380,10 +404,10 @@ write_parts(InvoiceWriter *writer, const InvoiceDraft *draft, Datum invoice_id, 
 
 /* Keep the header just filled in a stage, which has no dropped columns. */
 static void
-stage_header(const Table *header, Tuplestorestate *store, TupleDesc desc)
+stage_header(const Table *header, Tuplestorestate *store, TupleDesc desc, const Datum *further)
 {
-	Datum	   *values = palloc_array(Datum, header->natts);
-	bool	   *nulls = palloc_array(bool, header->natts);
+	Datum	   *values = palloc_array(Datum, desc->natts);
+	bool	   *nulls = palloc0_array(bool, desc->natts);
 	int			n = 0;
 
 	for (int i = 0; i < header->natts; i++)
@@ -392,7 +416,24 @@ stage_header(const Table *header, Tuplestorestate *store, TupleDesc desc)
 			values[n] = header->values[i];
 			nulls[n++] = header->nulls[i];
 		}
+	while (n < desc->natts)
+		values[n++] = *further++;
 	tuplestore_putvalues(store, desc, values, nulls);
+}
+
+static void
+hold_header(InvoiceWriter *writer, const InvoiceDraft *draft)
+{
+	const InvoiceParty *party = draft->party;
+	int128		total = draft->total.units;
+	const Datum further[] = {
+		CStringGetTextDatum(party->tenant.time_zone), party->recipient,
+		BoolGetDatum(total > 0 || (total == 0 && party->issue_zero) || (total < 0 && party->issue_credit)),
+		BoolGetDatum(total < 0), BoolGetDatum(party->complete && draft->plan_code != NULL),
+		BoolGetDatum(draft->tax.units != 0),
+	};
+
+	stage_header(&writer->table[TABLE_HEADER], writer->held, writer->held_desc, further);
 }
 
 void
@@ -410,7 +451,7 @@ InvoiceWrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 	writer->nadded++;
 	fill_header(writer, draft, id, revision);
 	if (writer->hold)
-		stage_header(&writer->table[TABLE_HEADER], writer->held, writer->held_desc);
+		hold_header(writer, draft);
 	else
 		end_row(&writer->table[TABLE_HEADER], false);
 	write_parts(writer, draft, id, false);
@@ -443,7 +484,7 @@ InvoiceRewrite(InvoiceWriter *writer, const InvoiceDraft *draft,
 	open_tables(writer);
 	open_aside(writer);
 	fill_header(writer, draft, id, revision);
-	stage_header(&writer->table[TABLE_HEADER], writer->rewritten, writer->rewritten_desc);
+	stage_header(&writer->table[TABLE_HEADER], writer->rewritten, writer->rewritten_desc, NULL);
 	writer->nrewritten++;
 	write_parts(writer, draft, id, true);
 }
@@ -529,6 +570,52 @@ InvoiceWriterHeld(const InvoiceWriter *writer)
 	return writer->hold ? writer->nadded : 0;
 }
 
+void
+InvoiceHeldRewind(InvoiceWriter *writer)
+{
+	MemoryContext old = MemoryContextSwitchTo(writer->context);
+
+	if (writer->held_slot == NULL)
+		writer->held_slot = MakeSingleTupleTableSlot(writer->held_desc, &TTSOpsMinimalTuple);
+	MemoryContextSwitchTo(old);
+	tuplestore_rescan(writer->held);
+}
+
+bool
+InvoiceHeldNext(InvoiceWriter *writer, InvoiceHeld *held)
+{
+	TupleTableSlot *slot = writer->held_slot;
+	const int  *at = writer->held_at;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!tuplestore_gettupleslot(writer->held, true, false, slot))
+	{
+		ExecDropSingleTupleTableSlot(slot);
+		writer->held_slot = NULL;
+		return false;
+	}
+	slot_getallattrs(slot);
+#define HELD_VALUE(column) slot->tts_values[at[column]]
+	*held = (InvoiceHeld) {
+		.values = slot->tts_values,
+		.nulls = slot->tts_isnull,
+		.invoice_id = HELD_VALUE(HELD_ID),
+		.input_digest = HELD_VALUE(HELD_DIGEST),
+		.revision = DatumGetInt32(HELD_VALUE(HELD_REVISION)),
+		.issuer_id = TextDatumGetCString(HELD_VALUE(HELD_ISSUER)),
+		.zone = TextDatumGetCString(HELD_VALUE(HELD_ZONE)),
+		.terms_from = slot->tts_isnull[at[HELD_TERMS_FROM]] ? NULL : TextDatumGetCString(HELD_VALUE(HELD_TERMS_FROM)),
+		.terms_days = DatumGetInt32(HELD_VALUE(HELD_TERMS_DAYS)),
+		.recipient = HELD_VALUE(HELD_RECIPIENT),
+		.demand = DatumGetBool(HELD_VALUE(HELD_DEMAND)),
+		.negative = DatumGetBool(HELD_VALUE(HELD_NEGATIVE)),
+		.complete = DatumGetBool(HELD_VALUE(HELD_COMPLETE)),
+		.taxed = DatumGetBool(HELD_VALUE(HELD_TAXED)),
+	};
+#undef HELD_VALUE
+	return true;
+}
+
 /* A row of the stage as the header's next row. */
 static Table *
 unstage_header(InvoiceWriter *writer, const Datum *values, const bool *nulls)
@@ -587,18 +674,21 @@ InvoiceEndHeld(InvoiceWriter *writer)
 void
 InvoiceReleaseHeld(InvoiceWriter *writer)
 {
-	TupleTableSlot *slot;
+	MemoryContext scratch;
+	MemoryContext old;
+	InvoiceHeld held;
 
 	if (!writer->hold || writer->held == NULL)
 		return;
-	slot = MakeSingleTupleTableSlot(writer->held_desc, &TTSOpsMinimalTuple);
-	tuplestore_rescan(writer->held);
-	while (tuplestore_gettupleslot(writer->held, true, false, slot))
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "finops held", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+	InvoiceHeldRewind(writer);
+	while (InvoiceHeldNext(writer, &held))
 	{
-		slot_getallattrs(slot);
-		InvoiceWriteOpen(writer, slot->tts_values, slot->tts_isnull);
-		CHECK_FOR_INTERRUPTS();
+		InvoiceWriteOpen(writer, held.values, held.nulls);
+		MemoryContextReset(scratch);
 	}
-	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
 	InvoiceEndHeld(writer);
 }

@@ -235,31 +235,32 @@ InvoiceKeepFailures(DateADT period)
 		InvoiceKeepBlocked(period);
 }
 
-/* The last result is the issuers, each with the number of its documents. */
-static void
-number_all(const FinopsSession *session, DateADT period, int64 blocked, InvoiceWriter *held)
+/* An issuer with its documents. */
+typedef struct IssuerPart
 {
-	uint64		issuers = SPI_processed;
-	char	  **issuer_ids = palloc_array(char *, issuers);
-	int64	   *counts = palloc_array(int64, issuers);
+	char	   *issuer_id;
+	int64		documents;
+	bool		taxed;
+	bool		complete;
+} IssuerPart;
+
+static void
+number_all(const FinopsSession *session, DateADT period, const IssuerPart *parts, int nparts,
+		   int64 blocked, InvoiceWriter *held)
+{
 	int64		count = 0;
 	char	   *numbers = NULL;
 	int64		run_id;
 	char	   *detail;
 
-	for (uint64 i = 0; i < issuers; i++)
-	{
-		issuer_ids[i] = FinopsText(i, 1);
-		counts[i] = FinopsInt64(i, 2);
-		count += counts[i];
-	}
 	run_id = FinopsStartRun(session, "issue_invoices", period);
-	for (uint64 i = 0; i < issuers; i++)
+	for (int i = 0; i < nparts; i++)
 	{
-		InvoiceIssuer issuer = InvoiceReadIssuerOf(issuer_ids[i]);
-		char	   *given = InvoiceNumberDocuments(session, &issuer, "invoice", counts[i],
+		InvoiceIssuer issuer = InvoiceReadIssuerOf(parts[i].issuer_id);
+		char	   *given = InvoiceNumberDocuments(session, &issuer, "invoice", parts[i].documents,
 												   psprintf("RECON-%s", FinopsPeriodText(period)), held);
 
+		count += parts[i].documents;
 		numbers = numbers == NULL ? given : psprintf("%s, %s", numbers, given);
 	}
 	FINOPS_RUN("SELECT jsonb_build_object('documents', $1, 'numbers', $2, 'failed', $3)::text",
@@ -281,6 +282,8 @@ issue_ready(const FinopsSession *session, DateADT period, const char *tenant, in
 			const InvoicePreparation *done)
 {
 	uint64		blocked;
+	IssuerPart *parts;
+	int			nparts;
 
 	check_reconciled(period);
 	check_issuers();
@@ -298,9 +301,12 @@ issue_ready(const FinopsSession *session, DateADT period, const char *tenant, in
 	}
 	else if (tenant == NULL)
 		forget_failures(period);
-	FINOPS_RUN0("SELECT h.issuer_id, count(*) FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
-				" GROUP BY 1 ORDER BY 1");
-	number_all(session, period, (int64) blocked, NULL);
+	nparts = (int) FINOPS_RUN0("SELECT h.issuer_id, count(*) FROM inv_ready r JOIN @s@.invoice_header h USING (invoice_id)"
+							   " GROUP BY 1 ORDER BY 1");
+	parts = palloc0_array(IssuerPart, nparts);
+	for (int i = 0; i < nparts; i++)
+		parts[i] = (IssuerPart) {.issuer_id = FinopsText(i, 1), .documents = FinopsInt64(i, 2)};
+	number_all(session, period, parts, nparts, (int64) blocked, NULL);
 }
 
 static void
@@ -328,32 +334,89 @@ issue_prepared(const FinopsSession *session, DateADT period, const char *tenant,
 	report_negative(period, tenant);
 }
 
-/* The issuers of documents that wait, each with how many and whether nothing is missing. */
-static const char *const held_sql =
-	"SELECT x.issuer_id, x.documents, x.complete AND i.issuer_id IS NOT NULL AND " INVOICE_ISSUER_MISSING("x.taxed") " = ''"
-	" AND EXISTS (SELECT FROM finops.period_gate g WHERE g.period_start = $1 AND g.gate = 'reconciliation'"
-	"  AND g.status IN ('ok', 'resolved'))"
-	" AND EXISTS (SELECT FROM @s@.fact_cost_allocated f WHERE f.period_start = $1)"
-	" FROM (SELECT h.issuer_id, count(*) AS documents, bool_or(h.tax <> 0) AS taxed,"
-	"   bool_and(h.plan_code IS NOT NULL AND t.tenant_id IS NOT NULL AND " INVOICE_TENANT_MISSING " = '') AS complete"
-	"  FROM inv_held h" INVOICE_DEMAND_FROM " LEFT JOIN @s@.tenant_master t ON t.tenant_id = h.tenant_id"
-	"  WHERE " INVOICE_IS_DEMAND " GROUP BY 1) x LEFT JOIN finops.issuer i ON i.issuer_id = x.issuer_id"
-	" ORDER BY x.issuer_id";
+/* The issuer of a document that waits. */
+static IssuerPart *
+find_part(IssuerPart **parts, int *nparts, const char *issuer_id)
+{
+	for (int i = *nparts - 1; i >= 0; i--)
+		if (strcmp((*parts)[i].issuer_id, issuer_id) == 0)
+			return &(*parts)[i];
+	*parts = *parts == NULL ? palloc_array(IssuerPart, 1) :
+		repalloc(*parts, sizeof(IssuerPart) * (*nparts + 1));
+	(*parts)[*nparts] = (IssuerPart) {.issuer_id = pstrdup(issuer_id), .complete = true};
+	return &(*parts)[(*nparts)++];
+}
+
+static int
+compare_parts(const void *a, const void *b)
+{
+	return strcmp(((const IssuerPart *) a)->issuer_id, ((const IssuerPart *) b)->issuer_id);
+}
+
+/* The issuers of the demands that wait, and whether some document has a negative total. */
+static int
+count_held(InvoiceWriter *writer, IssuerPart **parts, bool *negative)
+{
+	MemoryContext session = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(session, "finops held", ALLOCSET_DEFAULT_SIZES);
+	int			nparts = 0;
+	InvoiceHeld held;
+
+	*parts = NULL;
+	*negative = false;
+	MemoryContextSwitchTo(scratch);
+	InvoiceHeldRewind(writer);
+	while (InvoiceHeldNext(writer, &held))
+	{
+		*negative = *negative || (held.negative && !held.demand);
+		if (held.demand)
+		{
+			IssuerPart *part;
+
+			MemoryContextSwitchTo(session);
+			part = find_part(parts, &nparts, held.issuer_id);
+			MemoryContextSwitchTo(scratch);
+			part->documents++;
+			part->taxed = part->taxed || held.taxed;
+			part->complete = part->complete && held.complete;
+		}
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(session);
+	MemoryContextDelete(scratch);
+	if (nparts > 1)
+		qsort(*parts, nparts, sizeof(IssuerPart), compare_parts);
+	return nparts;
+}
 
 /* What is no demand for money stays open. */
 static void
-write_open(InvoiceWriter *held)
+write_open(InvoiceWriter *writer)
 {
-	uint64		n = FINOPS_RUN0("SELECT h.* FROM inv_held h" INVOICE_DEMAND_FROM " WHERE (" INVOICE_IS_DEMAND ") IS NOT TRUE");
-	TupleDesc	desc = SPI_tuptable->tupdesc;
-	Datum	   *values = palloc_array(Datum, desc->natts);
-	bool	   *nulls = palloc_array(bool, desc->natts);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "finops open", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	InvoiceHeld held;
 
-	for (uint64 i = 0; i < n; i++)
+	InvoiceHeldRewind(writer);
+	while (InvoiceHeldNext(writer, &held))
 	{
-		heap_deform_tuple(SPI_tuptable->vals[i], desc, values, nulls);
-		InvoiceWriteOpen(held, values, nulls);
+		if (!held.demand)
+			InvoiceWriteOpen(writer, held.values, held.nulls);
+		MemoryContextReset(scratch);
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+/* Whether nothing is missing of the issuer, reconciled and allocated. */
+static bool
+may_issue(DateADT period, const IssuerPart *part)
+{
+	return part->complete &&
+		FINOPS_RUN("SELECT FROM finops.issuer i WHERE i.issuer_id = $2 AND " INVOICE_ISSUER_MISSING("$3") " = ''"
+				   " AND EXISTS (SELECT FROM finops.period_gate g WHERE g.period_start = $1 AND g.gate = 'reconciliation'"
+				   "  AND g.status IN ('ok', 'resolved'))", ARG_DATE(period), ARG_TEXT(part->issuer_id),
+				   ARG_BOOL(part->taxed)) > 0 && allocated(period);
 }
 
 /*
@@ -363,30 +426,29 @@ write_open(InvoiceWriter *held)
 static bool
 issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held)
 {
-	uint64		issuers;
+	IssuerPart *parts;
 	int64		count = 0;
-	bool		complete;
+	bool		negative;
+	int			nparts = count_held(held, &parts, &negative);
+	bool		complete = nparts > 0;
 
-	issuers = FINOPS_RUN(held_sql, ARG_DATE(period));
-	complete = issuers > 0;
-	for (uint64 i = 0; i < issuers; i++)
+	for (int i = 0; i < nparts && complete; i++)
 	{
-		bool		isnull;
-
-		count += FinopsInt64(i, 2);
-		complete = complete && DatumGetBool(FinopsValue(i, 3, &isnull)) && !isnull;
+		count += parts[i].documents;
+		complete = may_issue(period, &parts[i]);
 	}
 	if (!complete)
 	{
 		InvoiceReleaseHeld(held);
 		return false;
 	}
-	number_all(session, period, 0, held);
+	number_all(session, period, parts, nparts, 0, held);
 	if ((uint64) count < InvoiceWriterHeld(held))
 		write_open(held);
 	InvoiceEndHeld(held);
 	forget_failures(period);
-	report_negative(period, NULL);
+	if (negative)
+		report_negative(period, NULL);
 	return true;
 }
 

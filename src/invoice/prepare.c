@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "invoice/document.h"
+#include "invoice/chain.h"
 #include "invoice/usage.h"
 #include "invoice/watch.h"
 
@@ -30,34 +30,45 @@ PG_FUNCTION_INFO_V1(finops_prepare_invoices);
  * each has: the issued one that was not replaced, else the latest.  A row without billing data is
  * that of a tenant that gets no document any more.
  */
-static const char *const parties_sql =
-	"SELECT coalesce(t.tenant_id, e.tenant_id), t.tenant_id IS NOT NULL, t.currency, coalesce(t.seats, 0),"
-	" coalesce(t.simple, false), CASE WHEN t.simple THEN (t.tax_profile -> 'rate_pct')::numeric ELSE 0 END,"
-	" coalesce(t.tax_profile -> 'inclusive' = 'true', false),"
-	" CASE WHEN NOT t.simple OR EXISTS (SELECT FROM finops.tax_code) THEN (t.tax_profile - 'tax_id')::text END,"
-	" coalesce(b.issuer_id, 'default'), coalesce(b.language, i.language, 'en'), coalesce(b.time_zone, i.time_zone, 'UTC'),"
-	" b.po_number, coalesce(b.payment_terms_days, i.payment_terms_days, 30),"
-	" coalesce(b.payment_terms_from, i.payment_terms_from, 'issue'), coalesce(i.tax_rounding, 'category'),"
-	" e.invoice_id, e.status, e.revision, e.input_digest"
-	" FROM (SELECT m.tenant_id, m.currency, m.seats, coalesce(m.tax_profile, '{}') AS tax_profile,"
-	"   coalesce(jsonb_typeof(m.tax_profile -> 'rate_pct') = 'number' AND m.tax_profile -> 'category' IS NULL"
-	"    AND m.tax_profile -> 'exempt' IS DISTINCT FROM 'true', false) AS simple"
-	"  FROM @s@.tenant_master m WHERE m.billing_mode = 'invoice' AND m.status IN ('active', 'suspended')"
-	"  AND m.tenant_id @tenant@) t"
-	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = t.tenant_id"
-	" LEFT JOIN finops.issuer i ON i.issuer_id = coalesce(b.issuer_id, 'default')"
-	" FULL JOIN (SELECT DISTINCT ON (h.tenant_id) h.tenant_id, h.invoice_id,"
-	"   CASE WHEN r.invoice_id IS NULL THEN h.status ELSE 'void' END AS status, h.revision, h.input_digest"
-	"  FROM @s@.invoice_header h LEFT JOIN finops.invoice_replacement r ON r.invoice_id = h.invoice_id"
-	"  WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.tenant_id @tenant@"
-	"  ORDER BY h.tenant_id, h.status IN ('issued', 'paid') AND r.invoice_id IS NULL DESC, h.revision DESC) e ON e.tenant_id = t.tenant_id"
-	" ORDER BY coalesce(t.tenant_id, e.tenant_id) COLLATE \"C\"";
+#define PARTIES_SQL(held_columns, tenant_columns) \
+	"SELECT coalesce(t.tenant_id, e.tenant_id), t.tenant_id IS NOT NULL, t.currency, coalesce(t.seats, 0)," \
+	" coalesce(t.simple, false), CASE WHEN t.simple THEN (t.tax_profile -> 'rate_pct')::numeric ELSE 0 END," \
+	" coalesce(t.tax_profile -> 'inclusive' = 'true', false)," \
+	" CASE WHEN NOT t.simple OR EXISTS (SELECT FROM finops.tax_code) THEN (t.tax_profile - 'tax_id')::text END," \
+	" coalesce(b.issuer_id, 'default'), coalesce(b.language, i.language, 'en'), coalesce(b.time_zone, i.time_zone, 'UTC')," \
+	" b.po_number, coalesce(b.payment_terms_days, i.payment_terms_days, 30)," \
+	" coalesce(b.payment_terms_from, i.payment_terms_from, 'issue'), coalesce(i.tax_rounding, 'category')," \
+	" e.invoice_id, e.status, e.revision, e.input_digest" held_columns \
+	" FROM (SELECT t.tenant_id, t.currency, t.seats, coalesce(t.tax_profile, '{}') AS tax_profile," tenant_columns \
+	"   coalesce(jsonb_typeof(t.tax_profile -> 'rate_pct') = 'number' AND t.tax_profile -> 'category' IS NULL" \
+	"    AND t.tax_profile -> 'exempt' IS DISTINCT FROM 'true', false) AS simple" \
+	"  FROM @s@.tenant_master t WHERE t.billing_mode = 'invoice' AND t.status IN ('active', 'suspended')" \
+	"  AND t.tenant_id @tenant@) t" \
+	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = t.tenant_id" \
+	" LEFT JOIN finops.issuer i ON i.issuer_id = coalesce(b.issuer_id, 'default')" \
+	" FULL JOIN (SELECT DISTINCT ON (h.tenant_id) h.tenant_id, h.invoice_id," \
+	"   CASE WHEN r.invoice_id IS NULL THEN h.status ELSE 'void' END AS status, h.revision, h.input_digest" \
+	"  FROM @s@.invoice_header h LEFT JOIN finops.invoice_replacement r ON r.invoice_id = h.invoice_id" \
+	"  WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.tenant_id @tenant@" \
+	"  ORDER BY h.tenant_id, h.status IN ('issued', 'paid') AND r.invoice_id IS NULL DESC, h.revision DESC) e ON e.tenant_id = t.tenant_id" \
+	" ORDER BY coalesce(t.tenant_id, e.tenant_id) COLLATE \"C\""
+
+static const char *const parties_sql = PARTIES_SQL("", "");
+
+/* With what the issue of the documents that are made needs to know of the tenant. */
+static const char *const held_parties_sql =
+	PARTIES_SQL(", t.recipient, t.missing = '', coalesce(b.zero_invoices, i.zero_invoices, 'skip') = 'issue',"
+				" coalesce(b.credit_balances, i.credit_balances, 'hold') = 'issue'",
+				" " INVOICE_RECIPIENT_SNAPSHOT " AS recipient,"
+				" " INVOICE_TENANT_MISSING " AS missing,");
 
 enum
 {
 	COL_TENANT = 1, COL_BILLED, COL_CURRENCY, COL_SEATS, COL_SIMPLE, COL_RATE_PCT, COL_INCLUSIVE, COL_PROFILE,
 	COL_ISSUER, COL_LANGUAGE, COL_ZONE, COL_PO, COL_TERMS_DAYS, COL_TERMS_FROM, COL_ROUNDING,
-	COL_ID, COL_STATUS, COL_REVISION, COL_DIGEST
+	COL_ID, COL_STATUS, COL_REVISION, COL_DIGEST,
+	/* where documents are held */
+	COL_RECIPIENT, COL_COMPLETE, COL_ISSUE_ZERO, COL_ISSUE_CREDIT
 };
 
 /* The document that a tenant has. */
@@ -88,6 +99,7 @@ typedef struct Preparation
 {
 	InvoiceRun	run;
 	InvoiceWriter *writer;
+	bool		hold;
 	MemoryContext scratch;		/* of one tenant */
 	HTAB	   *ids;			/* taken in the period; NULL in a run for one tenant */
 	Tuplestorestate *stale;
@@ -275,6 +287,15 @@ make_id(Preparation *prep, const char *tenant_id, int revision)
  * ---------------------------------------------------------------------
  */
 static void
+read_held_party(const InvoiceStream *rows, InvoiceParty *party)
+{
+	party->recipient = InvoiceStreamDatum(rows, COL_RECIPIENT);
+	party->complete = InvoiceStreamInt(rows, COL_COMPLETE) != 0;
+	party->issue_zero = InvoiceStreamInt(rows, COL_ISSUE_ZERO) != 0;
+	party->issue_credit = InvoiceStreamInt(rows, COL_ISSUE_CREDIT) != 0;
+}
+
+static void
 read_party(const InvoiceRun *run, const InvoiceStream *rows, InvoiceParty *party)
 {
 	party->tenant = (InvoiceTenant) {
@@ -362,6 +383,8 @@ prepare_tenant(Preparation *prep, const InvoiceStream *rows)
 		return;
 	}
 	read_party(&prep->run, rows, &party);
+	if (prep->hold)
+		read_held_party(rows, &party);
 	InvoiceCollectCharges(&charges);
 	if (charges.problem == NULL && charges.n == 0)
 		remove_later(prep, &existing);
@@ -392,7 +415,7 @@ prepare_tenant(Preparation *prep, const InvoiceStream *rows)
 static void
 prepare_tenants(Preparation *prep)
 {
-	InvoiceStream *rows = InvoiceStreamOpen(&prep->run, parties_sql);
+	InvoiceStream *rows = InvoiceStreamOpen(&prep->run, prep->hold ? held_parties_sql : parties_sql);
 
 	InvoiceOpenSources(&prep->run);
 	while (InvoiceStreamNext(rows))
@@ -509,6 +532,7 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant,
 	/* the first block is kept from tenant to tenant */
 	prep.scratch = AllocSetContextCreate(prep.run.context, "finops document", tenant == NULL ? SCRATCH_SIZE : 0,
 										 ALLOCSET_DEFAULT_INITSIZE, ALLOCSET_DEFAULT_MAXSIZE);
+	prep.hold = hold;
 	prep.writer = InvoiceWriterOpen(&prep.run, hold);
 	if (tenant == NULL)
 		load_ids(&prep);
