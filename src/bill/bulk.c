@@ -313,6 +313,12 @@ BillBulkStoresAsGiven(const BillBulk *bulk)
 	return !bulk->before_row;
 }
 
+bool
+BillBulkStoresExactly(const BillBulk *bulk)
+{
+	return !bulk->before_row && !bulk->generated && bulk->ndefaults == 0;
+}
+
 /* ---------------------------------------------------------------------
  * Writing
  * ---------------------------------------------------------------------

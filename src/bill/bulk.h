@@ -43,6 +43,9 @@ extern TupleDesc BillBulkDescriptor(const BillBulk *bulk);
  */
 extern bool BillBulkStoresAsGiven(const BillBulk *bulk);
 
+/* The same, and no column is added to what is given. */
+extern bool BillBulkStoresExactly(const BillBulk *bulk);
+
 /* Room for a tuple of at most size bytes, until it is added. */
 extern HeapTupleHeader BillBulkReserve(BillBulk *bulk, Size size);
 

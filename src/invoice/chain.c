@@ -333,20 +333,12 @@ number_held_row(Numbering *n, InvoiceWriter *writer, const InvoiceHeld *held, co
 		.issued_by = n->caller,
 		.due_at = due_at(held, n->block->issued_at),
 	};
-	Datum		out[NUMBERED_COLUMNS] = {held->invoice_id};
-	bool		nulls[NUMBERED_COLUMNS];
 	char		digest[65];
 	char		prev_hash[65];
 
 	InvoiceNumberDocument(n->block, &issue, TextDatumGetCString(held->input_digest), digest, prev_hash);
 	InvoiceWriteIssued(writer, held->values, held->nulls, &issue, n->issuer, held->recipient,
 					   (const char *const[]) {digest, prev_hash, n->block->last_hash});
-	/* what the audit trail says */
-	memset(nulls, true, sizeof(nulls));
-	nulls[0] = nulls[1] = nulls[2] = false;
-	out[1] = CStringGetTextDatum(issue.invoice_number);
-	out[2] = Int64GetDatum(issue.seq);
-	tuplestore_putvalues(n->store, n->desc, out, nulls);
 }
 
 /* The headers that wait are in the order of their numbers. */
@@ -381,31 +373,38 @@ freeze_documents(const Numbering *n)
 			   ARG_TEXT(n->caller));
 }
 
+/* Those that stand in the table already. */
+static void
+number_ready(Numbering *n, const char *recon_id)
+{
+	bool		credit = strcmp(n->block->kind, "credit_note") == 0;
+
+	n->store = FinopsStageEmpty("inv_numbered", numbered_sql, &n->desc);
+	number_rows(n, recon_id);
+	freeze_documents(n);
+	FINOPS_RUN("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id, metadata)"
+			   " SELECT 'operator_user', $1, $2, $3, invoice_id, jsonb_build_object('invoice_number', invoice_number)"
+			   " FROM inv_numbered ORDER BY number_seq",
+			   ARG_TEXT(n->caller), ARG_TEXT(credit ? "credit_note_issue" : "invoice_issue"), ARG_TEXT(n->block->kind));
+	FinopsEndStage("inv_numbered");
+}
+
 char *
 InvoiceNumberDocuments(const FinopsSession *session, const InvoiceIssuer *issuer,
 					   const char *kind, int64 count, const char *recon_id, InvoiceWriter *held)
 {
 	InvoiceNumberBlock block = InvoiceLockSeries(issuer, kind);
 	Numbering	numbering = {.block = &block, .caller = FinopsCallerName(session)};
-	bool		credit = strcmp(kind, "credit_note") == 0;
 
 	numbering.issuer = DirectFunctionCall1(jsonb_in, CStringGetDatum(issuer->snapshot));
 	numbering.issuer_text = json_datum_text(numbering.issuer);
-	numbering.store = FinopsStageEmpty("inv_numbered", numbered_sql, &numbering.desc);
 	if (held != NULL)
 		number_held(&numbering, held, recon_id);
 	else
-		number_rows(&numbering, recon_id);
+		number_ready(&numbering, recon_id);
 	if (block.last - block.first != count)
 		elog(ERROR, "documents to be numbered are incomplete");
-	if (held == NULL)
-		freeze_documents(&numbering);
 	InvoiceEndSeries(&block);
-	FINOPS_RUN("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id, metadata)"
-			   " SELECT 'operator_user', $1, $2, $3, invoice_id, jsonb_build_object('invoice_number', invoice_number)"
-			   " FROM inv_numbered ORDER BY number_seq",
-			   ARG_TEXT(numbering.caller), ARG_TEXT(credit ? "credit_note_issue" : "invoice_issue"), ARG_TEXT(kind));
-	FinopsEndStage("inv_numbered");
 	return count == 1 ? number_text(&block, block.last) :
 		psprintf("%s to %s", number_text(&block, block.first + 1), number_text(&block, block.last));
 }

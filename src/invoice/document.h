@@ -231,10 +231,18 @@ extern void InvoiceHeldRewind(InvoiceWriter *writer);
 extern bool InvoiceHeldNext(InvoiceWriter *writer, InvoiceHeld *held);
 extern void InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls);
 
-/* The hashes are digest, hash of the document before and hash. */
+/*
+ * Issue it, and write that down in the audit trail.  The hashes are digest,
+ * hash of the document before and hash.
+ */
 extern void InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const bool *nulls,
 							   const struct InvoiceIssue *issue, Datum issuer, Datum recipient,
 							   const char *const hashes[3]);
+/*
+ * From now on issued rows are also put into a store of rows of the table, in
+ * the order in which they are written; false where what is stored may differ.
+ */
+extern bool InvoiceAnswerHeld(InvoiceWriter *writer, Tuplestorestate *answer, TupleDesc desc);
 extern void InvoiceEndHeld(InvoiceWriter *writer);
 
 /* All that wait are written as open. */

@@ -22,6 +22,8 @@
 
 #include "bill/bulk.h"
 #include "catalog/namespace.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -32,7 +34,9 @@ typedef enum TableKind
 	TABLE_DETAIL,
 	TABLE_TAX,
 	TABLE_INPUT,
-	TABLES
+	TABLES,
+	TABLE_AUDIT = TABLES,		/* where documents are issued */
+	ALL_TABLES
 } TableKind;
 
 #define MAX_COLUMNS 48
@@ -60,6 +64,10 @@ static const char *const tax_columns[] = {
 };
 
 static const char *const input_columns[] = {"invoice_id", "inputs", NULL};
+
+static const char *const audit_columns[] = {
+	"event_id", "occurred_at", "actor_type", "actor_id", "action", "object_type", "object_id", "metadata", NULL
+};
 
 /* Columns of a held header that the issue reads; the last are not the header's. */
 enum
@@ -95,6 +103,8 @@ static const char *const detail_checks[] = {
 
 static const char *const tax_checks[] = {"invoice_tax_category_check", "invoice_tax_finite_check", NULL};
 
+static const char *const audit_checks[] = {"audit_event_actor_type_check", NULL};
+
 /* The period's lock is held and the period is not locked. */
 static const char *const answered[] = {"locked_insert", NULL};
 
@@ -106,11 +116,12 @@ typedef struct TableSpec
 	bool		in_finops;
 } TableSpec;
 
-static const TableSpec specs[TABLES] = {
+static const TableSpec specs[ALL_TABLES] = {
 	[TABLE_HEADER] = {"invoice_header", header_columns, InvoiceHeaderChecks, false},
 	[TABLE_DETAIL] = {"invoice_detail", detail_columns, detail_checks, false},
 	[TABLE_TAX] = {"invoice_tax", tax_columns, tax_checks, true},
 	[TABLE_INPUT] = {"invoice_input", input_columns, NULL, true},
+	[TABLE_AUDIT] = {"audit_event", audit_columns, audit_checks, false},
 };
 
 typedef struct Table
@@ -128,7 +139,7 @@ typedef struct Table
 struct InvoiceWriter
 {
 	MemoryContext context;
-	Table		table[TABLES];
+	Table		table[ALL_TABLES];
 	Tuplestorestate *added;		/* tenant and plan of new headers */
 	TupleDesc	added_desc;
 	uint64		nadded;
@@ -140,6 +151,8 @@ struct InvoiceWriter
 	TupleDesc	held_desc;
 	TupleTableSlot *held_slot;
 	int			held_at[HELD_COLUMNS];
+	Tuplestorestate *answer;	/* rows that the caller's function returns, or NULL */
+	TupleDesc	answer_desc;
 	TimestampTz now;
 };
 
@@ -638,6 +651,60 @@ InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls)
 	end_row(unstage_header(writer, values, nulls), false);
 }
 
+bool
+InvoiceAnswerHeld(InvoiceWriter *writer, Tuplestorestate *answer, TupleDesc desc)
+{
+	const Table *header = &writer->table[TABLE_HEADER];
+
+	if (!BillBulkStoresExactly(header->bulk) || desc->natts != header->natts)
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(header->desc, i)->attisdropped ||
+			TupleDescAttr(desc, i)->atttypid != TupleDescAttr(header->desc, i)->atttypid)
+			return false;
+	writer->answer = answer;
+	writer->answer_desc = desc;
+	return true;
+}
+
+static Datum
+new_event_id(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return gen_random_uuid(fcinfo);
+}
+
+static void
+audit_issue(InvoiceWriter *writer, const InvoiceIssue *issue)
+{
+	Table	   *t;
+	StringInfoData metadata;
+
+	if (writer->table[TABLE_AUDIT].bulk == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->context);
+
+		open_table(writer, TABLE_AUDIT);
+		MemoryContextSwitchTo(old);
+	}
+	initStringInfo(&metadata);
+	appendStringInfoString(&metadata, "{\"invoice_number\": ");
+	escape_json(&metadata, issue->invoice_number);
+	appendStringInfoChar(&metadata, '}');
+	t = begin_row(writer, TABLE_AUDIT);
+	put(t, new_event_id());
+	put(t, TimestampTzGetDatum(GetCurrentTimestamp()));
+	put_text(t, "operator_user");
+	put_text(t, issue->issued_by);
+	put_text(t, "invoice_issue");
+	put_text(t, issue->kind);
+	put_text(t, issue->invoice_id);
+	put(t, DirectFunctionCall1(jsonb_in, CStringGetDatum(metadata.data)));
+	end_row(t, false);
+}
+
 void
 InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const bool *nulls,
 				   const InvoiceIssue *issue, Datum issuer, Datum recipient,
@@ -659,7 +726,10 @@ InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const bool *nulls
 	put_text(t, issue->issued_by);
 	for (int i = 0; i < 3; i++)
 		put_text(t, hashes[i]);
+	if (writer->answer != NULL)
+		tuplestore_putvalues(writer->answer, writer->answer_desc, t->values, t->nulls);
 	end_row(t, false);
+	audit_issue(writer, issue);
 }
 
 void
@@ -667,6 +737,9 @@ InvoiceEndHeld(InvoiceWriter *writer)
 {
 	(void) BillBulkClose(writer->table[TABLE_HEADER].bulk);
 	writer->table[TABLE_HEADER].bulk = NULL;
+	if (writer->table[TABLE_AUDIT].bulk != NULL)
+		(void) BillBulkClose(writer->table[TABLE_AUDIT].bulk);
+	writer->table[TABLE_AUDIT].bulk = NULL;
 	writer->hold = false;
 	FinopsEndStage("inv_held");
 }

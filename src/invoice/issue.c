@@ -419,12 +419,23 @@ may_issue(DateADT period, const IssuerPart *part)
 				   ARG_BOOL(part->taxed)) > 0 && allocated(period);
 }
 
+/* All documents of the period are issued in their order: they are the answer. */
+static void
+answer_held(InvoiceWriter *held, FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!InvoiceAnswerHeld(held, rsinfo->setResult, rsinfo->setDesc))
+		rsinfo->setResult = NULL;
+}
+
 /*
  * Documents that were made a moment ago and can all be issued.  Where
  * anything is in the way they are written as open, and the usual way tells.
  */
 static bool
-issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held)
+issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held, FunctionCallInfo fcinfo)
 {
 	IssuerPart *parts;
 	int64		count = 0;
@@ -442,6 +453,10 @@ issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held)
 		InvoiceReleaseHeld(held);
 		return false;
 	}
+	if (nparts == 1 && (uint64) count == InvoiceWriterHeld(held) &&
+		FINOPS_RUN("SELECT FROM @s@.invoice_header WHERE period_start = $1 AND kind = 'invoice' AND status <> 'void' LIMIT 1",
+				   ARG_DATE(period)) == 0)
+		answer_held(held, fcinfo);
 	number_all(session, period, parts, nparts, 0, held);
 	if ((uint64) count < InvoiceWriterHeld(held))
 		write_open(held);
@@ -461,9 +476,12 @@ is_prepared(DateADT period)
 				   ARG_DATE(period)) == 0;
 }
 
-/* The period's lock is held; a month that is locked has nothing to issue. */
+/*
+ * The period's lock is held; a month that is locked has nothing to issue.
+ * May answer the function.
+ */
 static void
-issue_period(const FinopsSession *session, DateADT period, const char *tenant)
+issue_period(const FinopsSession *session, DateADT period, const char *tenant, FunctionCallInfo fcinfo)
 {
 	InvoicePreparation done = {0};
 
@@ -473,7 +491,7 @@ issue_period(const FinopsSession *session, DateADT period, const char *tenant)
 		return;
 	}
 	done = InvoicePrepare(session, period, tenant, tenant == NULL);
-	if (done.held == NULL || !issue_held(session, period, done.held))
+	if (done.held == NULL || !issue_held(session, period, done.held, fcinfo))
 		issue_prepared(session, period, tenant, &done);
 }
 
@@ -597,9 +615,10 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 		if (!FinopsPeriodIsLocked(period))
 		{
 			FinopsOpenPeriod(period);
-			issue_period(&session, period, tenant);
+			issue_period(&session, period, tenant, fcinfo);
 		}
-		InvoiceReturnDocuments(fcinfo, period, tenant);
+		if (((ReturnSetInfo *) fcinfo->resultinfo)->setResult == NULL)
+			InvoiceReturnDocuments(fcinfo, period, tenant);
 	}
 	FinopsEnd(&session);
 	if (tenant != NULL)
