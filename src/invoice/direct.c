@@ -185,7 +185,7 @@ is_named(const char *name, const char *const *names)
 }
 
 static bool
-may_update(Relation rel, const char *const *triggers, const char *const *checks)
+may_write(Relation rel, int16 event, const char *const *triggers, const char *const *checks)
 {
 	const TriggerDesc *all = rel->trigdesc;
 	const TupleConstr *constr = RelationGetDescr(rel)->constr;
@@ -195,7 +195,7 @@ may_update(Relation rel, const char *const *triggers, const char *const *checks)
 		check_enable_rls(RelationGetRelid(rel), InvalidOid, true) == RLS_ENABLED)
 		return false;
 	for (int i = 0; all != NULL && i < all->numtriggers; i++)
-		if (TRIGGER_FOR_UPDATE(all->triggers[i].tgtype) &&
+		if ((all->triggers[i].tgtype & event) != 0 &&
 			RI_FKey_trigger_type(all->triggers[i].tgfoid) == RI_TRIGGER_NONE &&
 			!is_named(all->triggers[i].tgname, triggers))
 			return false;
@@ -211,23 +211,23 @@ bool
 DirectMayUpdate(const DirectRow *row, const char *const *triggers, const char *const *checks)
 {
 	Relation	rel = table_open(row->table, AccessShareLock);
-	bool		may = may_update(rel, triggers, checks);
+	bool		may = may_write(rel, TRIGGER_TYPE_UPDATE, triggers, checks);
 
 	table_close(rel, NoLock);
 	return may;
 }
 
 static void
-insert_index_entries(EState *estate, ResultRelInfo *info, TupleTableSlot *slot)
+insert_index_entries(EState *estate, ResultRelInfo *info, TupleTableSlot *slot, bool update)
 {
 	MemoryContext old;
 
 	ExecOpenIndices(info, false);
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
 #if PG_VERSION_NUM >= 160000
-	(void) ExecInsertIndexTuples(info, slot, estate, true, false, NULL, NIL, false);
+	(void) ExecInsertIndexTuples(info, slot, estate, update, false, NULL, NIL, false);
 #else
-	(void) ExecInsertIndexTuples(info, slot, estate, true, false, NULL, NIL);
+	(void) ExecInsertIndexTuples(info, slot, estate, update, false, NULL, NIL);
 #endif
 	MemoryContextSwitchTo(old);
 	ExecCloseIndices(info);
@@ -283,9 +283,64 @@ DirectUpdate(const DirectRow *row, const DirectChange *changes, int nchanges)
 	ExecStoreHeapTuple(heap_form_tuple(desc, row->values, row->nulls), slot, true);
 	slot->tts_tableOid = RelationGetRelid(rel);
 	if (store_version(rel, &row->tuple->t_self, slot))
-		insert_index_entries(estate, info, slot);
+		insert_index_entries(estate, info, slot, true);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExecutorState(estate);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
+}
+
+/* Columns that are not given are NULL and have no default. */
+static bool
+fill_row(TupleDesc desc, const DirectChange *columns, int ncolumns, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int			c = 0;
+
+		while (c < ncolumns && strcmp(NameStr(att->attname), columns[c].column) != 0)
+			c++;
+		nulls[i] = c == ncolumns;
+		values[i] = nulls[i] ? (Datum) 0 : columns[c].value;
+		if (nulls[i] && !att->attisdropped && (att->atthasdef || att->attnotnull))
+			return false;
+	}
+	return true;
+}
+
+static void
+insert_row(Relation rel, HeapTuple tuple)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
+
+	InitResultRelInfo(info, rel, 0, NULL, 0);
+	ExecStoreHeapTuple(tuple, slot, true);
+	slot->tts_tableOid = RelationGetRelid(rel);
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+	insert_index_entries(estate, info, slot, false);
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExecutorState(estate);
+}
+
+bool
+DirectInsert(bool in_finops, const char *table, const DirectChange *columns, int ncolumns,
+			 const char *const *checks)
+{
+	Oid			schema = in_finops ? get_namespace_oid("finops", false) : FinopsSchemaOid();
+	Relation	rel = table_open(get_relname_relid(table, schema), RowExclusiveLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *values = palloc_array(Datum, desc->natts);
+	bool	   *nulls = palloc_array(bool, desc->natts);
+	bool		may = may_write(rel, TRIGGER_TYPE_INSERT, NULL, checks) &&
+		fill_row(desc, columns, ncolumns, values, nulls);
+
+	if (may)
+		insert_row(rel, heap_form_tuple(desc, values, nulls));
+	table_close(rel, NoLock);
+	if (may)
+		CommandCounterIncrement();
+	return may;
 }

@@ -56,6 +56,13 @@ typedef struct DirectChange
  */
 extern bool DirectMayUpdate(const DirectRow *row, const char *const *triggers, const char *const *checks);
 
+/*
+ * Insert a row of these columns, the others NULL; false, and nothing is done,
+ * where a trigger, another check, a policy or a default has to be served.
+ */
+extern bool DirectInsert(bool in_finops, const char *table, const DirectChange *columns, int ncolumns,
+						 const char *const *checks);
+
 /* 40001 where somebody else changed the row since it was fetched. */
 extern void DirectUpdate(const DirectRow *row, const DirectChange *changes, int nchanges);
 

@@ -243,6 +243,7 @@ extern void InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const
  * the order in which they are written; false where what is stored may differ.
  */
 extern bool InvoiceAnswerHeld(InvoiceWriter *writer, Tuplestorestate *answer, TupleDesc desc);
+extern Datum InvoiceNewEventId(void);	/* uuid of an entry in the audit trail */
 extern void InvoiceEndHeld(InvoiceWriter *writer);
 
 /* All that wait are written as open. */

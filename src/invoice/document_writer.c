@@ -667,8 +667,8 @@ InvoiceAnswerHeld(InvoiceWriter *writer, Tuplestorestate *answer, TupleDesc desc
 	return true;
 }
 
-static Datum
-new_event_id(void)
+Datum
+InvoiceNewEventId(void)
 {
 	LOCAL_FCINFO(fcinfo, 0);
 
@@ -694,7 +694,7 @@ audit_issue(InvoiceWriter *writer, const InvoiceIssue *issue)
 	escape_json(&metadata, issue->invoice_number);
 	appendStringInfoChar(&metadata, '}');
 	t = begin_row(writer, TABLE_AUDIT);
-	put(t, new_event_id());
+	put(t, InvoiceNewEventId());
 	put(t, TimestampTzGetDatum(GetCurrentTimestamp()));
 	put_text(t, "operator_user");
 	put_text(t, issue->issued_by);

@@ -271,6 +271,29 @@ issuer_of(const DirectRow *row, char *snapshot)
 	};
 }
 
+/* In the audit trail, ahead of the wait for the series. */
+static Datum
+audit(const InvoiceIssue *issue)
+{
+	static const char *const checks[] = {"audit_event_actor_type_check", NULL};
+	Datum		event = InvoiceNewEventId();
+	const DirectChange columns[] = {
+		{"event_id", event},
+		{"occurred_at", TimestampTzGetDatum(GetCurrentTimestamp())},
+		{"actor_type", CStringGetTextDatum("operator_user")},
+		{"actor_id", CStringGetTextDatum(issue->issued_by)},
+		{"action", CStringGetTextDatum("invoice_issue")},
+		{"object_type", CStringGetTextDatum("invoice")},
+		{"object_id", CStringGetTextDatum(issue->invoice_id)},
+	};
+
+	if (!DirectInsert(false, "audit_event", columns, lengthof(columns), checks))
+		FINOPS_RUN_KEPT("INSERT INTO @s@.audit_event (event_id, actor_type, actor_id, action, object_type, object_id)"
+						" VALUES ($1, 'operator_user', $2, 'invoice_issue', 'invoice', $3)",
+						ARG_DATUM(UUIDOID, event, false), ARG_TEXT(issue->issued_by), ARG_TEXT(issue->invoice_id));
+	return event;
+}
+
 /* Nobody has changed the document while this session waited for the series. */
 static bool
 is_still(const DirectRow *header)
@@ -291,7 +314,7 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 	InvoiceIssuer issuer;
 	InvoiceIssue issue = {.issued_by = FinopsCallerName(session)};
 	TimestampTz now = GetCurrentTimestamp();
-	char	   *event;
+	Datum		event;
 	char	   *terms_from;
 	char		digest[65];
 	char		prev_hash[65];
@@ -308,15 +331,12 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 	issue.recipient = json_text(frozen.recipient);
 	issue.issuer = json_text(frozen.issuer);
 	issuer = issuer_of(&one.issuer, unconstify(char *, issue.issuer));
-	FINOPS_RUN_KEPT("INSERT INTO @s@.audit_event (actor_type, actor_id, action, object_type, object_id)"
-					" VALUES ('operator_user', $1, 'invoice_issue', 'invoice', $2) RETURNING event_id",
-					ARG_TEXT(issue.issued_by), ARG_TEXT(issue.invoice_id));
-	event = FinopsText(0, 1);
+	event = audit(&issue);
 	terms_from = DirectText(&one.header, "payment_terms_from");
 	block = InvoiceLockSeries(&issuer, "invoice");
 	if (!is_still(&one.header))
 	{
-		FINOPS_RUN("DELETE FROM @s@.audit_event WHERE event_id = $1::uuid", ARG_TEXT(event));
+		FINOPS_RUN("DELETE FROM @s@.audit_event WHERE event_id = $1", ARG_DATUM(UUIDOID, event, false));
 		return false;
 	}
 	issue.due_at = frozen.due_at;
