@@ -511,6 +511,18 @@ note_change(const FinopsSession *session, DateADT period,
 	FinopsFinishRun(run_id, "completed", detail);
 }
 
+/*
+ * Late usage stands on one document only: those of later months that are
+ * prepared already may have it too, and are looked at again.
+ */
+static void
+note_late_usage(void)
+{
+	if (FINOPS_RUN_KEPT("SELECT WHERE $1 > 0 AND EXISTS (SELECT FROM @s@.usage_snapshot_daily)",
+						ARG_INT4(finops_late_usage_months)) > 0)
+		WatchMove(WATCH_USAGE);
+}
+
 /* In a run for one tenant the period's other open documents count too. */
 static int64
 count_open(DateADT period)
@@ -524,8 +536,10 @@ InvoicePreparation
 InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant, bool hold)
 {
 	Preparation prep = {0};
-	char	   *mark = tenant == NULL ? WatchBegin() : NULL;
+	WatchMark	mark = {false};
 
+	if (tenant == NULL)
+		mark = WatchBegin();
 	set_up_planner(tenant != NULL);
 	UsageRefreshIfAny(session, period, tenant);
 	InvoiceRunBegin(&prep.run, period, tenant);
@@ -552,9 +566,10 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant,
 			InvoiceReleaseHeld(prep.writer);
 		prep.done.documents = open + held;
 		note_change(session, period, &prep);
+		note_late_usage();
 	}
 	if (tenant == NULL)
-		WatchStore(period, mark);
+		WatchStore(period, &mark);
 	return prep.done;
 }
 

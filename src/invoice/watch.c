@@ -52,6 +52,7 @@ static const char *const sequences[] = {
 };
 
 static bool covered;			/* of all tables that the preparation at hand has read */
+static int64 own_moves[2];		/* of this session since the preparation began */
 
 static Oid
 sequence_oid(WatchKind kind)
@@ -69,6 +70,7 @@ WatchMove(WatchKind kind)
 		return;
 	FinopsLockShared(FINOPS_LOCK_INPUTS, kind);
 	(void) nextval_internal(sequence, false);
+	own_moves[kind]++;
 }
 
 /* Usage that is taken away may leave a tenant without any: that is the other kind. */
@@ -109,10 +111,16 @@ position(WatchKind kind)
 
 /* Settings that documents depend on have a part in it. */
 static char *
+mark_of(const int64 *at)
+{
+	return psprintf("input=%lld currency=%s late=%d" USAGE "%lld", (long long) at[WATCH_INPUT],
+					finops_reporting_currency, finops_late_usage_months, (long long) at[WATCH_USAGE]);
+}
+
+static char *
 current_mark(void)
 {
-	return psprintf("input=%lld currency=%s late=%d" USAGE "%lld", (long long) position(WATCH_INPUT),
-					finops_reporting_currency, finops_late_usage_months, (long long) position(WATCH_USAGE));
+	return mark_of((const int64[]) {position(WATCH_INPUT), position(WATCH_USAGE)});
 }
 
 /* Whether nobody else who has moved the sequence is still at work. */
@@ -128,16 +136,17 @@ is_quiet(WatchKind kind)
 	return true;
 }
 
-char *
+WatchMark
 WatchBegin(void)
 {
-	char	   *mark;
+	WatchMark	mark = {.valid = !IsolationUsesXactSnapshot()};
 
 	covered = true;
-	if (IsolationUsesXactSnapshot())
-		return NULL;
-	mark = current_mark();
-	return is_quiet(WATCH_INPUT) && is_quiet(WATCH_USAGE) ? mark : NULL;
+	own_moves[WATCH_INPUT] = own_moves[WATCH_USAGE] = 0;
+	mark.at[WATCH_INPUT] = position(WATCH_INPUT);
+	mark.at[WATCH_USAGE] = position(WATCH_USAGE);
+	mark.valid = mark.valid && is_quiet(WATCH_INPUT) && is_quiet(WATCH_USAGE);
+	return mark;
 }
 
 WatchState
@@ -197,12 +206,21 @@ WatchPlan(SPIPlanPtr plan)
 	}
 }
 
-/* Without allocated cost nothing is issued, so that there is nothing to remember. */
+/*
+ * What this session has moved itself is part of what it has prepared; where
+ * anybody else has too, the mark stays behind.  Without allocated cost nothing
+ * is issued, so that there is nothing to remember.
+ */
 void
-WatchStore(DateADT period, const char *mark)
+WatchStore(DateADT period, const WatchMark *mark)
 {
+	int64		at[2] = {mark->at[WATCH_INPUT], mark->at[WATCH_USAGE]};
+
+	for (int kind = WATCH_INPUT; kind <= WATCH_USAGE; kind++)
+		if (position((WatchKind) kind) == at[kind] + own_moves[kind])
+			at[kind] += own_moves[kind];
 	FINOPS_RUN("UPDATE finops.period_gate g SET mark = x.mark"
 			   " FROM (SELECT CASE WHEN EXISTS (SELECT FROM @s@.fact_cost_allocated f WHERE f.period_start = $1) THEN $2 END AS mark) x"
 			   " WHERE g.period_start = $1 AND g.gate = 'documents' AND g.mark IS DISTINCT FROM x.mark",
-			   ARG_DATE(period), ARG_TEXT(covered ? mark : NULL));
+			   ARG_DATE(period), ARG_TEXT(mark->valid && covered ? mark_of(at) : NULL));
 }

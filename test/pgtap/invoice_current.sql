@@ -92,5 +92,19 @@ ROLLBACK TO prepared;
 SELECT is(count(*)::int, 4, 'all are issued') FROM finops.issue_invoices('2024-04-01') WHERE status = 'issued';
 SELECT is_empty('SELECT * FROM finops.verify_invoices()', 'and sound');
 SELECT is((SELECT count(*)::int FROM audit_event WHERE action = 'invoice_issue' AND object_id LIKE 'INV-202404-IC%'), 4, 'each issue is written down once');
+
+-- late usage of January stands on March's document; then February is prepared and has it
+CREATE TABLE finops.fact_cost_allocated_2023_01 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2023-01-01') TO ('2023-02-01');
+CREATE TABLE finops.fact_cost_allocated_2023_03 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2023-03-01') TO ('2023-04-01');
+SELECT count(*) FROM finops.register_tenant('IC-L', 'L', '{"address": "x"}', '{"rate_pct": 0}', currency => 'USD') r, finops.bind_plan('IC-L', 'IC', '2023-01-01') b \g /dev/null
+INSERT INTO fact_cost_allocated (tenant_id, period_start, period_end, service, category, rule_id, rule_version, run_id, kind, origin, currency, allocated_cost_usd)
+SELECT 'IC-L', p, p + 27, 'EC2', 'OTHER', 'direct-tag', 1, 1, 'direct', 'o', 'USD', 1 FROM unnest(ARRAY['2023-01-01', '2023-03-01']::date[]) p;
+INSERT INTO finops.period_gate (period_start, gate, position, status) SELECT p, 'reconciliation', 3, 'ok' FROM unnest(ARRAY['2023-01-01', '2023-03-01']::date[]) p;
+SELECT count(*) FROM finops.record_usage('IC-L', 'IC_M', 2, '2023-01-05') \g /dev/null
+SELECT is(total, 12.00, 'January') FROM finops.issue_invoices('2023-01-01', 'IC-L');
+UPDATE usage_snapshot_daily SET metric_value = 4, last_updated_at = clock_timestamp() WHERE tenant_id = 'IC-L';
+SELECT is(total, 12.00, 'March has what came in late') FROM finops.prepare_invoices('2023-03-01') WHERE tenant_id = 'IC-L';
+SELECT is(total, 11.00, 'February too') FROM finops.prepare_invoices('2023-02-01') WHERE tenant_id = 'IC-L';
+SELECT throws_ok($$SELECT finops.issue_invoices('2023-03-01', 'IC-L')$$, '55000', 'documents of billing period 2023-03 are out of date', 'but it is billed once');
 SELECT * FROM finish();
 ROLLBACK;
