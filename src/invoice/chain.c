@@ -310,6 +310,7 @@ number_rows(Numbering *n, const char *recon_id)
 static TimestampTz
 due_at(const InvoiceHeld *held, TimestampTz issued_at)
 {
+	MemoryContext old = CurrentMemoryContext;
 	bool		isnull;
 
 	if (held->terms_from == NULL || strcmp(held->terms_from, "month_end") != 0)
@@ -317,6 +318,7 @@ due_at(const InvoiceHeld *held, TimestampTz issued_at)
 	FINOPS_RUN_KEPT("SELECT " INVOICE_DUE_SQL("$1", "$2", "0") " FROM (SELECT $3 AS payment_terms_from, $4 AS payment_terms_days) h",
 					ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(issued_at), false), ARG_TEXT(held->zone),
 					ARG_TEXT(held->terms_from), ARG_INT4(held->terms_days));
+	MemoryContextSwitchTo(old);
 	return DatumGetTimestampTz(FinopsValue(0, 1, &isnull));
 }
 

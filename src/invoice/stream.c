@@ -48,15 +48,19 @@ expand_tenant(const char *sql, bool single)
 	return buf.data;
 }
 
+/* SPI leaves its own memory context behind, which lives as long as the run. */
 static void
 fetch(InvoiceStream *stream)
 {
+	MemoryContext old = CurrentMemoryContext;
+
 	if (stream->rows != NULL)
 		SPI_freetuptable(stream->rows);
 	SPI_cursor_fetch(stream->portal, true, ROWS_AT_ONCE);
 	stream->rows = SPI_tuptable;
 	stream->n = SPI_processed;
 	stream->at = 0;
+	MemoryContextSwitchTo(old);
 }
 
 InvoiceStream *
