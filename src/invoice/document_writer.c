@@ -617,7 +617,8 @@ InvoiceHeldNext(InvoiceWriter *writer, InvoiceHeld *held)
 		.revision = DatumGetInt32(HELD_VALUE(HELD_REVISION)),
 		.issuer_id = TextDatumGetCString(HELD_VALUE(HELD_ISSUER)),
 		.zone = TextDatumGetCString(HELD_VALUE(HELD_ZONE)),
-		.terms_from = slot->tts_isnull[at[HELD_TERMS_FROM]] ? NULL : TextDatumGetCString(HELD_VALUE(HELD_TERMS_FROM)),
+		.terms_from = slot->tts_isnull[at[HELD_TERMS_FROM]] ? NULL :
+		TextDatumGetCString(HELD_VALUE(HELD_TERMS_FROM)),
 		.terms_days = DatumGetInt32(HELD_VALUE(HELD_TERMS_DAYS)),
 		.recipient = HELD_VALUE(HELD_RECIPIENT),
 		.demand = DatumGetBool(HELD_VALUE(HELD_DEMAND)),

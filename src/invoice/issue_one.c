@@ -290,7 +290,8 @@ audit(const InvoiceIssue *issue)
 	if (!DirectInsert(false, "audit_event", columns, lengthof(columns), checks))
 		FINOPS_RUN_KEPT("INSERT INTO @s@.audit_event (event_id, actor_type, actor_id, action, object_type, object_id)"
 						" VALUES ($1, 'operator_user', $2, 'invoice_issue', 'invoice', $3)",
-						ARG_DATUM(UUIDOID, event, false), ARG_TEXT(issue->issued_by), ARG_TEXT(issue->invoice_id));
+						ARG_DATUM(UUIDOID, event, false), ARG_TEXT(issue->issued_by),
+						ARG_TEXT(issue->invoice_id));
 	return event;
 }
 
