@@ -26,14 +26,24 @@
 
 PG_FUNCTION_INFO_V1(finops_credit_invoice);
 
-/* $1: invoice.  What is left of each line after the credit notes so far. */
+/* $1: invoice.  What is left of each line after the credit notes of inv_note. */
 #define LEFT_SQL \
 	"SELECT l.*, l.amount + coalesce(c.amount, 0) AS amount_left," \
 	" l.cost + coalesce(c.cost, 0) AS cost_left, l.cost_usd + coalesce(c.cost_usd, 0) AS cost_usd_left" \
 	" FROM @s@.invoice_detail l LEFT JOIN (SELECT d.line_no, sum(d.amount) AS amount, sum(d.cost) AS cost," \
-	"  sum(d.cost_usd) AS cost_usd FROM @s@.invoice_header n JOIN @s@.invoice_detail d USING (invoice_id)" \
-	"  WHERE n.original_invoice_id = $1 AND n.status <> 'void' GROUP BY d.line_no) c USING (line_no)" \
+	"  sum(d.cost_usd) AS cost_usd FROM inv_note n JOIN @s@.invoice_detail d USING (invoice_id) GROUP BY d.line_no) c USING (line_no)" \
 	" WHERE l.invoice_id = $1"
+
+/* Stage inv_note: the credit notes of an invoice so far, or before a revision. */
+static void
+stage_notes(const char *invoice_id, FinopsArg before)
+{
+	FINOPS_STAGE("inv_note",
+				 "SELECT n.invoice_id, n.total FROM @s@.invoice_header n WHERE n.original_invoice_id = $1 AND n.status <> 'void'"
+				 " AND ($2 IS NULL OR n.revision < $2)", ARG_TEXT(invoice_id), before);
+}
+
+#define ALL_NOTES	ARG_DATUM(INT4OID, (Datum) 0, true)
 
 /* Refuses anything but an array of {"line_no": n} or {"line_no": n, "amount": a}. */
 static void
@@ -70,9 +80,9 @@ stage_credit(const char *invoice_id, FinopsArg lines)
 				 " SELECT coalesce(l.line_no, w.line_no) AS line_no, l.line_no IS NULL AS unknown,"
 				 "  coalesce(w.amount, l.amount_left) AS credit, l.amount_left,"
 				 "  CASE WHEN coalesce(w.amount, l.amount_left) = l.amount_left THEN l.cost_left"
-				 "   ELSE round(l.cost * w.amount / nullif(l.amount, 0), greatest(scale(l.cost), 12)) END AS cost,"
+				 "   ELSE round(l.cost * trim_scale(w.amount) / nullif(l.amount, 0), greatest(scale(l.cost), 12)) END AS cost,"
 				 "  CASE WHEN coalesce(w.amount, l.amount_left) = l.amount_left THEN l.cost_usd_left"
-				 "   ELSE round(l.cost_usd * w.amount / nullif(l.amount, 0), greatest(scale(l.cost_usd), 12)) END AS cost_usd"
+				 "   ELSE round(l.cost_usd * trim_scale(w.amount) / nullif(l.amount, 0), greatest(scale(l.cost_usd), 12)) END AS cost_usd"
 				 " FROM line l FULL JOIN wanted w USING (line_no)"
 				 " WHERE CASE WHEN $2 IS NULL THEN l.amount_left <> 0 OR coalesce(l.cost_left, 0) <> 0"
 				 "  ELSE w.line_no IS NOT NULL END",
@@ -229,85 +239,130 @@ stage_taxes(const char *invoice_id, FinopsArg unit)
 }
 
 /*
- * Write the header of the open credit note and return its id.  All credit
- * notes of an invoice together must stay within 0 and its total.
+ * Stages credit_head, credit_line and credit_tax: the note as it will stand,
+ * but for its id.  A line that is credited whole repeats its quantity and
+ * price.
+ */
+#define HEAD_COLUMNS \
+	"tenant_id, plan_code, period_start, period_end, kind, currency, subtotal, tax, total, subtotal_usd, tax_usd, total_usd, fx_rate," \
+	" tax_rate, tax_inclusive, tax_treatment, tax_rounding, issuer_id, language, po_number, payment_terms_days, payment_terms_from," \
+	" original_invoice_id, recon_id, recipient, reason"
+#define LINE_COLUMNS \
+	"line_no, tenant_id, period_start, line_type, service, metric_code, description, quantity, unit, unit_price, unit_price_usd, amount," \
+	" amount_usd, gross_amount, tax_rate, tax_category, service_period_start, service_period_end, cost, cost_currency, cost_usd, reference_ids"
+#define TAX_COLUMNS "tax_category, tax_rate, taxable_amount, tax_amount, reason"
+
+static const char *const head_sql =
+	"SELECT h.tenant_id, h.plan_code, h.period_start, h.period_end, 'credit_note' AS kind, h.currency, -a.net AS subtotal, -a.tax AS tax,"
+	" -(a.net + a.tax) AS total, -a.net * h.fx_rate AS subtotal_usd, -a.tax * h.fx_rate AS tax_usd, -(a.net + a.tax) * h.fx_rate AS total_usd,"
+	" h.fx_rate, h.tax_rate, h.tax_inclusive, h.tax_treatment, h.tax_rounding, h.issuer_id, h.language, h.po_number,"
+	" h.payment_terms_days, h.payment_terms_from, h.invoice_id AS original_invoice_id, h.recon_id, h.recipient, $2 AS reason,"
+	" (SELECT -coalesce(sum(n.total), 0) FROM inv_note n) + a.net + a.tax BETWEEN least(0, h.total) AND greatest(0, h.total) AS fits"
+	" FROM @s@.invoice_header h"
+	" CROSS JOIN LATERAL (SELECT coalesce(sum(t.net), 0) * $3 AS net, coalesce(sum(t.tax), 0) * $3 AS tax FROM inv_credit_tax t) a"
+	" WHERE h.invoice_id = $1";
+
+static const char *const line_sql =
+	"SELECT l.line_no, l.tenant_id, l.period_start, 'credit' AS line_type, l.service, l.metric_code, l.description,"
+	" CASE WHEN p.whole THEN -l.quantity ELSE -1 END AS quantity, l.unit, p.price AS unit_price, p.price * h.fx_rate AS unit_price_usd,"
+	" -r.credit AS amount, -r.credit * h.fx_rate AS amount_usd, CASE WHEN h.tax_inclusive THEN -(r.credit + p.tax) END AS gross_amount,"
+	" l.tax_rate, l.tax_category, l.service_period_start, l.service_period_end, -c.cost AS cost, l.cost_currency, -c.cost_usd AS cost_usd,"
+	" jsonb_build_object('invoice_id', l.invoice_id, 'line_no', l.line_no, 'line_type', l.line_type) AS reference_ids"
+	" FROM inv_credit c JOIN @s@.invoice_detail l ON l.invoice_id = $1 AND l.line_no = c.line_no"
+	" JOIN @s@.invoice_header h ON h.invoice_id = l.invoice_id"
+	" LEFT JOIN inv_credit_line t ON t.line_no = c.line_no"
+	" CROSS JOIN LATERAL (SELECT round(c.credit, $2) AS credit) r"
+	" CROSS JOIN LATERAL (SELECT r.credit = l.amount AND l.quantity <> 0 AS whole,"
+	"  coalesce(t.tax, 0) * $3 AS tax) w"
+	" CROSS JOIN LATERAL (SELECT w.whole, w.tax, CASE WHEN w.whole THEN l.unit_price"
+	"  WHEN h.tax_inclusive THEN r.credit + w.tax ELSE r.credit END AS price) p";
+
+static const char *const tax_sql =
+	"SELECT c.tax_category, c.tax_rate, -c.net * $2 AS taxable_amount, -c.tax * $2 AS tax_amount, t.reason FROM inv_credit_tax c"
+	" LEFT JOIN finops.invoice_tax t ON t.invoice_id = $1 AND t.tax_category = c.tax_category AND t.tax_rate = c.tax_rate";
+
+static void
+stage_note(const char *invoice_id, int digits, const char *reason)
+{
+	FinopsArg	unit = ARG_DATUM(NUMERICOID, DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", digits)),
+																  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), false);
+
+	stage_taxes(invoice_id, unit);
+	FINOPS_STAGE("credit_head", head_sql, ARG_TEXT(invoice_id), ARG_TEXT(reason), unit);
+	FINOPS_STAGE("credit_line", line_sql, ARG_TEXT(invoice_id), ARG_INT4(digits), unit);
+	FINOPS_STAGE("credit_tax", tax_sql, ARG_TEXT(invoice_id), unit);
+}
+
+/*
+ * Write the open credit note and return its id.  All credit notes of an
+ * invoice together must stay within 0 and its total.
  */
 static char *
-write_header(const char *invoice_id, FinopsArg unit, const char *reason)
+write_credit_note(const char *invoice_id, const InvoiceDocument *doc,
+				  const char *reason)
 {
-	if (FINOPS_RUN("INSERT INTO @s@.invoice_header AS n (invoice_id, tenant_id, plan_code, period_start, period_end,"
-				   " kind, revision, currency, subtotal, tax, total, subtotal_usd, tax_usd, total_usd, fx_rate,"
-				   " tax_rate, tax_inclusive, tax_treatment, tax_rounding, issuer_id, language, po_number,"
-				   " payment_terms_days, payment_terms_from, original_invoice_id, recon_id, recipient, reason)"
-				   " SELECT regexp_replace(h.invoice_id, '^INV-(.*?)(-R[0-9]+)?$', 'CN-\\1')"
-				   "  || CASE WHEN r.revision > 1 THEN '-R' || r.revision ELSE '' END, h.tenant_id, h.plan_code,"
-				   " h.period_start, h.period_end, 'credit_note', r.revision, h.currency, -a.net, -a.tax, -(a.net + a.tax),"
-				   " -a.net * h.fx_rate, -a.tax * h.fx_rate, -(a.net + a.tax) * h.fx_rate, h.fx_rate,"
-				   " h.tax_rate, h.tax_inclusive, h.tax_treatment, h.tax_rounding, h.issuer_id, h.language, h.po_number,"
-				   " h.payment_terms_days, h.payment_terms_from, h.invoice_id, h.recon_id, h.recipient, $2"
-				   " FROM @s@.invoice_header h"
+	char	   *id;
+
+	stage_note(invoice_id, doc->digits, reason);
+	if (FINOPS_RUN("INSERT INTO @s@.invoice_header AS n (invoice_id, revision, " HEAD_COLUMNS ")"
+				   " SELECT regexp_replace($1, '^INV-(.*?)(-R[0-9]+)?$', 'CN-\\1') || CASE WHEN r.revision > 1 THEN '-R' || r.revision ELSE '' END,"
+				   "  r.revision, " HEAD_COLUMNS " FROM credit_head c"
 				   " CROSS JOIN LATERAL (SELECT coalesce(max(x.revision), 0) + 1 AS revision FROM @s@.invoice_header x"
-				   "  WHERE x.tenant_id = h.tenant_id AND x.period_start = h.period_start AND x.kind = 'credit_note') r"
-				   " CROSS JOIN LATERAL (SELECT -coalesce(sum(x.total), 0) AS total"
-				   "  FROM @s@.invoice_header x WHERE x.original_invoice_id = h.invoice_id AND x.status <> 'void') b"
-				   " CROSS JOIN LATERAL (SELECT coalesce(sum(t.net), 0) * $3 AS net, coalesce(sum(t.tax), 0) * $3 AS tax FROM inv_credit_tax t) a"
-				   " WHERE h.invoice_id = $1"
-				   " AND b.total + a.net + a.tax BETWEEN least(0, h.total) AND greatest(0, h.total)"
-				   " ON CONFLICT (tenant_id, period_start, kind, revision) DO NOTHING"
-				   " RETURNING n.invoice_id",
-				   ARG_TEXT(invoice_id), ARG_TEXT(reason), unit) == 0)
+				   "  WHERE x.tenant_id = c.tenant_id AND x.period_start = c.period_start AND x.kind = 'credit_note') r WHERE c.fits"
+				   " ON CONFLICT (tenant_id, period_start, kind, revision) DO NOTHING RETURNING n.invoice_id", ARG_TEXT(invoice_id)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("credit notes of invoice \"%s\" would exceed its total", FinopsQuoteForMessage(invoice_id)),
 				 errdetail("The invoice has negative lines; crediting only the positive ones is more than was billed."),
 				 errhint("Credit the negative lines too, or all: finops.credit_invoice('%s', reason).",
 						 FinopsQuoteForMessage(invoice_id))));
-	return FinopsText(0, 1);
-}
-
-/* A line that is credited whole repeats its quantity and price. */
-static void
-write_lines(const char *invoice_id, const char *id, const InvoiceDocument *doc,
-			FinopsArg unit)
-{
-	FINOPS_RUN("INSERT INTO @s@.invoice_detail (invoice_id, line_no, tenant_id, period_start, line_type, service,"
-			   " metric_code, description, quantity, unit, unit_price, unit_price_usd, amount, amount_usd, gross_amount,"
-			   " tax_rate, tax_category, service_period_start, service_period_end, cost, cost_currency, cost_usd,"
-			   " reference_ids)"
-			   " SELECT $2, l.line_no, l.tenant_id, l.period_start, 'credit', l.service, l.metric_code, l.description,"
-			   " CASE WHEN p.whole THEN -l.quantity ELSE -1 END, l.unit, p.price, p.price * h.fx_rate, -r.credit,"
-			   " -r.credit * h.fx_rate, CASE WHEN h.tax_inclusive THEN -(r.credit + p.tax) END, l.tax_rate, l.tax_category,"
-			   " l.service_period_start, l.service_period_end, -c.cost, l.cost_currency, -c.cost_usd,"
-			   " jsonb_build_object('invoice_id', l.invoice_id, 'line_no', l.line_no, 'line_type', l.line_type)"
-			   " FROM inv_credit c JOIN @s@.invoice_detail l ON l.invoice_id = $1 AND l.line_no = c.line_no"
-			   " JOIN @s@.invoice_header h ON h.invoice_id = l.invoice_id"
-			   " LEFT JOIN inv_credit_line t ON t.line_no = c.line_no"
-			   " CROSS JOIN LATERAL (SELECT round(c.credit, $3) AS credit) r"
-			   " CROSS JOIN LATERAL (SELECT r.credit = l.amount AND l.quantity <> 0 AS whole,"
-			   "  coalesce(t.tax, 0) * $4 AS tax) w"
-			   " CROSS JOIN LATERAL (SELECT w.whole, w.tax, CASE WHEN w.whole THEN l.unit_price"
-			   "  WHEN h.tax_inclusive THEN r.credit + w.tax ELSE r.credit END AS price) p",
-			   ARG_TEXT(invoice_id), ARG_TEXT(id), ARG_INT4(doc->digits), unit);
-	FINOPS_RUN("INSERT INTO finops.invoice_tax (invoice_id, tax_category, tax_rate, taxable_amount, tax_amount, reason)"
-			   " SELECT $2, c.tax_category, c.tax_rate, -c.net * $3, -c.tax * $3, t.reason FROM inv_credit_tax c"
-			   " LEFT JOIN finops.invoice_tax t ON t.invoice_id = $1 AND t.tax_category = c.tax_category AND t.tax_rate = c.tax_rate",
-			   ARG_TEXT(invoice_id), ARG_TEXT(id), unit);
-}
-
-/* Write the open credit note and return its id. */
-static char *
-write_credit_note(const char *invoice_id, const InvoiceDocument *doc,
-				  const char *reason)
-{
-	FinopsArg	unit;
-	char	   *id;
-
-	unit = ARG_DATUM(NUMERICOID, DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", doc->digits)),
-													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), false);
-	stage_taxes(invoice_id, unit);
-	id = write_header(invoice_id, unit, reason);
-	write_lines(invoice_id, id, doc, unit);
+	id = FinopsText(0, 1);
+	FINOPS_RUN("INSERT INTO @s@.invoice_detail (invoice_id, " LINE_COLUMNS ") SELECT $1, " LINE_COLUMNS " FROM credit_line", ARG_TEXT(id));
+	FINOPS_RUN("INSERT INTO finops.invoice_tax (invoice_id, " TAX_COLUMNS ") SELECT $1, " TAX_COLUMNS " FROM credit_tax", ARG_TEXT(id));
 	return id;
+}
+
+/* Bytes of a part: the values of its columns, as the server prints them. */
+#define PART_BYTES(columns)	"encode(sha256(convert_to(row(" columns ")::text, 'UTF8')), 'hex')"
+
+/*
+ * A credit note follows from its invoice, the notes before it and the lines
+ * it credits: all of them never change.  It is computed again from those and
+ * compared, part by part, in every column.
+ */
+void
+InvoiceRebuildCredit(const char *id)
+{
+	char	   *original;
+	char	   *reason;
+	FinopsArg	lines;
+	FinopsArg	revision;
+	int			digits;
+
+	FINOPS_RUN("SELECT h.original_invoice_id, h.reason, h.revision, finops.currency_minor_unit(h.currency)::int4,"
+			   " (SELECT jsonb_agg(jsonb_build_object('line_no', d.line_no, 'amount', -d.amount)) FROM @s@.invoice_detail d WHERE d.invoice_id = h.invoice_id)"
+			   " FROM @s@.invoice_header h WHERE h.invoice_id = $1", ARG_TEXT(id));
+	original = FinopsText(0, 1);
+	reason = FinopsText(0, 2);
+	revision = ARG_INT4((int32) FinopsInt64(0, 3));
+	digits = (int) FinopsInt64(0, 4);
+	lines = ARG_DATUM(JSONBOID, FinopsValue(0, 5, &lines.isnull), false);
+	stage_notes(original, revision);
+	stage_credit(original, lines);
+	stage_note(original, digits, reason);
+	FINOPS_STAGE("credit_part",
+				 "SELECT coalesce(s.place, r.place) AS place, coalesce(s.part, r.part) AS part, s.bytes AS stored, r.bytes AS rebuilt FROM"
+				 " (SELECT 1 AS place, 'header' AS part, " PART_BYTES(HEAD_COLUMNS) " AS bytes FROM @s@.invoice_header WHERE invoice_id = $1"
+				 "  UNION ALL SELECT 1 + line_no, 'line ' || line_no, " PART_BYTES(LINE_COLUMNS) " FROM @s@.invoice_detail WHERE invoice_id = $1"
+				 "  UNION ALL SELECT 2147483647, format('tax %s %s', tax_category, trim_scale(tax_rate)), " PART_BYTES(TAX_COLUMNS) " FROM finops.invoice_tax WHERE invoice_id = $1) s"
+				 " FULL JOIN (SELECT 1 AS place, 'header' AS part, " PART_BYTES(HEAD_COLUMNS) " AS bytes FROM credit_head"
+				 "  UNION ALL SELECT 1 + line_no, 'line ' || line_no, " PART_BYTES(LINE_COLUMNS) " FROM credit_line"
+				 "  UNION ALL SELECT 2147483647, format('tax %s %s', tax_category, trim_scale(tax_rate)), " PART_BYTES(TAX_COLUMNS) " FROM credit_tax) r"
+				 " ON r.part = s.part", ARG_TEXT(id));
+	FINOPS_RUN0("SELECT part, stored, rebuilt, stored IS NOT DISTINCT FROM rebuilt FROM"
+				" (SELECT place, part, stored, rebuilt FROM credit_part UNION ALL"
+				"  SELECT NULL, 'document', encode(sha256(convert_to(string_agg(stored, ' ' ORDER BY place, part), 'UTF8')), 'hex'),"
+				"   encode(sha256(convert_to(string_agg(rebuilt, ' ' ORDER BY place, part), 'UTF8')), 'hex') FROM credit_part) p ORDER BY place, part");
 }
 
 /*
@@ -324,6 +379,7 @@ issue_credit_note(const FinopsSession *session, const char *invoice_id,
 
 	if (!lines.isnull)
 		check_lines(lines);
+	stage_notes(invoice_id, ALL_NOTES);
 	stage_credit(invoice_id, lines);
 	check_credit(invoice_id, &doc);
 	id = write_credit_note(invoice_id, &doc, reason);
@@ -347,9 +403,13 @@ InvoiceCreditRest(const FinopsSession *session, const char *invoice_id,
 				  const char *reason)
 {
 	FinopsArg	all = {JSONBOID, (Datum) 0, true};
+	bool		left;
 
-	if (FINOPS_RUN("SELECT FROM (" LEFT_SQL ") l WHERE l.amount_left <> 0 OR coalesce(l.cost_left, 0) <> 0 LIMIT 1",
-				   ARG_TEXT(invoice_id)) == 0)
+	stage_notes(invoice_id, ALL_NOTES);
+	left = FINOPS_RUN("SELECT FROM (" LEFT_SQL ") l WHERE l.amount_left <> 0 OR coalesce(l.cost_left, 0) <> 0 LIMIT 1",
+					  ARG_TEXT(invoice_id)) > 0;
+	FinopsEndStage("inv_note");
+	if (!left)
 		return NULL;
 	return issue_credit_note(session, invoice_id, reason, all);
 }

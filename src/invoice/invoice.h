@@ -186,6 +186,9 @@ extern void InvoiceStageTax(DateADT day, const char *tenant);
 extern char *InvoiceCreditRest(const FinopsSession *session,
 							   const char *invoice_id, const char *reason);
 
+/* Compute a credit note again; leaves the rows of finops.rebuild_invoice(). */
+extern void InvoiceRebuildCredit(const char *id);
+
 /* ---------------------------------------------------------------------
  * Settlement, payment.c
  * ---------------------------------------------------------------------

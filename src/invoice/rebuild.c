@@ -134,7 +134,7 @@ rebuild(ReturnSetInfo *rsinfo, const InvoiceStored *doc, Datum inputs)
  *	-> TABLE (part text, stored text, rebuilt text, identical boolean)
  *
  * Errors: 22004, 22023; P0002 for an unknown document; 55000 for a document
- * without inputs, such as a credit note, which follows from its invoice.
+ * that was not computed.  A credit note follows from its invoice; credit.c.
  */
 Datum
 finops_rebuild_invoice(PG_FUNCTION_ARGS)
@@ -146,8 +146,15 @@ finops_rebuild_invoice(PG_FUNCTION_ARGS)
 	Datum		inputs;
 	bool		isnull;
 
-	InitMaterializedSRF(fcinfo, 0);
 	FinopsBegin(&session);
+	if (FINOPS_RUN("SELECT FROM @s@.invoice_header WHERE invoice_id = $1 AND kind = 'credit_note'", ARG_TEXT(invoice_id)) > 0)
+	{
+		InvoiceRebuildCredit(invoice_id);
+		FinopsReturnRows(fcinfo);
+		FinopsEnd(&session);
+		return (Datum) 0;
+	}
+	InitMaterializedSRF(fcinfo, 0);
 	reader = InvoiceReaderOpen(invoice_id);
 	if (!InvoiceReaderNext(reader, &doc))
 		ereport(ERROR,
@@ -158,9 +165,7 @@ finops_rebuild_invoice(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("document \"%s\" has no stored inputs", FinopsQuoteForMessage(invoice_id)),
-				 errdetail("A credit note follows from the invoice that it credits."),
-				 doc.issue.original != NULL ?
-				 errhint("Run SELECT * FROM finops.rebuild_invoice('%s').", doc.issue.original) : 0));
+				 errdetail("It was not computed by finops.prepare_invoices().")));
 	inputs = FinopsValue(0, 1, &isnull);
 	rebuild((ReturnSetInfo *) fcinfo->resultinfo, &doc, inputs);
 	InvoiceReaderClose(reader);

@@ -1,6 +1,6 @@
 -- Credit notes add up to their invoice, in any order and any partition.
 BEGIN;
-SELECT plan(18);
+SELECT plan(22);
 \set documents 60
 \o /dev/null
 \ir ../data/random_documents.sql
@@ -40,6 +40,19 @@ SELECT is_empty($$SELECT t.tax_category FROM finops.invoice_tax t JOIN invoice_h
 	GROUP BY coalesce(h.original_invoice_id, h.invoice_id), t.tax_category, t.tax_rate HAVING sum(t.taxable_amount) <> 0 OR sum(t.tax_amount) <> 0$$, 'and each tax');
 SELECT is_empty($$SELECT h.invoice_id FROM invoice_header h WHERE h.kind = 'credit_note' AND h.original_invoice_id LIKE 'INV-UB-%' AND
 	NOT EXISTS (SELECT FROM finops.invoice_tax t WHERE t.invoice_id = h.invoice_id HAVING sum(t.taxable_amount) = h.subtotal AND sum(t.tax_amount) = h.tax)$$, 'the tax table of a note adds up to its header');
+
+-- computed again from the invoice and the notes before it
+SELECT is((SELECT bool_and(r.identical) FROM invoice_header h, finops.rebuild_invoice(h.invoice_id) r WHERE h.kind = 'credit_note'), true, 'every credit note is rebuilt byte by byte');
+SELECT is((SELECT array_agg(r.part) FROM finops.rebuild_invoice('CN-UB-1') r), (SELECT ARRAY['header'] || array_agg('line ' || line_no ORDER BY line_no) FROM invoice_detail WHERE invoice_id = 'CN-UB-1')
+	|| (SELECT array_agg(format('tax %s %s', tax_category, trim_scale(tax_rate)) ORDER BY tax_category, tax_rate) FROM finops.invoice_tax WHERE invoice_id = 'CN-UB-1') || ARRAY['document'], 'part by part');
+SET LOCAL session_replication_role = replica;
+UPDATE invoice_detail SET amount = amount - 0.01 WHERE invoice_id = 'CN-UB-1' AND line_no = 1;
+SET LOCAL session_replication_role = origin;
+SELECT is((SELECT array_agg(r.part) FROM finops.rebuild_invoice('CN-UB-1') r WHERE NOT identical AND part IN ('line 1', 'document')), ARRAY['line 1', 'document'], 'what was tampered with shows');
+SELECT cmp_ok((SELECT count(*)::int FROM finops.verify_invoices() WHERE invoice_id = 'CN-UB-1'), '>', 0, 'and is found by verification');
+SET LOCAL session_replication_role = replica;
+UPDATE invoice_detail SET amount = amount + 0.01 WHERE invoice_id = 'CN-UB-1' AND line_no = 1;
+SET LOCAL session_replication_role = origin;
 
 -- e-invoices: what they refuse
 SELECT throws_ok($$SELECT finops.invoice_ubl(NULL)$$, '22004');
