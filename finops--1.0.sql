@@ -4065,6 +4065,15 @@ COMMENT ON TRIGGER late_usage_no_truncate ON finops.late_usage IS 'rows are only
 REVOKE ALL ON finops.late_usage FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.late_usage', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.late_usage_late_id_seq', '');
+-- topic usage_upgrade: plans that tenants outgrow
+
+CREATE FUNCTION finops.recommend_upgrades(period date)
+RETURNS TABLE (tenant_id text, plan_code text, metric_code text, value numeric, cap_value numeric, utilization numeric, utilization_before numeric,
+	recommended_plan text, price_difference numeric, currency text, next_call text)
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_recommend_upgrades';
+COMMENT ON FUNCTION finops.recommend_upgrades(date) IS 'tenants whose usage reached 95 percent of a cap in this month and the one before, with the cheapest larger plan that would do, NULL where there is none; finops.refresh_usage posts one message of each (topic plan_upgrade)';
+REVOKE ALL ON FUNCTION finops.recommend_upgrades(date) FROM PUBLIC;
 -- topic void: documents that are taken back before and after issue
 
 CREATE TABLE finops.invoice_replacement (

@@ -140,6 +140,8 @@ UsageRefresh(const FinopsSession *session, DateADT period, const char *tenant)
 		changed += compute_levels(period, tenant);
 	}
 	UsageSettleLots(period, tenant);
+	if (FINOPS_RUN0("SELECT FROM usage_level WHERE is_last AND utilization >= 0.95 LIMIT 1") > 0)
+		UpgradePost(period, tenant);
 	FinopsEndStage("usage_level");
 	FinopsEndStage("usage_lot");
 	FinopsEndStage("usage_month");

@@ -53,6 +53,9 @@ extern void UsageSettleLots(DateADT period, const char *tenant);
 /* usage.c: 22023 for a negative, NaN or infinite number; NULL passes */
 extern void UsageCheckQuantity(FunctionCallInfo fcinfo, int argno, const char *name);
 
+/* upgrade.c: recommend larger plans, one message for each */
+extern void UpgradePost(DateADT period, const char *tenant);
+
 /* usage_late.c: usage of a month stays as it is, or may change again */
 extern void UsageFreeze(DateADT period);
 extern void UsageThaw(DateADT period);
