@@ -9,7 +9,7 @@
 #define FINOPS_PLAN_H
 
 #include "core/core.h"
-#include "invoice/prorate.h"
+#include "invoice/price.h"
 
 
 /*
