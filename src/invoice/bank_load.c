@@ -119,7 +119,8 @@ take_statement(void *arg, const BankStatement *statement)
 
 	values[0] = Int32GetDatum(load->statement++);
 	values[1] = put_text(statement->id, &nulls[1]);
-	values[2] = put_text(statement->account[0] != '\0' ? plain_account(statement->account) : load->account, &nulls[2]);
+	values[2] = put_text(statement->account[0] != '\0' ? plain_account(statement->account) : load->account,
+						 &nulls[2]);
 	values[3] = put_text(statement->currency[0] != '\0' ? statement->currency : load->currency, &nulls[3]);
 	values[4] = put_text(statement->from, &nulls[4]);
 	values[5] = put_text(statement->to, &nulls[5]);

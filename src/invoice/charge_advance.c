@@ -87,7 +87,8 @@ open_advance(const InvoiceRun *run)
 static char *
 reference(const char *refs, const char *name)
 {
-	Jsonb	   *json = refs == NULL ? NULL : DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(refs)));
+	Jsonb	   *json = refs == NULL ? NULL :
+		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(refs)));
 	JsonbValue *value = json == NULL ? NULL :
 		getKeyJsonValueFromContainer(&json->root, name, (int) strlen(name), NULL);
 
@@ -121,7 +122,8 @@ read_billed(AdvanceState *state, const char *tenant, int *n)
 	{
 		BilledLine *b;
 
-		billed = billed == NULL ? palloc_array(BilledLine, 1) : repalloc(billed, (*n + 1) * sizeof(BilledLine));
+		billed = billed == NULL ? palloc_array(BilledLine, 1) :
+			repalloc(billed, (*n + 1) * sizeof(BilledLine));
 		b = &billed[(*n)++];
 		b->line_type = InvoiceStreamCopy(rows, COL_TYPE);
 		b->description = InvoiceStreamCopy(rows, COL_DESCRIPTION);

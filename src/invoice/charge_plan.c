@@ -51,7 +51,8 @@ static const char *const bindings_sql =
 enum
 {
 	COL_TENANT = 1, COL_PLAN, COL_BINDING, COL_CURRENCY, COL_PRICE, COL_MARKUP, COL_FIRST, COL_LAST,
-	COL_BOUND_FROM, COL_PRORATION, COL_BASE_SEATS, COL_SEATS, COL_FULL_CAPS, COL_ADVANCE, COL_TAX, COL_MINIMUM,
+	COL_BOUND_FROM, COL_PRORATION, COL_BASE_SEATS, COL_SEATS, COL_FULL_CAPS, COL_ADVANCE, COL_TAX,
+	COL_MINIMUM,
 		COL_MAXIMUM,
 	COL_BY_SECOND, COL_SECOND_START, COL_SECOND_END, COL_SECOND_LENGTH
 };
@@ -189,7 +190,8 @@ open_plans(const InvoiceRun *run)
 		state->pauses = InvoiceStreamOpen(run, pauses_sql);
 	if (has[3])
 		state->seats = InvoiceStreamOpen(run, seats_sql);
-	UsageOpenStreams(state, (has[6] || has[10]) && (has[4] || has[5]), has[7], (has[8] || has[10]) && has[4], has[9], has[10]);
+	UsageOpenStreams(state, (has[6] || has[10]) && (has[4] || has[5]), has[7],
+					 (has[8] || has[10]) && has[4], has[9], has[10]);
 	return state;
 }
 

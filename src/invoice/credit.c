@@ -284,8 +284,9 @@ static const char *const tax_sql =
 static void
 stage_note(const char *invoice_id, int digits, const char *reason)
 {
-	FinopsArg	unit = ARG_DATUM(NUMERICOID, DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", digits)),
-																  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), false);
+	Datum		one = DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", digits)),
+										  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	FinopsArg	unit = ARG_DATUM(NUMERICOID, one, false);
 
 	stage_taxes(invoice_id, unit);
 	FINOPS_STAGE("credit_head", head_sql, ARG_TEXT(invoice_id), ARG_TEXT(reason), unit);

@@ -184,7 +184,8 @@ finops_pay_out(PG_FUNCTION_ARGS)
 					   " SELECT h.invoice_id, 'payout', -$2, $3, greatest(now(), " OPEN_SINCE_SQL "), $4 FROM @s@.invoice_header h"
 					   " WHERE h.invoice_id = $1 AND $2 > 0 AND $2 = round($2, $5) AND $2 <= -" INVOICE_OPEN_SQL
 					   " RETURNING to_jsonb(receivable_adjustment.*)::text",
-					   ARG_TEXT(invoice_id), amount, ARG_TEXT(reference), ARG_TEXT(FinopsCallerName(&session)), ARG_INT4(doc.digits)) == 0)
+					   ARG_TEXT(invoice_id), amount, ARG_TEXT(reference),
+					   ARG_TEXT(FinopsCallerName(&session)), ARG_INT4(doc.digits)) == 0)
 		{
 			FINOPS_RUN("SELECT (-" INVOICE_OPEN_SQL ")::text FROM @s@.invoice_header h WHERE h.invoice_id = $1", ARG_TEXT(invoice_id));
 			ereport(ERROR,

@@ -238,7 +238,8 @@ extern void InvoiceCheckNumber(FunctionCallInfo fcinfo, int argno,
 							   const char *high);	/* 22023 */
 extern void InvoiceRequireTenant(const char *tenant);	/* P0002; NULL passes */
 extern void InvoiceCheckLanguage(const char *language);	/* 22023; NULL and "" pass; billing.c */
-extern void InvoiceCheckObject(FunctionCallInfo fcinfo, int argno, const char *name);	/* 22023; NULL passes */
+/* 22023; NULL passes */
+extern void InvoiceCheckObject(FunctionCallInfo fcinfo, int argno, const char *name);
 
 #endif							/* FINOPS_STANDALONE */
 #endif							/* FINOPS_INVOICE_H */

@@ -499,6 +499,7 @@ finops_match_payments(PG_FUNCTION_ARGS)
 	write_found(&session);
 	write_suggestions();
 	InvoiceSettleCredits(&session);
+	PaymentTellMismatches();
 	FINOPS_STAGE0("match_summary",
 				  "SELECT rule, currency, count(DISTINCT payment_id) AS payments, sum(amount) AS amount FROM"
 				  " (SELECT rule, currency, payment_id, amount FROM match_found WHERE rule <> 'suggested'"

@@ -239,8 +239,9 @@ apply_to_named(const FinopsSession *session, const Payment *p)
  * Records a confirmed payment once; the last one that settles the invoice
  * makes it paid.  Errors: 22004; 22023 for an amount that is not positive, has
  * too many digits or, where no policy takes it, exceeds what is open, an
- * unknown currency or method, a day that has not begun, a currency other than the invoice's; P0002 for an unknown invoice; 55000 for
- * one that is open or void; 23505 for a payment_id with other data.
+ * unknown currency or method, a day that has not begun, a currency other than
+ * the invoice's; P0002 for an unknown invoice; 55000 for one that is open or
+ * void; 23505 for a payment_id with other data.
  */
 Datum
 finops_record_payment(PG_FUNCTION_ARGS)

@@ -114,7 +114,8 @@ add_event(const FinopsSession *session, FunctionCallInfo fcinfo, const char *ten
 				   " FROM (SELECT quantity FROM finops.usage_event WHERE tenant_id = $1 AND metric_code = $2 AND usage_date = $3"
 				   "  UNION ALL SELECT quantity FROM finops.late_usage WHERE tenant_id = $1 AND metric_code = $2 AND usage_date = $3 AND event_id IS NOT NULL"
 				   "  UNION ALL SELECT $6) e, @s@.metric_catalog c WHERE c.metric_code = $2",
-				   ARG_TEXT(tenant), ARG_TEXT(metric), day, ARG_TEXT(event), InvoiceDatumArg(fcinfo, 5, TIMESTAMPTZOID), quantity, price,
+				   ARG_TEXT(tenant), ARG_TEXT(metric), day, ARG_TEXT(event),
+				   InvoiceDatumArg(fcinfo, 5, TIMESTAMPTZOID), quantity, price,
 				   ARG_TEXT(InvoiceTextArg(fcinfo, 7)), ARG_TEXT(FinopsCallerName(session)));
 	FINOPS_RUN("SELECT * FROM finops.late_usage WHERE tenant_id = $1 AND event_id = $2", ARG_TEXT(tenant), ARG_TEXT(event));
 }
@@ -129,7 +130,8 @@ set_value(const FinopsSession *session, FunctionCallInfo fcinfo, const char *ten
 	FINOPS_RUN("INSERT INTO finops.late_usage (tenant_id, metric_code, usage_date, metric_value, reason, recorded_by)"
 			   " SELECT $1, $2, $3, $4, $5, $6 WHERE $4 IS DISTINCT FROM (SELECT l.metric_value FROM finops.late_usage l"
 			   "  WHERE l.tenant_id = $1 AND l.metric_code = $2 AND l.usage_date = $3 ORDER BY l.late_id DESC LIMIT 1)",
-			   ARG_TEXT(tenant), ARG_TEXT(metric), day, value, ARG_TEXT(InvoiceTextArg(fcinfo, 7)), ARG_TEXT(FinopsCallerName(session)));
+			   ARG_TEXT(tenant), ARG_TEXT(metric), day, value, ARG_TEXT(InvoiceTextArg(fcinfo, 7)),
+			   ARG_TEXT(FinopsCallerName(session)));
 	FINOPS_RUN("SELECT * FROM finops.late_usage WHERE tenant_id = $1 AND metric_code = $2 AND usage_date = $3 ORDER BY late_id DESC LIMIT 1",
 			   ARG_TEXT(tenant), ARG_TEXT(metric), day);
 }

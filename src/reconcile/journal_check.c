@@ -81,7 +81,8 @@ finops_journal_check(PG_FUNCTION_ARGS)
 	FINOPS_STAGE("bridge", "SELECT c.currency, c.line, c.amount FROM finops.cost_bridge($1) c", ARG_DATE(period));
 	sql = psprintf("SELECT x.check, x.currency, trim_scale(sum(x.ledger)), trim_scale(sum(x.expected)), trim_scale(sum(x.ledger - x.expected))"
 				   " FROM (%s%s%s%s) x GROUP BY 1, 2 ORDER BY 1, 2", balance_sql, receivable_sql, prepaid_sql, base_sql);
-	FINOPS_RUN(sql, ARG_DATE(period), ARG_DATE(next), ARG_TEXT(JournalZone()), ARG_TEXT(finops_reporting_currency));
+	FINOPS_RUN(sql, ARG_DATE(period), ARG_DATE(next), ARG_TEXT(JournalZone()),
+			   ARG_TEXT(finops_reporting_currency));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;
