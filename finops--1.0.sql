@@ -10002,7 +10002,7 @@ FROM (VALUES
 	('month', 'finops.budget_status finops.watched_month'),
 
 	('bank', 'finops.bank_line finops.bank_statement finops.dunning_block finops.invoice_failure finops.payer_account'),
-	('bank', 'finops.payment_suggestion'),
+	('bank', 'finops.payment_mismatch finops.payment_suggestion'),
 
 	('log', 'audit_event finops.approval_request finops.data_access_stat finops.job_run finops.login_stat finops.outbox'),
 	('log', 'finops.period_reopening finops.query_log finops.readiness_log finops.readiness_waiver finops.run'),
@@ -10059,7 +10059,7 @@ FROM (VALUES
 
 	('usage', 'finops.consent_topup finops.load_usage finops.prepare_invoices finops.record_usage finops.refresh_usage'),
 	('usage', 'finops.settle_topup finops.top_up finops.void_invoice'),
-	('usage', 'finops.record_late_usage'),
+	('usage', 'finops.recommend_upgrades finops.record_late_usage'),
 
 	('request', 'finops.book_accrual finops.reopen_period finops.require_no_transaction finops.resolve_exception'),
 	('request', 'finops.resolve_recon finops.waive_readiness'),
