@@ -275,6 +275,17 @@ adjust_season(Blend *b)
 	}
 }
 
+/* What is in one counts as much as all forecasters before it. */
+static void
+give_half(Blend *b, const char *name)
+{
+	for (int i = 0; i < b->detail->nmembers; i++)
+		b->detail->member[i].weight /= 2;
+	FcAddMember(b->detail, FC_MEMBER_SIMPLE, name, 0.5);
+	for (int j = 0; j < b->q->h; j++)
+		b->out->mean[j] = (b->out->mean[j] + Max(b->one.mean[j], b->floor)) / 2;
+}
+
 /* A long season is shared out from its mean as well, with equal say. */
 static void
 add_blocks(Blend *b)
@@ -284,11 +295,28 @@ add_blocks(Blend *b)
 	if (b->detail->adjusted == FC_SEASON_NONE || !FcBlocksApply(q))
 		return;
 	FcBlocksForecast(q, b->detail->adjusted, b->one.mean);
-	FcAddMember(b->detail, FC_MEMBER_SIMPLE, "blocks", 0.5);
-	for (int i = 0; i < b->detail->nmembers - 1; i++)
-		b->detail->member[i].weight /= 2;
-	for (int j = 0; j < q->h; j++)
-		b->out->mean[j] = (b->out->mean[j] + Max(b->one.mean[j], b->floor)) / 2;
+	give_half(b, "blocks");
+}
+
+/*
+ * What the rest of a month comes to: means and lines of weeks, equal say.  Not
+ * within a month of a level shift, when weeks before it tell nothing more of
+ * the level.
+ */
+static void
+add_levels(Blend *b)
+{
+	const FcRequest *q = b->q;
+	bool		ratio = b->detail->adjusted == FC_SEASON_MULTIPLICATIVE ||
+		(b->detail->adjusted == FC_SEASON_NONE && FcIsPositive(q->y, q->n));
+
+	for (int i = 0; i < b->detail->shifts; i++)
+		if (q->n - b->detail->shift_at[i] < 4 * FC_WEEK)
+			return;
+	if (!FcLevelsForecast(b->adjusted, q->n, ratio, q->h, b->one.mean))
+		return;
+	FcPutBackSeason(b->detail->adjusted, b->next, b->period, q->h, &b->one);
+	give_half(b, "levels");
 }
 
 /*
@@ -394,6 +422,8 @@ blend_all(Blend *b, bool final)
 	finish_blend(b);
 	if (long_season || q->m == FC_WEEK)
 		add_blocks(b);
+	if (q->m == FC_WEEK)
+		add_levels(b);
 	if (own && final)
 	{
 		double		factor = own_calibration(q);

@@ -21,7 +21,8 @@
 
 #include <math.h>
 
-#define SHIFT_SIZE	6.0			/* standard errors */
+#define SHIFT_SIZE	4.5			/* standard errors */
+#define MOST_LASTING 0.6
 #define SHIFT_LEAST	0.12		/* of the level before */
 #define SHIFT_WINDOW 14			/* values on a side */
 #define SHIFT_NEWEST 4			/* values after it, at least */
@@ -74,6 +75,33 @@ level_of(const double *x, int n, double *scratch)
 }
 
 /*
+ * By how much the standard error of a mean of some days exceeds that of
+ * independent ones: noise that lasts looks like a new level.  From the
+ * autocorrelation of the deviations from the running mean of a month, whose
+ * own part in them (one day in 29) is added back.
+ */
+static double
+noise_lasts(const double *x, int n)
+{
+	double		c0 = 0,
+				c1 = 0,
+				before = 0,
+				r;
+
+	for (int t = SHIFT_WINDOW; t + SHIFT_WINDOW < n; t++)
+	{
+		double		e = x[t] - FcMean(x + t - SHIFT_WINDOW, 2 * SHIFT_WINDOW + 1);
+
+		c0 += e * e;
+		c1 += e * before;
+		before = e;
+	}
+	r = c0 > 0 ? c1 / c0 + 1.0 / (2 * SHIFT_WINDOW + 1) : 0;
+	r = Min(Max(r, 0), MOST_LASTING);
+	return sqrt((1 + r) / (1 - r));
+}
+
+/*
  * The most significant shift, or -1.  x has no season.  Few values after it
  * must say more than many.
  */
@@ -81,7 +109,7 @@ static int
 find_shift(const double *x, int n, double *scratch)
 {
 	int			best = -1;
-	double		strongest = SHIFT_SIZE;
+	double		strongest = SHIFT_SIZE * noise_lasts(x, n);
 
 	for (int t = SHIFT_WINDOW; t + SHIFT_NEWEST <= n; t++)
 	{
@@ -300,6 +328,27 @@ expected_at(const double *y, int t, int m)
 }
 
 /*
+ * Up to three zeros at the end of a series that is hardly ever zero are days
+ * that have not been delivered; what ended for good looks the same for as long.
+ */
+static int
+trailing_zeros(const double *y, int n)
+{
+	int			last = n,
+				zeros = 0;
+
+	while (last > 0 && y[last - 1] == 0)
+		last--;
+	for (int t = 0; t < last; t++)
+	{
+		zeros += y[t] == 0;
+		if (y[t] < 0)
+			return 0;
+	}
+	return n - last <= FC_LATE_DAYS && 10 * zeros <= last ? n - last : 0;
+}
+
+/*
  * The newest days of a bill are often incomplete.  A last day far below what
  * its weekday and the days before it say, and days before that one that are
  * low as well, get the expected value.  Returns how many days; what they had
@@ -316,6 +365,14 @@ FcMaskLate(double *y, int n, int m, double *was)
 
 	if (m < 2 || n < 4 * m)
 		return 0;
+	late = trailing_zeros(y, n);
+	if (late > 0)
+	{
+		memset(was, 0, late * sizeof(double));
+		for (int i = late; i >= 1; i--)
+			y[n - i] = expected_at(y, n - i, m);
+		return late;
+	}
 	for (int t = n - FC_LATE_DAYS - 1; t >= 2 * m && k < (int) lengthof(error); t--)
 	{
 		double		e = expected_at(y, t, m);

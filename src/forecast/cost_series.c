@@ -3,10 +3,11 @@
  * cost_series.c
  *	  Forecasts of daily cost, summed to months.  Pure.
  *
- * Daily cost has a week, a level that drifts, and now and then a trend that
- * does not last.  A few months of days must carry a year, so trends are
- * damped: the forms are exponential smoothing without or with damped trend,
- * without or with a season of seven days, averaged with Akaike weights.
+ * The automatic model forecasts the days of the month in course and of the
+ * next one.  A few months of days must carry a year, and a trend does not
+ * last that long: beyond them the days go on as exponential smoothing without
+ * or with damped trend, without or with a season of seven days, averaged with
+ * Akaike weights, has them, from the level that the automatic model came to.
  * Working by day is also what takes the length of months out.
  *
  * The interval of a month cannot be had from the intervals of its days, whose
@@ -27,6 +28,7 @@
 #define WEEK		7
 #define COST_SEED	UINT64_C(20080229)
 #define MAX_COST_FORMS 6
+#define AUTO_DAYS	62			/* that the automatic model forecasts */
 
 double
 CostMedian(const double *values, int n)
@@ -148,17 +150,46 @@ forecast_flat(const double *y, int n, double floor, CostMonths *m)
 		m->mean[m->month[j]] += mean;
 }
 
+/*
+ * What the automatic model adds to the smoothed days: their difference as far
+ * as it is trusted, its mean over the last weeks of that afterwards.
+ */
 static void
-simulate(const EtsFit *fit, const double *mean, double floor, double widen,
-		 int from, int to, CostMonths *m, FmathRandom *random, double *path,
-		 FinopsInterrupt interrupt)
+add_automatic(const double *daily, int n, const double *smoothed, int ndays,
+			  double *extra, FinopsInterrupt interrupt)
+{
+	int			h = Min(ndays, AUTO_DAYS),
+				last = Min(h, 4 * WEEK);
+	FcRequest	q = {.y = daily, .n = n, .m = WEEK, .model = {FC_AUTO, {0}}, .h = h,
+	.interrupt = interrupt};
+	double		seam = 0;
+
+	memset(extra, 0, ndays * sizeof(double));
+	if (FcForecast(&q, extra, NULL, NULL, NULL) != FC_OK)
+	{
+		memset(extra, 0, ndays * sizeof(double));
+		return;
+	}
+	for (int j = 0; j < h; j++)
+	{
+		extra[j] -= smoothed[j];
+		seam += j >= h - last ? extra[j] / last : 0;
+	}
+	for (int j = h; j < ndays; j++)
+		extra[j] = seam;
+}
+
+static void
+simulate(const EtsFit *fit, const double *mean, const double *extra, double floor,
+		 double widen, int from, int to, CostMonths *m, FmathRandom *random,
+		 double *path, FinopsInterrupt interrupt)
 {
 	for (int k = from; k < to; k++)
 	{
 		EtsSimulate(fit, m->ndays, (struct FmathRandom *) random, path);
 		for (int j = 0; j < m->ndays; j++)
 		{
-			double		x = mean[j] + (path[j] - mean[j]) * widen;
+			double		x = mean[j] + extra[j] + (path[j] - mean[j]) * widen;
 
 			m->sample[m->month[j] * COST_PATHS + k] += Max(x, floor);
 		}
@@ -167,50 +198,53 @@ simulate(const EtsFit *fit, const double *mean, double floor, double widen,
 	}
 }
 
-void
-CostForecastDays(const double *daily, int n, CostMonths *m,
-				 FinopsInterrupt interrupt)
+/* Treats the days as the automatic model does; what that found goes into m. */
+static void
+clean_days(double *y, int n, CostMonths *m, FinopsInterrupt interrupt)
 {
-	EtsFit		fits[MAX_COST_FORMS];
-	double		weights[MAX_COST_FORMS] = {0},
-				share = 0,
-				floor = -(double) INFINITY,
-				largest = 0,
-			   *y,
-			   *path,
-			   *mean;
 	double		was[FC_LATE_DAYS];
 	int			at[FC_MAX_SHIFTS];
-	int			count = 0,
-				done = 0,
-				exponent = 0;
-	FmathRandom random;
 
-	memset(m->mean, 0, m->nmonths * sizeof(double));
-	memset(m->sample, 0, (size_t) m->nmonths * COST_PATHS * sizeof(double));
-	y = FcAlloc((size_t) n + 2 * m->ndays);
-	mean = y + n;
-	path = mean + m->ndays;
-	/* in units in which thresholds mean the same for cents and millions */
-	for (int t = 0; t < n; t++)
-		largest = Max(largest, fabs(daily[t]));
-	if (largest > 0)
-		frexp(largest, &exponent);
-	for (int t = 0; t < n; t++)
-		y[t] = ldexp(daily[t], 10 - exponent);
+	FcFillGaps(y, n, WEEK);
 	m->late = FcMaskLate(y, n, WEEK, was);
 	m->completion = 0;
 	for (int i = 0; i < m->late; i++)
-		m->completion += ldexp(y[n - 1 - i] - was[i], exponent - 10);
-	FcFillGaps(y, n, WEEK);
+		m->completion += y[n - 1 - i] - was[i];
 	m->shifts = FcAlignShifts(y, n, WEEK, at);
 	m->outliers = FcReplaceOutliers(y, n, WEEK, interrupt, NULL);
-	if (!FcIsConstant(y, n))
-		count = fit_forms(y, n, fits, weights, interrupt);
-	for (int t = 0; t < n && (t == 0 || floor == 0); t++)
-		floor = y[t] >= 0 ? 0 : -(double) INFINITY;
-	if (count == 0)
-		forecast_flat(y, n, floor, m);
+}
+
+/* The smoothed days, and what the automatic model has beyond them. */
+static void
+middle_days(const double *y, int n, const EtsFit *fits, const double *weights,
+			int count, CostMonths *m, double *extra, FinopsInterrupt interrupt)
+{
+	double	   *mean = FcAlloc(2 * (size_t) m->ndays),
+			   *smoothed = mean + m->ndays;
+
+	memset(smoothed, 0, m->ndays * sizeof(double));
+	for (int i = 0; i < count; i++)
+	{
+		EtsForecast(&fits[i], m->ndays, mean);
+		for (int j = 0; j < m->ndays; j++)
+			smoothed[j] += weights[i] * mean[j];
+	}
+	add_automatic(y, n, smoothed, m->ndays, extra, interrupt);
+	FcFree(mean);
+}
+
+/* Means and simulated sums, each form in proportion to its weight. */
+static void
+forecast_forms(const EtsFit *fits, const double *weights, int count, int n,
+			   const double *extra, double floor, CostMonths *m,
+			   FinopsInterrupt interrupt)
+{
+	double	   *mean = FcAlloc(2 * (size_t) m->ndays),
+			   *path = mean + m->ndays,
+				share = 0;
+	int			done = 0;
+	FmathRandom random;
+
 	FmathSeed(&random, COST_SEED);
 	for (int i = 0; i < count; i++)
 	{
@@ -220,10 +254,53 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		until = i == count - 1 ? COST_PATHS : (int) (share * COST_PATHS + 0.5);
 		EtsForecast(&fits[i], m->ndays, mean);
 		for (int j = 0; j < m->ndays; j++)
-			m->mean[m->month[j]] += weights[i] * Max(mean[j], floor);
-		simulate(&fits[i], mean, floor, 1.16 + 7.0 / n, done, until, m,
+			m->mean[m->month[j]] += weights[i] * Max(mean[j] + extra[j], floor);
+		simulate(&fits[i], mean, extra, floor, 1.16 + 7.0 / n, done, until, m,
 				 &random, path, interrupt);
 		done = until;
+	}
+	FcFree(mean);
+}
+
+void
+CostForecastDays(const double *daily, int n, CostMonths *m,
+				 FinopsInterrupt interrupt)
+{
+	EtsFit		fits[MAX_COST_FORMS];
+	double		weights[MAX_COST_FORMS] = {0},
+				floor = -(double) INFINITY,
+				largest = 0,
+			   *scaled,
+			   *y,
+			   *extra;
+	int			count = 0,
+				exponent = 0;
+
+	memset(m->mean, 0, m->nmonths * sizeof(double));
+	memset(m->sample, 0, (size_t) m->nmonths * COST_PATHS * sizeof(double));
+	scaled = FcAlloc(2 * (size_t) n + m->ndays);
+	y = scaled + n;
+	extra = y + n;
+	/* in units in which thresholds mean the same for cents and millions */
+	for (int t = 0; t < n; t++)
+		largest = Max(largest, fabs(daily[t]));
+	if (largest > 0)
+		frexp(largest, &exponent);
+	for (int t = 0; t < n; t++)
+		scaled[t] = ldexp(daily[t], 10 - exponent);
+	memcpy(y, scaled, n * sizeof(double));
+	clean_days(y, n, m, interrupt);
+	m->completion = ldexp(m->completion, exponent - 10);
+	if (!FcIsConstant(y, n))
+		count = fit_forms(y, n, fits, weights, interrupt);
+	for (int t = 0; t < n && (t == 0 || floor == 0); t++)
+		floor = y[t] >= 0 ? 0 : -(double) INFINITY;
+	if (count == 0)
+		forecast_flat(y, n, floor, m);
+	else
+	{
+		middle_days(scaled, n, fits, weights, count, m, extra, interrupt);
+		forecast_forms(fits, weights, count, n, extra, floor, m, interrupt);
 	}
 	for (int i = 0; i < m->nmonths; i++)
 	{
@@ -233,5 +310,5 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		qsort(m->sample + (size_t) i * COST_PATHS, COST_PATHS, sizeof(double),
 			  FcCompare);
 	}
-	FcFree(y);
+	FcFree(scaled);
 }

@@ -579,6 +579,8 @@ extern void FcPutBackSeason(FcSeasonKind kind, const double *next, int m,
 extern int	FcLongerSeason(int m);
 extern bool FcBlocksApply(const FcRequest *q);
 extern void FcBlocksForecast(const FcRequest *q, FcSeasonKind kind, double *mean);
+extern bool FcLevelsForecast(const double *y, int n, bool ratio, int h,
+							 double *mean);
 extern int	FcSeasonsOf(const FcRequest *q, int *seasons);
 
 /* Intervals, interval.c. */

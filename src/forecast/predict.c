@@ -300,8 +300,8 @@ clean(const FcRequest *q, double *y, double *extra, FcDetail *detail)
 
 	if (q->options->outliers != FC_TREAT_NEVER && treats(q, FC_TREAT_DEFAULT))
 	{
-		detail->late = FcMaskLate(y, q->n, q->m, was);
 		detail->gaps = FcFillGaps(y, q->n, q->m);
+		detail->late = FcMaskLate(y, q->n, q->m, was);
 	}
 	if (treats(q, q->options->shifts))
 		detail->shifts = FcAlignShifts(y, q->n, q->m, detail->shift_at);

@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c src/forecast/explain.c */
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/levels.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c src/forecast/explain.c */
 /*-------------------------------------------------------------------------
  *
  * predict_test.c
@@ -233,6 +233,52 @@ test_daily(void)
 	free(detail);
 }
 
+/* Zeros at the end: not delivered, ended, or usual. */
+static void
+test_trailing_zeros(void)
+{
+	double		y[112],
+				was[FC_LATE_DAYS];
+
+	for (int t = 0; t < 112; t++)
+		y[t] = (t % 7 < 5 ? 100 : 40) + t % 3;
+	y[109] = y[110] = y[111] = 0;
+	/* 109 % 7 = 4 is a working day, the two after it are not */
+	ok(FcMaskLate(y, 112, 7, was) == 3 && near(y[109], 101, 2) && near(y[110], 41, 2) && was[0] == 0,
+	   "three zeros at the end are to come");
+	y[108] = y[109] = y[110] = y[111] = 0;
+	ok(FcMaskLate(y, 112, 7, was) == 0 && y[111] == 0, "four have ended");
+	for (int t = 0; t < 112; t++)
+		y[t] = t % 7 < 5 ? 100 : 0;
+	ok(FcMaskLate(y, 111, 7, was) == 0, "days off are no late days");
+}
+
+/* A line of logarithms, a level that moves, and too little past. */
+static void
+test_levels(void)
+{
+	double		y[200],
+				mean[60];
+	FmathRandom random;
+
+	for (int t = 0; t < 200; t++)
+		y[t] = 100 * FmathExp(0.002 * t);
+	ok(FcLevelsForecast(y, 200, true, 20, mean) && near(mean[0], 100 * FmathExp(0.4), 1e-3) &&
+	   near(mean[19], 100 * FmathExp(0.438), 1e-3), "growth goes on");
+	ok(FcLevelsForecast(y, 200, true, 60, mean) && mean[59] < 100 * FmathExp(0.518) &&
+	   mean[59] > 100 * FmathExp(0.47), "and fades beyond what was tried");
+	FmathSeed(&random, 12);
+	for (int t = 0; t < 200; t++)
+		y[t] = 50 + 2 * FmathNormal(&random);
+	ok(FcLevelsForecast(y, 200, false, 20, mean) && near(mean[0], 50, 0.5) && near(mean[19], 50, 0.7),
+	   "noise has a level");
+	for (int t = 0; t < 200; t++)
+		y[t] = 7;
+	ok(FcLevelsForecast(y, 200, true, 20, mean) && near(mean[19], 7, 1e-9), "a constant stays");
+	mean[0] = -1;
+	ok(!FcLevelsForecast(y, 76, false, 14, mean) && mean[0] == -1, "less than eleven weeks are too few");
+}
+
 static void
 test_parts(void)
 {
@@ -356,6 +402,8 @@ main(void)
 	test_regression();
 	test_cleaning();
 	test_daily();
+	test_trailing_zeros();
+	test_levels();
 	test_parts();
 	test_pipeline();
 	test_names();
