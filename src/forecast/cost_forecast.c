@@ -12,9 +12,9 @@
  *	  first-of-month	fees that the days of usage show on each 1st, at
  *						their usual amount;
  *	  tax				at its ratio to usage in the last three months;
- *	  other bookings	purchases, credits and adjustments at the median of
- *						the last three complete months, so that what happened
- *						once is not expected again.
+ *	  other bookings	purchases, credits and adjustments by their schedule:
+ *						every month, every so many months, or not again
+ *						(CostScheduled).
  *
  * The month in course counts what is there and forecasts the rest.  The last
  * day is left out when the bill has clearly not caught up with it.
@@ -222,22 +222,11 @@ complete_months(const Calendar *cal, const CostHistory *h, int *first)
 	return Max(month_number(cal->start) - *first, 0);
 }
 
-/*
- * The amount of bookings that a coming month may expect: the middle one of
- * the recent complete months, the smaller of two.  One month shows no habit.
- */
+/* The amount of bookings that the month ahead (0: of cal->start) may expect. */
 static double
-usual_booking(const Calendar *cal, const double *booked)
+expected_bookings(const Calendar *cal, const double *booked, int ahead)
 {
-	int			end = month_number(cal->start) - month_number(cal->first),
-				n = Min(end, RECENT);
-	const double *recent = booked + end - n;
-
-	if (n < 2)
-		return 0;
-	if (n == 2)
-		return fabs(recent[0]) < fabs(recent[1]) ? recent[0] : recent[1];
-	return CostMedian(recent, n);
+	return CostScheduled(booked, month_number(cal->start) - month_number(cal->first), ahead);
 }
 
 static double
@@ -334,7 +323,6 @@ forecast_key(ReturnSetInfo *rsinfo, const Calendar *cal, CostHistory *h)
 				course = cal->last + 1 > cal->start ? 0 : -1;
 	double		fee,
 				ratio = tax_ratio(cal, h),
-				usual = usual_booking(cal, h->other),
 				to_date = 0,
 			   *bounds = palloc_array(double, 4 * cal->ahead);
 	CostMonths	m = {.ndays = cal->ndays, .month = month, .nmonths = cal->ahead};
@@ -366,7 +354,7 @@ forecast_key(ReturnSetInfo *rsinfo, const Calendar *cal, CostHistory *h)
 		int			index = month_number(cal->start) + i - month_number(cal->first);
 		double		usage = m.mean[i] + (in_course ? to_date + m.completion : fee),
 					tax = usage * ratio,
-					other = usual,
+					other = expected_bookings(cal, h->other, i),
 					fixed;
 
 		if (in_course && index < h->nmonths)

@@ -28,6 +28,7 @@
 #define WEEK		7
 #define COST_SEED	UINT64_C(20080229)
 #define MAX_COST_FORMS 6
+#define RECENT		3			/* months that say what is usual */
 #define AUTO_DAYS	62			/* that the automatic model forecasts */
 
 double
@@ -55,6 +56,50 @@ CostQuantile(const double *sample, double p)
 	if (below >= COST_PATHS - 1)
 		return sample[COST_PATHS - 1];
 	return sample[below] + (at - below) * (sample[below + 1] - sample[below]);
+}
+
+/*
+ * What bookings come to in the month that follows n complete ones after ahead
+ * others.  What two of the last three months had comes every month, at their
+ * median; of two months in all the smaller counts, and one shows no habit.
+ * What came at least twice at equal distances of two to twelve months, and
+ * has not failed to come, comes again at the median of the last three times.
+ */
+double
+CostScheduled(const double *booked, int n, int ahead)
+{
+	const double *recent = booked + n - Min(n, RECENT);
+	double		sizes[RECENT],
+				monthly = 0;
+	int			last = -1,
+				distance = 0,
+				count = 0;
+
+	if (n == 2)
+		return fabs(recent[0]) < fabs(recent[1]) ? recent[0] : recent[1];
+	if (n < 2)
+		return 0;
+	monthly = CostMedian(recent, RECENT);
+	if (monthly != 0)
+		return monthly;
+	for (int i = n - 1; i >= 0; i--)
+	{
+		if (booked[i] == 0)
+			continue;
+		if (count > 0 && distance > 0 && last - i != distance)
+			return 0;
+		distance = count > 0 ? last - i : 0;
+		if (count < RECENT)
+			sizes[count] = booked[i];
+		last = i;
+		count++;
+	}
+	if (count < 2 || distance < 2 || distance > 12)
+		return 0;
+	last += (count - 1) * distance; /* the newest */
+	if (n - 1 - last >= distance || (n + ahead - last) % distance != 0)
+		return 0;
+	return CostMedian(sizes, Min(count, RECENT));
 }
 
 double

@@ -18,6 +18,8 @@
  */
 extern double CostTakeFees(double *daily, int n, const int *day_of_month);
 
+extern double CostScheduled(const double *booked, int n, int ahead);
+
 typedef struct CostMonths
 {
 	int			ndays;			/* days to forecast */

@@ -10,9 +10,6 @@
 
 #include <math.h>
 
-/* Longest season that is looked for: two weeks of hours would be 336. */
-#define MAX_DETECTED_SEASON 400
-
 double
 FcMean(const double *y, int n)
 {
@@ -222,59 +219,4 @@ FcTrendStrength(const double *y, int n, int m)
 	}
 	FcFree(factor);
 	return all > 0 && count > 0 ? Max(1 - rest / all, 0) : 0;
-}
-
-/*
- * The season length of a series without timestamps: the lag at which the
- * autocorrelation of the detrended series has its highest peak, if it is
- * significant and explains enough; 1 otherwise.  A multiple of the season
- * peaks as well, so a divisor that peaks nearly as high is preferred.  At
- * least three seasons must be there.
- */
-int
-FcDetectSeason(const double *y, int n, FinopsInterrupt interrupt)
-{
-	int			longest = Min(n / 3, MAX_DETECTED_SEASON),
-				best = 1;
-	double	   *x,
-			   *r;
-	double		sxy = 0,
-				sxx = 0,
-				mean = FcMean(y, n),
-				limit;
-
-	if (n < 6 || FcIsConstant(y, n))
-		return 1;
-	x = FcAlloc(n);
-	r = FcAlloc(longest + 2);
-	for (int i = 0; i < n; i++)
-	{
-		double		t = i - (n - 1) / 2.0;
-
-		sxy += t * (y[i] - mean);
-		sxx += t * t;
-	}
-	for (int i = 0; i < n; i++)
-		x[i] = y[i] - mean - sxy / sxx * (i - (n - 1) / 2.0);
-	for (int lag = 1; lag <= longest + 1; lag++)
-	{
-		if (interrupt != NULL && lag % 16 == 0)
-			interrupt();
-		r[lag] = lag < n ? FcAutocorrelation(x, n, lag) : 0;
-	}
-	limit = Max(0.3, 2.6 / sqrt(n));
-	for (int lag = 2; lag <= longest; lag++)
-	{
-		/* the divisor n shrinks long lags, hence the factor */
-		double		value = r[lag] * n / (n - lag);
-
-		if (value < limit || r[lag] < r[lag - 1] || r[lag] < r[lag + 1])
-			continue;
-		if (best == 1 ||
-			value > r[best] * n / (n - best) * (lag % best == 0 ? 1.15 : 1.0))
-			best = lag;
-	}
-	FcFree(x);
-	FcFree(r);
-	return best;
 }

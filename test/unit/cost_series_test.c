@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/levels.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c src/forecast/cost_series.c */
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/detect.c src/forecast/blocks.c src/forecast/levels.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c src/forecast/cost_series.c */
 /*-------------------------------------------------------------------------
  *
  * cost_series_test.c
@@ -45,6 +45,28 @@ test_fees(void)
 	ok(CostTakeFees(y, DAYS, day_of_month) == 0 && y[30] == 600,
 	   "what happened once is no fee");
 	ok(CostTakeFees(y, 2, day_of_month) == 0, "too short for fees");
+}
+
+/* Bookings of complete months, oldest first; the next month is ahead 0. */
+static void
+test_schedule(void)
+{
+	static const double monthly[4] = {0, 10, 12, 11},
+				quarterly[8] = {90, 0, 0, 100, 0, 0, 110, 0},
+				once[8] = {0, 0, 0, 0, 0, 500, 0, 0},
+				irregular[9] = {5, 0, 0, 5, 0, 5, 0, 0, 0},
+				ended[12] = {7, 0, 0, 7, 0, 0, 7, 0, 0, 0, 0, 0},
+				yearly[15] = {0, -40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -60, 0};
+
+	ok(CostScheduled(monthly, 4, 0) == 11 && CostScheduled(monthly, 4, 7) == 11, "every month: the median of three");
+	/* months 0, 3 and 6 had it; month 9 is the second ahead */
+	ok(CostScheduled(quarterly, 8, 1) == 100 && CostScheduled(quarterly, 8, 0) == 0 &&
+	   CostScheduled(quarterly, 8, 4) == 100, "every quarter");
+	ok(CostScheduled(yearly, 15, 10) == -50 && CostScheduled(yearly, 15, 9) == 0, "a credit each year");
+	ok(CostScheduled(once, 8, 0) == 0 && CostScheduled(irregular, 9, 0) == 0, "once, or now and then: not again");
+	ok(CostScheduled(ended, 12, 0) == 0 && CostScheduled(ended, 12, 2) == 0, "what failed to come has ended");
+	ok(CostScheduled(monthly + 1, 2, 0) == 10 && CostScheduled(monthly + 1, 1, 0) == 0 &&
+	   CostScheduled(NULL, 0, 0) == 0, "of two months the smaller, of one nothing");
 }
 
 static void
@@ -116,6 +138,7 @@ main(void)
 	for (int j = 0; j < AHEAD; j++)
 		month[j] = j / 30;
 	test_fees();
+	test_schedule();
 	test_sums();
 	test_coverage();
 	ok(CostMedian((double[]) {3, 1, 2, 10}, 4) == 2.5 && CostMedian(NULL, 0) == 0, "median");

@@ -1,4 +1,4 @@
-/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/blocks.c src/forecast/levels.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c */
+/* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/detect.c src/forecast/blocks.c src/forecast/levels.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c */
 /*-------------------------------------------------------------------------
  *
  * theta_test.c
@@ -124,6 +124,32 @@ test_standard(void)
 	ok(good, "standard theta is smoothing with half the drift");
 }
 
+/* Half of a wave's size is noise: the autocorrelation does not show it. */
+static void
+test_periodogram(void)
+{
+	static double x[400];
+	FmathRandom random;
+	int			found = 0,
+				wrong = 0;
+
+	FmathSeed(&random, 31);
+	for (int round = 0; round < 40; round++)
+	{
+		double		drift = 0;
+
+		for (int t = 0; t < 400; t++)
+			x[t] = 100 + cos(2 * M_PI * t / 10) + 1.6 * FmathNormal(&random);
+		found += FcDetectSeason(x, 400, NULL) == 10;
+		for (int t = 0; t < 400; t++)
+			x[t] = 100 + (drift = 0.7 * drift + FmathNormal(&random));
+		wrong += FcDetectSeason(x, 400, NULL) != 1;
+	}
+	ok(found >= 36, "a wave of ten steps in noise is found");
+	ok(wrong == 0, "and none in errors that last");
+}
+
+
 static void
 test_seasons(void)
 {
@@ -156,6 +182,7 @@ test_seasons(void)
 	make_series(y, 96, 1, 2, 10, 7);
 	ok(FcDetectSeason(y, 96, NULL) == 1, "no season is detected in noise");
 	ok(FcSeasonStrength(y, 96, 12) < 0.3, "noise has no strong season");
+	test_periodogram();
 }
 
 /* Means of 12 steps: equations of the simple methods on 1, 4, 2, 8, 5, 7. */
