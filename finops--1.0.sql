@@ -216,6 +216,20 @@ COMMENT ON COLUMN finops.approval_request.requested_session IS 'the role that ha
 REVOKE ALL ON finops.approval_request FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.approval_request', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.approval_request_request_id_seq', '');
+-- room core: days on which nobody works
+
+CREATE TABLE finops.holiday (
+	day date NOT NULL,
+	name text NOT NULL,
+	country text NOT NULL DEFAULT '',
+	CONSTRAINT holiday_pkey PRIMARY KEY (day, country)
+);
+COMMENT ON TABLE finops.holiday IS 'days from Monday to Friday on which nobody works; forecasts of cost learn what a name does to a day';
+COMMENT ON COLUMN finops.holiday.name IS 'the same in every year';
+COMMENT ON COLUMN finops.holiday.country IS 'ISO 3166 code; empty where it does not matter';
+REVOKE ALL ON finops.holiday FROM PUBLIC;
+GRANT SELECT ON finops.holiday TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('finops.holiday', '');
 
 -- keys for the network; USAGE on the wrapper is the right to use it
 
@@ -8599,13 +8613,6 @@ INSERT INTO finops.close_policy (step, "position", owner, due_business_day, ship
 	('issue', 7, 'Billing', 6, true),
 	('lock', 8, 'Finance', 6, true);
 
-CREATE TABLE finops.holiday (
-	day date NOT NULL,
-	name text NOT NULL,
-	CONSTRAINT holiday_pkey PRIMARY KEY (day)
-);
-COMMENT ON TABLE finops.holiday IS 'days from Monday to Friday on which nobody works';
-
 CREATE FUNCTION finops.close_calendar(period date)
 RETURNS TABLE ("position" integer, step text, owner text, due date, state text, detail text, next_call text)
 LANGUAGE c VOLATILE ROWS 8
@@ -8613,13 +8620,12 @@ AS 'MODULE_PATHNAME', 'finops_close_calendar';
 COMMENT ON FUNCTION finops.close_calendar(date) IS 'the steps of the close of a month with owner, due day and state: done, open, stopped, late or waiting';
 
 REVOKE ALL ON FUNCTION finops.readiness(date), finops.waive_readiness(date, text, text), finops.close_calendar(date) FROM PUBLIC;
-REVOKE ALL ON finops.expected_delivery, finops.readiness_waiver, finops.readiness_log, finops.close_policy, finops.holiday FROM PUBLIC;
-GRANT SELECT ON finops.close_policy, finops.holiday TO PUBLIC;
+REVOKE ALL ON finops.expected_delivery, finops.readiness_waiver, finops.readiness_log, finops.close_policy FROM PUBLIC;
+GRANT SELECT ON finops.close_policy TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.expected_delivery', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.readiness_waiver', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.readiness_log', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.close_policy', 'WHERE NOT shipped');
-SELECT pg_catalog.pg_extension_config_dump('finops.holiday', '');
 -- room ops: the runbook catalogue, statements by id
 
 CREATE TABLE finops.runbook (

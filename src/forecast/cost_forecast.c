@@ -9,6 +9,7 @@
  *						months of history on, months after the current one
  *						are the automatic model on the month's cost per day,
  *						which sees the year;
+ *	  holidays			of finops.holiday, when those before had an effect;
  *	  first-of-month	fees that the days of usage show on each 1st, at
  *						their usual amount;
  *	  tax				at its ratio to usage in the last three months;
@@ -59,6 +60,8 @@ typedef struct Calendar
 	int			ahead;			/* months to forecast */
 	int			ndays;			/* days to forecast */
 	DateADT		start;			/* first day of the first forecast month */
+	int		   *holiday;		/* [days of history and ahead] its number, or -1 */
+	int			holidays;		/* different names */
 } Calendar;
 
 static int
@@ -142,6 +145,50 @@ read_calendar(Calendar *cal, DateADT as_of, int ahead)
 	cal->start = first_of(month_number(last + 1));
 	cal->ndays = first_of(month_number(cal->start) + ahead) - (last + 1);
 	return true;
+}
+
+/* Numbers the holidays of history and of the days ahead by their names. */
+static void
+read_holidays(Calendar *cal)
+{
+	int			days = cal->last - cal->first + 1 + cal->ndays;
+	bool		isnull;
+	int			rows = (int) FINOPS_RUN("SELECT DISTINCT ON (h.day) (h.day - $1)::int4,"
+										" (dense_rank() OVER (ORDER BY h.name COLLATE \"C\") - 1)::int4"
+										" FROM finops.holiday h WHERE h.day >= $1 AND h.day < $1 + $2"
+										" ORDER BY h.day, h.name COLLATE \"C\"",
+										ARG_DATE(cal->first), ARG_INT4(days));
+
+	cal->holiday = palloc_array(int, days);
+	cal->holidays = 0;
+	for (int t = 0; t < days; t++)
+		cal->holiday[t] = -1;
+	for (int i = 0; i < rows; i++)
+	{
+		int			k = DatumGetInt32(FinopsValue(i, 2, &isnull));
+
+		cal->holiday[DatumGetInt32(FinopsValue(i, 1, &isnull))] = k;
+		cal->holidays = Max(cal->holidays, k + 1);
+	}
+}
+
+/*
+ * Takes the holidays of a key's history out of its days; what those to come
+ * add to each forecast month goes into extra[ahead].
+ */
+static void
+take_holidays(const Calendar *cal, CostHistory *h, const int *month, double *extra)
+{
+	int			skip = cal->last - cal->first + 1 - h->n;
+	const int  *holiday = cal->holiday + skip;
+	double	   *effect = palloc_array(double, cal->holidays + 1);
+
+	if (cal->holidays == 0 ||
+		!CostTakeHolidays(h->daily, h->n, holiday, cal->holidays, effect))
+		return;
+	for (int j = 0; j < cal->ndays; j++)
+		if (holiday[h->n + j] >= 0)
+			extra[month[j]] += (effect[holiday[h->n + j]] - 1) * CostUsualDay(h->daily, h->n, j);
 }
 
 /*
@@ -324,7 +371,8 @@ forecast_key(ReturnSetInfo *rsinfo, const Calendar *cal, CostHistory *h)
 	double		fee,
 				ratio = tax_ratio(cal, h),
 				to_date = 0,
-			   *bounds = palloc_array(double, 4 * cal->ahead);
+			   *bounds = palloc_array(double, 4 * cal->ahead),
+			   *holidays = palloc0_array(double, cal->ahead);
 	CostMonths	m = {.ndays = cal->ndays, .month = month, .nmonths = cal->ahead};
 
 	for (int t = 0; t < h->n; t++)
@@ -338,6 +386,7 @@ forecast_key(ReturnSetInfo *rsinfo, const Calendar *cal, CostHistory *h)
 	m.mean = palloc_array(double, cal->ahead);
 	m.sample = palloc_array(double, (Size) cal->ahead * COST_PATHS);
 	fee = CostTakeFees(h->daily, h->n, dom);
+	take_holidays(cal, h, month, holidays);
 	CostForecastDays(h->daily, h->n, &m, ForecastInterrupt);
 	for (int i = 0; i < cal->ahead; i++)
 	{
@@ -348,6 +397,12 @@ forecast_key(ReturnSetInfo *rsinfo, const Calendar *cal, CostHistory *h)
 	}
 	if (complete_months(cal, h, &first) >= MONTHLY_FROM)
 		use_monthly_model(cal, h, &m, bounds);
+	for (int i = 0; i < cal->ahead; i++)
+	{
+		m.mean[i] += holidays[i];
+		for (int k = 0; k < 4; k++)
+			bounds[4 * i + k] += holidays[i];
+	}
 	for (int i = 0; i < cal->ahead; i++)
 	{
 		bool		in_course = i == course;
@@ -411,7 +466,10 @@ finops_cost_forecast(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	if (read_calendar(&cal, as_of, ahead))
 	{
-		CostHistory *histories = read_histories(&cal, column, cost, &count);
+		CostHistory *histories;
+
+		read_holidays(&cal);
+		histories = read_histories(&cal, column, cost, &count);
 
 		for (int i = 0; i < count; i++)
 			if (histories[i].n > 0)

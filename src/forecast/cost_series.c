@@ -29,6 +29,7 @@
 #define COST_SEED	UINT64_C(20080229)
 #define MAX_COST_FORMS 6
 #define RECENT		3			/* months that say what is usual */
+#define LEAST_EFFECT 0.1		/* of a holiday on its day */
 #define AUTO_DAYS	62			/* that the automatic model forecasts */
 
 double
@@ -56,6 +57,98 @@ CostQuantile(const double *sample, double p)
 	if (below >= COST_PATHS - 1)
 		return sample[COST_PATHS - 1];
 	return sample[below] + (at - below) * (sample[below + 1] - sample[below]);
+}
+
+/* What a day costs by the days of its weekday around it; 0: none to compare. */
+static double
+usual_around(const double *daily, int n, const int *holiday, int t)
+{
+	double		around[4];
+	int			k = 0;
+
+	for (int week = -2; week <= 2; week++)
+	{
+		int			s = t + week * WEEK;
+
+		if (week != 0 && s >= 0 && s < n && holiday[s] < 0 && daily[s] > 0)
+			around[k++] = daily[s];
+	}
+	return k > 1 ? CostMedian(around, k) : 0;
+}
+
+/*
+ * The effect of holidays k (or of all, -1) as a ratio to the usual day: their
+ * median, when there are enough, nearly all lie on one side of 1, and it is not
+ * small; else 1.
+ */
+static double
+holiday_effect(const double *ratio, const int *holiday, int n, int k, int enough)
+{
+	double	   *found = FcAlloc(n + 1),
+				effect = 1;
+	int			count = 0,
+				below = 0;
+
+	for (int t = 0; t < n; t++)
+		if (holiday[t] >= 0 && (k < 0 || holiday[t] == k) && ratio[t] >= 0)
+		{
+			found[count++] = ratio[t];
+			below += ratio[t] < 1;
+		}
+	if (count >= enough && 4 * Max(below, count - below) > 3 * count)
+		effect = CostMedian(found, count);
+	FcFree(found);
+	return fabs(effect - 1) > LEAST_EFFECT ? effect : 1;
+}
+
+/*
+ * holiday[t] is the number of the holiday on day t, -1 on other days.  What
+ * each does to a day goes into effect[names]: from two of a name on by its own
+ * days, else by those of all holidays from three on.  Days with an effect get
+ * the usual amount.  False when no holiday has one.
+ */
+bool
+CostTakeHolidays(double *daily, int n, const int *holiday, int names,
+				 double *effect)
+{
+	double	   *ratio = FcAlloc(2 * (size_t) n + 1),
+			   *usual = ratio + n,
+				all;
+	bool		any = false;
+
+	memset(ratio, 0, (2 * (size_t) n + 1) * sizeof(double));
+	for (int t = 0; t < n; t++)
+	{
+		usual[t] = holiday[t] >= 0 ? usual_around(daily, n, holiday, t) : 0;
+		ratio[t] = usual[t] > 0 ? daily[t] / usual[t] : -1;
+	}
+	all = holiday_effect(ratio, holiday, n, -1, 3);
+	for (int k = 0; k < names; k++)
+	{
+		int			days = 0;
+
+		for (int t = 0; t < n; t++)
+			days += holiday[t] == k && ratio[t] >= 0;
+		effect[k] = days >= 2 ? holiday_effect(ratio, holiday, n, k, 2) : all;
+		any = any || effect[k] != 1;
+	}
+	for (int t = 0; t < n; t++)
+		if (holiday[t] >= 0 && ratio[t] >= 0 && effect[holiday[t]] != 1)
+			daily[t] = usual[t];
+	FcFree(ratio);
+	return any;
+}
+
+/* The median of the newest four days of the weekday of day n + ahead. */
+double
+CostUsualDay(const double *daily, int n, int ahead)
+{
+	double		same[4];
+	int			k = 0;
+
+	for (int t = n + ahead - (ahead / WEEK + 1) * WEEK; t >= 0 && k < 4; t -= WEEK)
+		same[k++] = daily[t];
+	return CostMedian(same, k);
 }
 
 /*

@@ -18,6 +18,10 @@
  */
 extern double CostTakeFees(double *daily, int n, const int *day_of_month);
 
+extern bool CostTakeHolidays(double *daily, int n, const int *holiday, int names,
+							 double *effect);
+extern double CostUsualDay(const double *daily, int n, int ahead);
+
 extern double CostScheduled(const double *booked, int n, int ahead);
 
 typedef struct CostMonths

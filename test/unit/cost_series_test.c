@@ -69,6 +69,39 @@ test_schedule(void)
 	   CostScheduled(NULL, 0, 0) == 0, "of two months the smaller, of one nothing");
 }
 
+/* Two names twice each, of which one is cheap and one is not. */
+static void
+test_holidays(void)
+{
+	double		y[120],
+				effect[3];
+	int			holiday[120];
+
+	for (int t = 0; t < 120; t++)
+	{
+		holiday[t] = -1;
+		y[t] = t % 7 < 5 ? 100 : 40;
+	}
+	holiday[30] = holiday[72] = 0;	/* third and third day of their weeks */
+	holiday[46] = holiday[88] = 1;
+	y[30] = 50;
+	y[72] = 60;
+	ok(CostTakeHolidays(y, 120, holiday, 3, effect) && fabs(effect[0] - 0.55) < 1e-12 &&
+	   effect[1] == 1 && y[30] == 100 && y[72] == 100, "a holiday has its own effect, or none");
+	y[30] = 50;
+	y[46] = 55;
+	y[72] = 60;
+	holiday[88] = -1;
+	/* one day of the second name, so that the median of all three counts */
+	ok(CostTakeHolidays(y, 120, holiday, 3, effect) && fabs(effect[1] - 0.55) < 1e-12 &&
+	   fabs(effect[2] - 0.55) < 1e-12, "what is rare takes that of all");
+	for (int t = 0; t < 120; t++)
+		holiday[t] = -1;
+	ok(!CostTakeHolidays(y, 120, holiday, 0, effect), "no holidays");
+	ok(CostUsualDay(y, 120, 0) == 100 && CostUsualDay(y, 119, 0) == 100 && CostUsualDay(y, 117, 9) == 100 &&
+	   CostUsualDay(y, 117, 1) == 40, "a usual day is one of its weekday");
+}
+
 static void
 test_sums(void)
 {
@@ -139,6 +172,7 @@ main(void)
 		month[j] = j / 30;
 	test_fees();
 	test_schedule();
+	test_holidays();
 	test_sums();
 	test_coverage();
 	ok(CostMedian((double[]) {3, 1, 2, 10}, 4) == 2.5 && CostMedian(NULL, 0) == 0, "median");
