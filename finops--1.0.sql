@@ -6927,7 +6927,7 @@ $$SELECT r.recon_id AS scope, (count(*) FILTER (WHERE r.status = 'failed'))::num
  jsonb_build_object('period', to_char(r.period_start, 'YYYY-MM'), 'services', jsonb_agg(r.service ORDER BY r.service) FILTER (WHERE r.status = 'failed'),
   'variance_pct', max(r.variance_pct) FILTER (WHERE r.service = 'ALL'), 'evidence', format('SELECT * FROM recon_exceptions WHERE recon_id = %L', r.recon_id)) AS detail
 FROM @extschema@.recon_summary r GROUP BY r.recon_id, r.period_start$$, NULL, true),
-	('tag-coverage-drop', 'Usage without a tenant', 'warning', 'commercial-ops', 'SEV-3', '<', 98, 98.5, NULL, NULL, NULL, NULL, '{tag_findings}', true, false,
+	('tag-coverage-drop', 'Usage without a tenant', 'warning', 'commercial-ops', 'SEV-3', '<', 98, 98.5, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT finops.validate_tags(''<period>''), then SELECT * FROM finops.tag_quarantine',
 $$SELECT to_char(d.billing_period, 'YYYY-MM') AS scope,
  round(coalesce(sum(d.line_items) FILTER (WHERE d.tenant_id IS NOT NULL), 0) * 100 / sum(d.line_items), 2) AS value,
@@ -7219,6 +7219,55 @@ SELECT pg_catalog.pg_extension_config_dump('finops.notification_message_message_
 SELECT pg_catalog.pg_extension_config_dump('finops.notification', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.delivery_attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.delivery_attempt_attempt_id_seq', '');
+-- room budget: sending what stands in the outbox
+
+CREATE PROCEDURE finops.route_notifications()
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_route_notifications';
+COMMENT ON PROCEDURE finops.route_notifications() IS 'part of finops.deliver_notifications: gives pending messages of the outbox to the channels that take them';
+
+CREATE FUNCTION finops.claim_message(due timestamptz)
+RETURNS bigint
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_claim_message';
+COMMENT ON FUNCTION finops.claim_message(timestamptz) IS 'part of finops.deliver_notifications: takes the next message that may be sent, or was due then, and records the attempt; NULL: none';
+
+CREATE FUNCTION finops.send_message(message_id bigint)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_send_message';
+COMMENT ON FUNCTION finops.send_message(bigint) IS 'part of finops.deliver_notifications: sends a message that this session claimed and records what came of it: sent, retry or dead';
+
+CREATE PROCEDURE finops.deliver_notifications()
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	began timestamptz := pg_catalog.clock_timestamp();
+	message bigint;
+BEGIN
+	CALL finops.route_notifications();
+	COMMIT;
+	LOOP
+		message := finops.claim_message(began);
+		COMMIT;
+		IF message IS NULL THEN
+			RETURN;
+		END IF;
+		PERFORM finops.send_message(message);
+		COMMIT;
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE finops.deliver_notifications() IS 'sends the messages of finops.outbox over the channels of finops.channel: claims, commits, sends, records; what cannot be sent now waits for a later call';
+
+CREATE FUNCTION finops.redeliver(message_id bigint DEFAULT NULL, channel_id text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_redeliver';
+COMMENT ON FUNCTION finops.redeliver(bigint, text) IS 'lets messages that were given up be sent again, under the same key: one, or all of a channel; returns their number; audited';
+
+REVOKE ALL ON PROCEDURE finops.route_notifications(), finops.deliver_notifications() FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.claim_message(timestamptz), finops.send_message(bigint), finops.redeliver(bigint, text) FROM PUBLIC;
 -- room ops: jobs, the month close, set-up
 
 -- jobs

@@ -32,7 +32,7 @@ $$SELECT r.recon_id AS scope, (count(*) FILTER (WHERE r.status = 'failed'))::num
  jsonb_build_object('period', to_char(r.period_start, 'YYYY-MM'), 'services', jsonb_agg(r.service ORDER BY r.service) FILTER (WHERE r.status = 'failed'),
   'variance_pct', max(r.variance_pct) FILTER (WHERE r.service = 'ALL'), 'evidence', format('SELECT * FROM recon_exceptions WHERE recon_id = %L', r.recon_id)) AS detail
 FROM @extschema@.recon_summary r GROUP BY r.recon_id, r.period_start$$, NULL, true),
-	('tag-coverage-drop', 'Usage without a tenant', 'warning', 'commercial-ops', 'SEV-3', '<', 98, 98.5, NULL, NULL, NULL, NULL, '{tag_findings}', true, false,
+	('tag-coverage-drop', 'Usage without a tenant', 'warning', 'commercial-ops', 'SEV-3', '<', 98, 98.5, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT finops.validate_tags(''<period>''), then SELECT * FROM finops.tag_quarantine',
 $$SELECT to_char(d.billing_period, 'YYYY-MM') AS scope,
  round(coalesce(sum(d.line_items) FILTER (WHERE d.tenant_id IS NOT NULL), 0) * 100 / sum(d.line_items), 2) AS value,

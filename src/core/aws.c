@@ -278,26 +278,27 @@ after_attempt(NetTask *task)
 }
 
 /* https://service.region.amazonaws.com, or the endpoint of the setting. */
-static void
-find_host(CallTask *call)
+void
+AwsFindHost(const char *service, const char *region, Url *url,
+			char *host, size_t host_size, char *origin, size_t origin_size)
 {
 	char	   *text = *finops_aws_endpoint != '\0' ? finops_aws_endpoint :
-		psprintf("https://%s.%s.amazonaws.com%s", call->service, call->region,
-				 strncmp(call->region, "cn-", 3) == 0 ? ".cn" : "");
-	TextBuf		host = TextBufOver(call->host, sizeof(call->host));
-	TextBuf		origin = TextBufOver(call->origin, sizeof(call->origin));
+		psprintf("https://%s.%s.amazonaws.com%s", service, region,
+				 strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+	TextBuf		host_text = TextBufOver(host, host_size);
+	TextBuf		origin_text = TextBufOver(origin, origin_size);
 
-	if (UrlParse(text, &call->url) != URL_OK)
+	if (UrlParse(text, url) != URL_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" in region \"%s\" is no host", call->service,
-						FinopsQuoteForMessage(call->region))));
-	UrlHostHeader(&call->url, &host);
-	UrlOrigin(&call->url, &origin);
-	if (*finops_aws_endpoint == '\0' && !NetHostAllowed(&call->url))
+				 errmsg("\"%s\" in region \"%s\" is no host", service,
+						FinopsQuoteForMessage(region))));
+	UrlHostHeader(url, &host_text);
+	UrlOrigin(url, &origin_text);
+	if (*finops_aws_endpoint == '\0' && !NetHostAllowed(url))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("host \"%s\" is not allowed", call->host),
+				 errmsg("host \"%s\" is not allowed", host),
 				 errhint("A superuser may add it to finops.allowed_hosts.")));
 }
 
@@ -319,7 +320,8 @@ FinopsAwsCall(const char *service, const char *region, const char *target,
 	call.region = region != NULL ? region : own_region;
 	call.content_type = content_type != NULL ? content_type : "application/x-amz-json-1.1";
 	call.body = pg_server_to_any(body, strlen(body), PG_UTF8);
-	find_host(&call);
+	AwsFindHost(service, call.region, &call.url, call.host, sizeof(call.host),
+				call.origin, sizeof(call.origin));
 	call.task.what = target;
 	call.task.who = call.host;
 	call.task.send = send_call;

@@ -189,31 +189,56 @@ from_user_mapping(AwsCredentials *c, char **region)
  */
 
 pg_noreturn static void
-raise_file(const char *problem, const char *hint)
+raise_named(const char *setting, const char *problem, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 errmsg("%s", problem),
-			 errdetail("The file is the one that finops.aws_credentials_file names."),
+			 errdetail("The file is the one that %s names.", setting),
 			 errhint("%s", hint)));
 }
 
+pg_noreturn static void
+raise_file(const char *problem, const char *hint)
+{
+	raise_named("finops.aws_credentials_file", problem, hint);
+}
+
 static void
-check_file(int fd)
+check_file(int fd, const char *setting)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		raise_file("the credentials file is not a regular file", "Name a file.");
+		raise_named(setting, "the credentials file is not a regular file", "Name a file.");
 	if (st.st_uid != geteuid() && st.st_uid != 0)
-		raise_file("the credentials file belongs to somebody else",
+		raise_named(setting, "the credentials file belongs to somebody else",
 				   "It must belong to the operating system user of the server, or to root.");
 	/* root's file may be readable by the server's group, as a TLS key may */
 	if ((st.st_mode & (st.st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO)) != 0)
-		raise_file("the credentials file can be read by others",
+		raise_named(setting, "the credentials file can be read by others",
 				   "Run chmod 600 on it.");
 	if (st.st_size > MAX_FILE)
-		raise_file("the credentials file is too large", "It may have 64 kB.");
+		raise_named(setting, "the credentials file is too large", "It may have 64 kB.");
+}
+
+char *
+FinopsReadPrivateFile(const char *path, const char *setting, int *len)
+{
+	char	   *text = palloc(MAX_FILE + 1);
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	ssize_t		got;
+
+	if (fd < 0)
+		raise_named(setting, "the credentials file cannot be opened",
+					"Let the operating system user of the server, and nobody else, read it.");
+	check_file(fd, setting);
+	got = read(fd, text, MAX_FILE);
+	CloseTransientFile(fd);
+	if (got < 0)
+		raise_named(setting, "the credentials file cannot be read", "Check the file.");
+	*len = (int) got;
+	return text;
 }
 
 static void
@@ -247,22 +272,12 @@ raise_profile(AwsProfileStatus status, int line)
 static void
 from_file(AwsCredentials *c)
 {
-	char	   *text = palloc(MAX_FILE + 1);
-	int			fd = OpenTransientFile(finops_aws_credentials_file,
-									   O_RDONLY | O_NONBLOCK | PG_BINARY);
-	AwsProfileStatus status;
-	ssize_t		got;
-	int			line;
+	int			len,
+				line;
+	char	   *text = FinopsReadPrivateFile(finops_aws_credentials_file,
+											 "finops.aws_credentials_file", &len);
+	AwsProfileStatus status = AwsProfileRead(text, len, finops_aws_profile, c, &line);
 
-	if (fd < 0)
-		raise_file("the credentials file cannot be opened",
-				   "Let the operating system user of the server, and nobody else, read it.");
-	check_file(fd);
-	got = read(fd, text, MAX_FILE);
-	CloseTransientFile(fd);
-	if (got < 0)
-		raise_file("the credentials file cannot be read", "Check the file.");
-	status = AwsProfileRead(text, got, finops_aws_profile, c, &line);
 	explicit_bzero(text, MAX_FILE + 1);
 	pfree(text);
 	raise_profile(status, line);

@@ -45,38 +45,40 @@ is_section(Span line, const char *profile)
 	return equals(name, profile);
 }
 
-static bool
-set(char *to, size_t size, Span value)
+bool
+AwsProfileValue(char *to, size_t size, const char *value, size_t len)
 {
-	if (value.len >= size || memchr(value.data, '\0', value.len) != NULL)
+	if (len >= size || memchr(value, '\0', len) != NULL)
 		return false;
-	memcpy(to, value.data, value.len);
-	to[value.len] = '\0';
+	memcpy(to, value, len);
+	to[len] = '\0';
 	return true;
 }
 
 /* A setting of the profile; false when its value is too long. */
 static bool
-take(AwsCredentials *c, Span name, Span value)
+take_key(void *arg, const char *name, size_t name_len, const char *value, size_t len)
 {
-	if (equals(name, "aws_access_key_id"))
-		return set(c->access_key_id, sizeof(c->access_key_id), value);
-	if (equals(name, "aws_secret_access_key"))
-		return set(c->secret, sizeof(c->secret), value);
-	if (equals(name, "aws_session_token"))
-		return set(c->session_token, sizeof(c->session_token), value);
+	AwsCredentials *c = arg;
+	Span		given = {name, name_len};
+
+	if (equals(given, "aws_access_key_id"))
+		return AwsProfileValue(c->access_key_id, sizeof(c->access_key_id), value, len);
+	if (equals(given, "aws_secret_access_key"))
+		return AwsProfileValue(c->secret, sizeof(c->secret), value, len);
+	if (equals(given, "aws_session_token"))
+		return AwsProfileValue(c->session_token, sizeof(c->session_token), value, len);
 	return true;
 }
 
 AwsProfileStatus
-AwsProfileRead(const char *text, size_t len, const char *profile,
-			   AwsCredentials *credentials, int *line)
+AwsProfileSettings(const char *text, size_t len, const char *section, AwsProfileTake take,
+				   void *arg, int *line)
 {
 	const char *end = text + len;
 	bool		found = false,
 				within = false;
 
-	memset(credentials, 0, sizeof(*credentials));
 	*line = 0;
 	while (text < end)
 	{
@@ -93,19 +95,34 @@ AwsProfileRead(const char *text, size_t len, const char *profile,
 			continue;
 		if (s.data[0] == '[' && s.data[s.len - 1] == ']' && s.len > 2)
 		{
-			within = is_section(s, profile);
+			within = is_section(s, section);
 			found = found || within;
 			continue;
 		}
 		if (equal == NULL || equal == s.data)
 			return AWS_PROFILE_MALFORMED;
-		if (within && !nested &&
-			!take(credentials, trim(s.data, (size_t) (equal - s.data)),
-				  trim(equal + 1, s.len - (size_t) (equal + 1 - s.data))))
-			return AWS_PROFILE_TOO_LONG;
+		if (within && !nested)
+		{
+			Span		name = trim(s.data, (size_t) (equal - s.data));
+			Span		value = trim(equal + 1, s.len - (size_t) (equal + 1 - s.data));
+
+			if (!take(arg, name.data, name.len, value.data, value.len))
+				return AWS_PROFILE_TOO_LONG;
+		}
 	}
-	if (!found)
-		return AWS_PROFILE_NOT_FOUND;
+	return found ? AWS_PROFILE_OK : AWS_PROFILE_NOT_FOUND;
+}
+
+AwsProfileStatus
+AwsProfileRead(const char *text, size_t len, const char *profile,
+			   AwsCredentials *credentials, int *line)
+{
+	AwsProfileStatus status;
+
+	memset(credentials, 0, sizeof(*credentials));
+	status = AwsProfileSettings(text, len, profile, take_key, credentials, line);
+	if (status != AWS_PROFILE_OK)
+		return status;
 	return credentials->access_key_id[0] != '\0' && credentials->secret[0] != '\0' ?
 		AWS_PROFILE_OK : AWS_PROFILE_INCOMPLETE;
 }

@@ -31,6 +31,19 @@ typedef enum AwsProfileStatus
 } AwsProfileStatus;
 
 /*
+ * The settings of one section of such a file, "[name]" or "[profile name]";
+ * take() answers false for a value that is too long.  Names and values are not
+ * terminated.
+ */
+typedef bool (*AwsProfileTake) (void *arg, const char *name, size_t name_len,
+								const char *value, size_t value_len);
+extern AwsProfileStatus AwsProfileSettings(const char *text, size_t len, const char *section,
+										   AwsProfileTake take, void *arg, int *line);
+
+/* A value into a buffer, terminated; false when it does not fit. */
+extern bool AwsProfileValue(char *to, size_t size, const char *value, size_t len);
+
+/*
  * The keys of a profile in the text of a credentials file: "[name]", then
  * aws_access_key_id, aws_secret_access_key, aws_session_token; other
  * settings are passed over.  *line is the line of a malformed one.

@@ -46,6 +46,13 @@ int			finops_s3_url_style;
 int			finops_stall_timeout;
 
 int			finops_alert_timeout;
+char	   *finops_channel_secrets_file;
+int			finops_delivery_retry_delay;
+int			finops_delivery_timeout;
+char	   *finops_notification_hosts;
+bool		finops_smtp_require_tls = true;
+char	   *finops_smtp_sender;
+char	   *finops_smtp_server;
 
 static const struct config_enum_entry s3_url_style_options[] = {
 	{"auto", S3_STYLE_AUTO, false},
@@ -161,6 +168,11 @@ define_settings(void)
 							"0: not at all.",
 							&finops_cache_ttl, 6 * 60 * 60, 0, 366 * 24 * 60 * 60,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.channel_secrets_file",
+							   "File with the secrets of notification channels.",
+							   "Sections with url, key, token, user, password; only the operating system user of the server may be able to read it.",
+							   &finops_channel_secrets_file, "",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	DefineCustomIntVariable("finops.connect_timeout",
 							"Longest time to make a connection.",
 							NULL,
@@ -182,6 +194,16 @@ define_settings(void)
 							NULL,
 							&finops_cost_explorer_rate, 5, 1, 1000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.delivery_retry_delay",
+							"Pause before a message is sent for the second time.",
+							"Each further pause is twice as long, up to an hour, with jitter.",
+							&finops_delivery_retry_delay, 10, 1, 3600,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.delivery_timeout",
+							"Longest time of an attempt to send a message.",
+							NULL,
+							&finops_delivery_timeout, 15, 1, 3600,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("finops.four_eyes",
 							 "Write-offs and credit notes wait for the approval of a second person.",
 							 "Allocation rules have the policy approval = four_eyes; reopening a locked period always needs two.",
@@ -212,6 +234,11 @@ define_settings(void)
 							NULL,
 							&finops_max_retries, 5, 0, 100,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.notification_hosts",
+							   "Hosts that messages may be sent to.",
+							   "host, *.domain, host:port, http://host for unencrypted connections; separated by commas. SNS and mail servers need not be listed.",
+							   &finops_notification_hosts, "hooks.slack.com",
+							   PGC_SUSET, 0, NetCheckHosts, NULL, NULL);
 	DefineCustomIntVariable("finops.packed_entries",
 							"Entries of pools that feed pools from which an allocation packs them.",
 							"One row for each origin in finops.allocation_packed; -1: never, 0: always.",
@@ -247,6 +274,21 @@ define_settings(void)
 							 "auto: in the path on an endpoint of one's own, else in the host name.",
 							 &finops_s3_url_style, S3_STYLE_AUTO, s3_url_style_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.smtp_require_tls",
+							 "Whether mail is sent over encrypted connections only.",
+							 "smtp:// with STARTTLS, or smtps://.",
+							 &finops_smtp_require_tls, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.smtp_sender",
+							   "Address that mail is sent from.",
+							   NULL,
+							   &finops_smtp_sender, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("finops.smtp_server",
+							   "Server that takes mail.",
+							   "smtp://host:port or smtps://host:port.",
+							   &finops_smtp_server, "",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NetCheckMailServer, NULL, NULL);
 	DefineCustomIntVariable("finops.stall_timeout",
 							"Longest time without a byte from the other side.",
 							NULL,

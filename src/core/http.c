@@ -244,6 +244,18 @@ on_body(char *data, size_t size, size_t n, void *arg)
 	return len;
 }
 
+/* The text of a mail, as the server asks for it. */
+static size_t
+on_upload(char *to, size_t size, size_t n, void *arg)
+{
+	HttpTransfer *t = arg;
+	size_t		len = Min(size * n, t->upload_len - t->upload_at);
+
+	memcpy(to, t->upload + t->upload_at, len);
+	t->upload_at += len;
+	return len;
+}
+
 /* ---------------------------------------------------------------------
  * The transfer
  * ---------------------------------------------------------------------
@@ -288,6 +300,8 @@ HttpStop(HttpTransfer *t)
 		curl_slist_free_all(t->headers);
 	}
 	t->headers = NULL;
+	curl_slist_free_all(t->recipients);
+	t->recipients = NULL;
 }
 
 void
@@ -365,6 +379,59 @@ set_safety(HttpTransfer *t)
 	return ok;
 }
 
+/*
+ * libcurl waits for the last answer of a mail server within its own frames;
+ * it asks here, about once a second, whether to go on.
+ */
+static int
+on_progress(void *arg pg_attribute_unused(), curl_off_t total pg_attribute_unused(),
+			curl_off_t now pg_attribute_unused(), curl_off_t up_total pg_attribute_unused(),
+			curl_off_t up_now pg_attribute_unused())
+{
+	return QueryCancelPending || ProcDiePending;
+}
+
+/* STARTTLS unless it is not required; the address of the server is the URL. */
+static bool
+set_mail(HttpTransfer *t, const HttpRequest *request)
+{
+	const HttpMail *mail = request->mail;
+	bool		ok = true;
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+#else
+	SET(CURLOPT_PROTOCOLS, (long) (CURLPROTO_SMTP | CURLPROTO_SMTPS));
+#endif
+	SET(CURLOPT_USE_SSL, (long) (mail->require_tls ? CURLUSESSL_ALL : CURLUSESSL_TRY));
+	for (const char *const *to = mail->to; ok && *to != NULL; to++)
+	{
+		struct curl_slist *longer = curl_slist_append(t->recipients, *to);
+
+		ok = longer != NULL;
+		t->recipients = ok ? longer : t->recipients;
+	}
+	SET(CURLOPT_TIMEOUT_MS, (long) mail->give_up_ms);
+	SET(CURLOPT_FTP_RESPONSE_TIMEOUT, (long) Max(mail->give_up_ms / 1000, 1));
+	SET(CURLOPT_NOPROGRESS, 0L);
+	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+	SET(CURLOPT_MAIL_FROM, mail->from);
+	SET(CURLOPT_MAIL_RCPT, t->recipients);
+	if (mail->user != NULL)
+	{
+		SET(CURLOPT_USERNAME, mail->user);
+		SET(CURLOPT_PASSWORD, mail->password);
+	}
+	t->upload = request->body;
+	t->upload_len = request->body_len;
+	t->upload_at = 0;
+	SET(CURLOPT_UPLOAD, 1L);
+	SET(CURLOPT_READFUNCTION, on_upload);
+	SET(CURLOPT_READDATA, t);
+	SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t) request->body_len);
+	return ok;
+}
+
 /* What is in the buffer stays there, for an answer that goes on. */
 bool
 HttpStart(HttpTransfer *t, const HttpRequest *request)
@@ -381,10 +448,12 @@ HttpStart(HttpTransfer *t, const HttpRequest *request)
 	t->skip_whole = request->skip;
 	t->max_bytes = request->max_bytes;
 	t->error[0] = t->refused_address[0] = '\0';
-	ok = set_safety(t) && add_headers(t, request);
+	ok = set_safety(t) && (request->mail != NULL || add_headers(t, request));
 	SET(CURLOPT_URL, request->url);
 	SET(CURLOPT_HTTPHEADER, t->headers);
-	if (strcmp(request->method, "POST") == 0)
+	if (request->mail != NULL)
+		ok = ok && set_mail(t, request);
+	else if (strcmp(request->method, "POST") == 0)
 	{
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDS, request->body);

@@ -46,6 +46,16 @@ extern char *finops_s3_region;
 extern int	finops_s3_url_style;
 extern int	finops_stall_timeout;	/* s */
 
+/* of sending messages */
+extern char *finops_channel_secrets_file;
+extern int	finops_delivery_retry_delay;	/* s */
+extern int	finops_delivery_timeout;	/* s */
+extern char *finops_notification_hosts;
+extern bool finops_smtp_require_tls;
+extern char *finops_smtp_sender;
+extern char *finops_smtp_server;
+extern bool NetCheckMailServer(char **newval, void **extra, GucSource source);
+
 extern bool NetCheckHosts(char **newval, void **extra, GucSource source);
 extern bool NetCheckNetworks(char **newval, void **extra, GucSource source);
 extern bool NetCheckEndpoint(char **newval, void **extra, GucSource source);
@@ -67,6 +77,16 @@ typedef struct NetFailure
 #define HTTP_MAX_HEADERS	65536
 #define HTTP_BUFFER			(512 * 1024)
 
+typedef struct HttpMail
+{
+	const char *from;			/* addresses without name and brackets */
+	const char *const *to;		/* NULL at the end */
+	const char *user;			/* NULL: no login */
+	const char *password;
+	bool		require_tls;
+	int			give_up_ms;
+} HttpMail;
+
 typedef struct HttpRequest
 {
 	const char *method;			/* GET or POST */
@@ -74,6 +94,7 @@ typedef struct HttpRequest
 	const char *const *headers; /* "Name: value", NULL at the end */
 	const char *body;			/* POST; must outlive the transfer */
 	size_t		body_len;
+	const HttpMail *mail;		/* hand the body to a mail server; NULL: a request */
 	int64		skip;			/* bytes to pass over where no range is served */
 	int64		max_bytes;		/* of the body */
 	bool		exact;			/* compare the length with the promised one */
@@ -84,6 +105,10 @@ typedef struct HttpTransfer
 	CURLM	   *multi;
 	CURL	   *easy;
 	struct curl_slist *headers;
+	struct curl_slist *recipients;	/* of a mail */
+	const char *upload;			/* a mail, and how much of it is gone */
+	size_t		upload_len;
+	size_t		upload_at;
 	char		error[CURL_ERROR_SIZE];
 	bool		added;			/* easy is in multi */
 	bool		done;
@@ -206,6 +231,14 @@ extern bool NetHostAllowed(const Url *url);
  * ---------------------------------------------------------------------
  */
 
+/*
+ * A file of secrets that only the server can read, to be wiped by the caller
+ * (64 kB and a byte); setting names it in messages.  28000 where others can
+ * read it.
+ */
+extern char *FinopsReadPrivateFile(const char *path, const char *setting, int *len);
+#define PRIVATE_FILE_SIZE	(64 * 1024 + 1)
+
 /* The caller's; wiped with the current memory context.  28000 without any. */
 extern const AwsCredentials *AwsFindCredentials(char **region);
 extern const char *AwsDefaultRegion(void);
@@ -245,6 +278,10 @@ typedef struct AwsRequest
 	const char *body;
 	size_t		body_len;
 } AwsRequest;
+
+/* The host of a service in a region, or of finops.aws_endpoint; raises. */
+extern void AwsFindHost(const char *service, const char *region, Url *url,
+						char *host, size_t host_size, char *origin, size_t origin_size);
 
 extern bool AwsSend(NetTask *task, const AwsRequest *request,
 					const AwsCredentials *credentials);

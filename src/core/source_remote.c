@@ -33,6 +33,18 @@ NetCheckNetworks(char **newval, void **extra pg_attribute_unused(),
 }
 
 bool
+NetCheckMailServer(char **newval, void **extra pg_attribute_unused(), GucSource source pg_attribute_unused())
+{
+	const char *s = *newval;
+
+	if (*s == '\0' || ((strncmp(s, "smtp://", 7) == 0 || strncmp(s, "smtps://", 8) == 0) &&
+					   strlen(s) < 300 && strpbrk(s, " \t\r\n@?#\\") == NULL && strstr(s, "//")[2] != '\0'))
+		return true;
+	GUC_check_errdetail("It is smtp://host:587 or smtps://host:465, or empty.");
+	return false;
+}
+
+bool
 NetCheckEndpoint(char **newval, void **extra pg_attribute_unused(),
 				 GucSource source pg_attribute_unused())
 {
