@@ -200,8 +200,7 @@ evaluate(const Policy *policy, Oid extension_owner, TimestampTz now)
 /* Alerts of policies that are gone or switched off end without a word. */
 static const char *const retire_sql =
 	"WITH gone AS (UPDATE finops.alert a SET state = 'ok', since = $1, muted = NULL, acknowledge_by = NULL"
-	"  WHERE a.state IN ('pending', 'firing') AND NOT EXISTS (SELECT FROM finops.alert_policy_in_force p"
-	"   WHERE p.policy_id = a.policy_id AND p.enabled) RETURNING a.*)"
+	"  WHERE a.state IN ('pending', 'firing') AND a.policy_id <> ALL (ARRAY(SELECT p.policy_id FROM in_force p)) RETURNING a.*)"
 	" INSERT INTO finops.alert_event (alert_id, policy_id, scope, event, crossing, occurred_at, value)"
 	" SELECT alert_id, policy_id, scope, 'ok', crossing, $1, value FROM gone";
 
@@ -212,18 +211,24 @@ static const char *const told_sql =
 	"   AND (s.scope IS NULL OR s.scope = a.scope) AND s.starts_at <= $1 AND s.until > $1) THEN 'silenced'"
 	"  WHEN p.inhibited_by <> '{}' AND EXISTS (SELECT FROM finops.alert i WHERE i.policy_id = ANY (p.inhibited_by)"
 	"   AND i.scope = ANY (ARRAY[a.scope, '*']) AND i.state = 'firing') THEN 'inhibited' END AS muted"
-	" FROM finops.alert a JOIN finops.alert_policy_in_force p ON p.policy_id = a.policy_id AND p.enabled"
+	" FROM finops.alert a JOIN in_force p ON p.policy_id = a.policy_id"
 	" WHERE a.state = 'firing' OR (a.state = 'resolved' AND p.notify_resolved AND a.notified_crossing = a.crossing AND a.resolved_crossing < a.crossing)";
 
 static const char *const mute_sql =
 	"UPDATE finops.alert a SET muted = t.muted FROM told t WHERE t.alert_id = a.alert_id AND a.muted IS DISTINCT FROM t.muted";
 
+/* What an alert keeps back, of alerts k; one for everything lists them all. */
+#define KEPT_BACK \
+	"jsonb_build_object('count', count(*), 'alerts', (array_agg(k.policy_id || ' ' || k.scope" \
+	" ORDER BY k.policy_id COLLATE \"C\", k.scope COLLATE \"C\"))[1:20])"
+
 static const char *const tell_sql =
-	"WITH p AS MATERIALIZED (SELECT * FROM finops.alert_policy_in_force),"
-	" child AS MATERIALIZED (SELECT a.scope, i.inhibitor, a.policy_id FROM told t JOIN finops.alert a ON a.alert_id = t.alert_id"
+	"WITH child AS MATERIALIZED (SELECT a.scope, i.inhibitor, a.policy_id FROM told t JOIN finops.alert a ON a.alert_id = t.alert_id"
 	"  CROSS JOIN LATERAL unnest(t.inhibited_by) AS i(inhibitor) WHERE t.muted = 'inhibited'),"
+	" kept AS (SELECT k.inhibitor, k.scope, " KEPT_BACK " AS list FROM child k WHERE k.scope <> '*' GROUP BY 1, 2"
+	"  UNION ALL SELECT k.inhibitor, '*', " KEPT_BACK " FROM child k GROUP BY 1),"
 	" due AS MATERIALIZED (SELECT a.*, e.event, p.title, p.severity_class, p.operator, p.runbook, p.channels, p.escalate_to, p.acknowledge_within"
-	"  FROM told t JOIN finops.alert a ON a.alert_id = t.alert_id JOIN p ON p.policy_id = a.policy_id"
+	"  FROM told t JOIN finops.alert a ON a.alert_id = t.alert_id JOIN in_force p ON p.policy_id = a.policy_id"
 	"  CROSS JOIN LATERAL (SELECT CASE WHEN a.state = 'resolved' THEN 'resolved'"
 	"   WHEN a.notified_crossing < a.crossing THEN 'firing'"
 	"   WHEN a.acknowledged_at IS NULL AND a.acknowledge_by <= $1 AND a.escalations < p.max_escalations THEN 'escalation' END AS event) e"
@@ -244,10 +249,7 @@ static const char *const tell_sql =
 	"    'escalation', CASE d.event WHEN 'escalation' THEN d.escalations + 1 END,"
 	"    'acknowledge_by', CASE d.event WHEN 'resolved' THEN NULL ELSE $1 + d.acknowledge_within END,"
 	"    'runbook', d.runbook, 'detail', d.detail, 'inhibits', c.list))"
-	"  FROM due d LEFT JOIN LATERAL (SELECT jsonb_build_object('count', count(*),"
-	"    'alerts', (array_agg(k.policy_id || ' ' || k.scope ORDER BY k.policy_id COLLATE \"C\", k.scope COLLATE \"C\"))[1:20]) AS list"
-	"   FROM child k WHERE k.inhibitor = d.policy_id AND (d.scope = '*' OR k.scope = d.scope) HAVING count(*) > 0) c"
-	"   ON d.event = 'firing' AND EXISTS (SELECT FROM child)"
+	"  FROM due d LEFT JOIN kept c ON c.inhibitor = d.policy_id AND c.scope = d.scope AND d.event = 'firing'"
 	"  ORDER BY d.alert_id ON CONFLICT (topic, dedup_key) DO NOTHING RETURNING 1)"
 	" SELECT count(*) FROM message";
 
@@ -256,6 +258,7 @@ tell(TimestampTz now)
 {
 	FinopsArg	at = ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
 
+	FINOPS_STAGE0("in_force", "SELECT * FROM finops.alert_policy_in_force WHERE enabled");
 	FINOPS_RUN(retire_sql, at);
 	FINOPS_STAGE("told", told_sql, at);
 	FINOPS_RUN0(mute_sql);

@@ -84,17 +84,17 @@ FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage
 	-- budgets; a forecast is armed again only 2 percent below the threshold
 	('budget-actual', 'Budget threshold reached', 'warning', 'commercial-ops', 'SEV-3', '>=', 100, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
 		'SELECT * FROM finops.budget_status WHERE crossed',
-$$SELECT concat_ws('/', b.budget_id, b.threshold_pct) AS scope,
- CASE WHEN b.crossed THEN greatest(100, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 100)) ELSE least(99.999999, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 0)) END AS value,
- to_jsonb(b) || jsonb_build_object('unit', 'percent of the threshold',
-  'severity', CASE WHEN b.threshold_pct >= 95 THEN 'critical' WHEN b.threshold_pct >= 80 THEN 'warning' ELSE 'info' END) AS detail
-FROM finops.budget_status b WHERE b.threshold_kind = 'actual'$$, NULL, true),
+$$SELECT concat_ws('/', b.budget_id, b.period_start, coalesce(trim_scale(b.threshold_pct) || '%', trim_scale(b.threshold_usd)::text)) AS scope,
+ greatest(100, coalesce(round(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 2), 100)) AS value,
+ to_jsonb(b) || jsonb_build_object('unit', 'percent of the threshold') AS detail
+FROM finops.budget_status b WHERE b.threshold_kind = 'actual' AND b.crossed$$, NULL, true),
 	('budget-forecast', 'Budget will be exceeded', 'warning', 'commercial-ops', 'SEV-3', '>=', 100, 98, NULL, NULL, NULL, '{budget-actual}', NULL, false, false,
 		'SELECT * FROM finops.budget_status WHERE crossed',
-$$SELECT concat_ws('/', b.budget_id, b.threshold_pct) AS scope,
- CASE WHEN b.crossed THEN greatest(100, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 100)) ELSE least(99.999999, coalesce(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 0)) END AS value,
+$$SELECT concat_ws('/', b.budget_id, b.period_start, coalesce(trim_scale(b.threshold_pct) || '%', trim_scale(b.threshold_usd)::text)) AS scope,
+ CASE WHEN b.crossed THEN greatest(100, coalesce(round(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 2), 100))
+  ELSE least(99.99, trunc(b.observed_usd * 100 / nullif(b.threshold_usd, 0), 2)) END AS value,
  to_jsonb(b) || jsonb_build_object('unit', 'percent of the threshold') AS detail
-FROM finops.budget_status b WHERE b.threshold_kind = 'forecast'$$, NULL, true),
+FROM finops.budget_status b WHERE b.threshold_kind = 'forecast' AND (b.crossed OR b.observed_usd * 100 > b.threshold_usd * 98)$$, NULL, true),
 	('budget-stale', 'Budget data is stale', 'warning', 'commercial-ops', 'SEV-3', '>', 24, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT finops.refresh_budgets()',
 $$SELECT '*' AS scope, round(extract(epoch FROM now() - min(b.last_refreshed_at))::numeric / 3600, 1) AS value,

@@ -85,10 +85,9 @@ def respond(connection, path, headers):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             connection.sendall(b"x" * 65536)
-    if fault == "linger":
-        # taken, and the sender may be gone before it knows
-        log(path=path, headers=headers, body="", status=200, taken=True)
-        time.sleep(600)
+    if fault == "linger-first" and times(path) == 0:
+        # taken, and the sender is gone before it knows
+        return "linger"
     return answer(connection, 200)
 
 
@@ -108,6 +107,8 @@ def serve_http(connection):
         status = respond(connection, path, headers)
     finally:
         log(method=method, path=path, headers=headers, body=body, status=status)
+    if status == "linger":
+        time.sleep(600)
 
 
 def serve_tls(connection):
