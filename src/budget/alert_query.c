@@ -62,17 +62,29 @@ become(Oid role)
 								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* Parentheses in a query could make several statements of it. */
+static SPIPlanPtr
+prepare(const char *query)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(psprintf(WRAPPED, query), 0, NULL, CURSOR_OPT_PARALLEL_OK);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
+	if (list_length(SPI_plan_get_plan_sources(plan)) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR), errmsg("it is more than one statement")));
+	return plan;
+}
+
 static void
 run(const char *query, AlertRows *result, MemoryContext context)
 {
 	SPIExecuteOptions options = {0};
-	SPIPlanPtr	plan = SPI_prepare_cursor(psprintf(WRAPPED, query), 0, NULL, CURSOR_OPT_PARALLEL_OK);
+	SPIPlanPtr	plan = prepare(query);
 	CachedPlanSource *source;
 	MemoryContext old;
 	int			rc;
 
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
 	old = MemoryContextSwitchTo(context);
 	result->tupdesc = CreateTupleDescCopy(source->resultDesc);
@@ -160,9 +172,9 @@ AlertTryQuery(const char *policy, const char *query, Oid role)
 	{
 		(void) NewGUCNestLevel();
 		become(role);
-		if (SPI_connect() != SPI_OK_CONNECT ||
-			SPI_prepare(psprintf(WRAPPED, query), 0, NULL) == NULL)
-			elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
+		if (SPI_connect() != SPI_OK_CONNECT)
+			elog(ERROR, "SPI_connect failed");
+		(void) prepare(query);
 	}
 	PG_CATCH();
 	{

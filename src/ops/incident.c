@@ -294,7 +294,7 @@ finops_open_alert_incidents(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	n = FINOPS_RUN0("SELECT p.severity, p.title, a.policy_id, a.scope,"
 					" jsonb_build_object('alert_id', a.alert_id, 'value', a.value, 'threshold', p.threshold, 'since', a.since, 'detail', a.detail)"
-					" FROM finops.alert a JOIN (SELECT DISTINCT ON (policy_id) * FROM finops.alert_policy ORDER BY policy_id, shipped) p USING (policy_id)"
+					" FROM finops.alert a JOIN finops.alert_policy_in_force p USING (policy_id)"
 					" WHERE a.state = 'firing' AND p.opens_incident AND NOT EXISTS (SELECT FROM finops.incident i WHERE i.source = 'alert'"
 					"  AND i.source_id = a.policy_id AND i.scope = a.scope AND i.status <> 'resolved') ORDER BY a.alert_id");
 	rows = SPI_tuptable;

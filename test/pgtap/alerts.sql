@@ -1,7 +1,7 @@
 -- Alert policies: what is refused, the states, hysteresis, silence, inhibition,
 -- escalation, policies that fail, and that each crossing is told once.
 BEGIN;
-SELECT plan(72);
+SELECT plan(73);
 SET client_min_messages = error;
 CREATE TABLE public.al_watch (scope text, value numeric, detail jsonb DEFAULT '{}');
 CREATE TABLE public.al_parent (scope text, value numeric, detail jsonb DEFAULT '{}');
@@ -33,6 +33,7 @@ SELECT throws_ok($$EXECUTE refused('SELECT 1 AS scope, 2 AS value')$$, '42703', 
 SELECT throws_ok($$EXECUTE refused('SELECT scope, value, detail FROM al_watch')$$, '42P01', NULL, 'a name that is not qualified');
 SELECT throws_ok($$EXECUTE refused('SELECT ''x'' AS scope, now() AS value, ''{}''::jsonb AS detail')$$, '42846', NULL, 'a value that is no number');
 SELECT throws_ok($$EXECUTE refused('SELECT 1; DROP TABLE public.al_watch')$$, '42601', NULL, 'two statements');
+SELECT throws_ok($$EXECUTE refused('SELECT 1 AS scope, 1 AS value, NULL AS detail) AS q; SELECT * FROM (SELECT 1 AS scope, 1 AS value, NULL AS detail')$$, '42601', NULL, 'two statements in parentheses');
 SELECT throws_ok($$EXECUTE refused('DELETE FROM public.al_watch RETURNING scope, value, detail')$$, '42601', NULL, 'a statement that writes');
 SELECT throws_ok($$INSERT INTO finops.alert_policy (policy_id, severity, operator, threshold, query) VALUES ('al-x', 'warning', '>', 'NaN', 'SELECT 1')$$, '22023', NULL, 'NaN as threshold');
 SELECT throws_ok($$INSERT INTO finops.alert_policy (policy_id, severity, operator, threshold, query) VALUES ('al-x', 'warning', '>', 'Infinity', 'SELECT 1')$$, '22023', NULL, 'an infinite threshold');
