@@ -204,14 +204,23 @@ static const char *const retire_sql =
 	" INSERT INTO finops.alert_event (alert_id, policy_id, scope, event, crossing, occurred_at, value)"
 	" SELECT alert_id, policy_id, scope, 'ok', crossing, $1, value FROM gone";
 
+/* Which firing alert keeps which back, by equality that can be hashed. */
+static const char *const inhibited_sql =
+	"WITH source AS MATERIALIZED (SELECT i.policy_id, i.scope FROM finops.alert i WHERE i.state = 'firing'"
+	"  AND i.policy_id = ANY (ARRAY(SELECT unnest(p.inhibited_by) FROM in_force p))),"
+	" target AS MATERIALIZED (SELECT a.alert_id, a.policy_id, a.scope, u.inhibitor FROM finops.alert a JOIN in_force p ON p.policy_id = a.policy_id"
+	"  CROSS JOIN LATERAL unnest(p.inhibited_by) AS u(inhibitor) WHERE a.state = 'firing')"
+	" SELECT t.alert_id, t.policy_id, t.scope, t.inhibitor FROM target t JOIN source s ON s.policy_id = t.inhibitor AND s.scope = t.scope"
+	" UNION SELECT t.alert_id, t.policy_id, t.scope, t.inhibitor FROM target t JOIN source s ON s.policy_id = t.inhibitor AND s.scope = '*'";
+
 /* Firing alerts, those that stopped since they were told, and what keeps them silent. */
 static const char *const told_sql =
-	"SELECT a.alert_id, p.inhibited_by, CASE WHEN a.state <> 'firing' THEN NULL"
+	"SELECT a.alert_id, CASE WHEN a.state <> 'firing' THEN NULL"
 	"  WHEN EXISTS (SELECT FROM finops.alert_silence s WHERE (s.policy_id IS NULL OR s.policy_id = a.policy_id)"
 	"   AND (s.scope IS NULL OR s.scope = a.scope) AND s.starts_at <= $1 AND s.until > $1) THEN 'silenced'"
-	"  WHEN p.inhibited_by <> '{}' AND EXISTS (SELECT FROM finops.alert i WHERE i.policy_id = ANY (p.inhibited_by)"
-	"   AND i.scope = ANY (ARRAY[a.scope, '*']) AND i.state = 'firing') THEN 'inhibited' END AS muted"
+	"  WHEN i.alert_id IS NOT NULL THEN 'inhibited' END AS muted"
 	" FROM finops.alert a JOIN in_force p ON p.policy_id = a.policy_id"
+	" LEFT JOIN (SELECT DISTINCT alert_id FROM inhibited) i ON i.alert_id = a.alert_id"
 	" WHERE a.state = 'firing' OR (a.state = 'resolved' AND p.notify_resolved AND a.notified_crossing = a.crossing AND a.resolved_crossing < a.crossing)";
 
 static const char *const mute_sql =
@@ -223,8 +232,8 @@ static const char *const mute_sql =
 	" ORDER BY k.policy_id COLLATE \"C\", k.scope COLLATE \"C\"))[1:20])"
 
 static const char *const tell_sql =
-	"WITH child AS MATERIALIZED (SELECT a.scope, i.inhibitor, a.policy_id FROM told t JOIN finops.alert a ON a.alert_id = t.alert_id"
-	"  CROSS JOIN LATERAL unnest(t.inhibited_by) AS i(inhibitor) WHERE t.muted = 'inhibited'),"
+	"WITH child AS MATERIALIZED (SELECT i.scope, i.inhibitor, i.policy_id FROM inhibited i JOIN told t ON t.alert_id = i.alert_id"
+	"  WHERE t.muted = 'inhibited'),"
 	" kept AS (SELECT k.inhibitor, k.scope, " KEPT_BACK " AS list FROM child k WHERE k.scope <> '*' GROUP BY 1, 2"
 	"  UNION ALL SELECT k.inhibitor, '*', " KEPT_BACK " FROM child k GROUP BY 1),"
 	" due AS MATERIALIZED (SELECT a.*, e.event, p.title, p.severity_class, p.operator, p.runbook, p.channels, p.escalate_to, p.acknowledge_within"
@@ -260,6 +269,7 @@ tell(TimestampTz now)
 
 	FINOPS_STAGE0("in_force", "SELECT * FROM finops.alert_policy_in_force WHERE enabled");
 	FINOPS_RUN(retire_sql, at);
+	FINOPS_STAGE0("inhibited", inhibited_sql);
 	FINOPS_STAGE("told", told_sql, at);
 	FINOPS_RUN0(mute_sql);
 	FINOPS_RUN(tell_sql, at);
