@@ -6875,7 +6875,7 @@ CREATE FUNCTION finops.purge_alerts(keep interval DEFAULT '400 days')
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_purge_alerts';
-COMMENT ON FUNCTION finops.purge_alerts(interval) IS 'deletes alerts that ended, their history and silences that are over, where older; returns the number of rows';
+COMMENT ON FUNCTION finops.purge_alerts(interval) IS 'deletes alerts that ended with their history, silences that are over and the record of messages that were sent, where older; returns the number of rows';
 
 REVOKE ALL ON FUNCTION finops.check_alert_policy(), finops.evaluate_alerts(), finops.acknowledge_alert(bigint, text),
 	finops.silence_alert(text, text, timestamptz, text), finops.end_silence(bigint), finops.purge_alerts(interval) FROM PUBLIC;

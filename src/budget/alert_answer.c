@@ -134,7 +134,7 @@ finops_end_silence(PG_FUNCTION_ARGS)
 
 /*
  * finops.purge_alerts(keep interval) -> bigint: an alert that fires is kept
- * with its history.  Errors: 22004, 22023 negative.
+ * with its history, and the outbox, whose keys say what was told.  Errors: 22004, 22023 negative.
  */
 Datum
 finops_purge_alerts(PG_FUNCTION_ARGS)
@@ -157,6 +157,15 @@ finops_purge_alerts(PG_FUNCTION_ARGS)
 	rows += (int64) FINOPS_RUN("DELETE FROM finops.alert a WHERE a.state IN ('ok', 'resolved') AND a.since < now() - $1", keep);
 	rows += (int64) FINOPS_RUN("DELETE FROM finops.alert_silence s WHERE s.until < now() - $1", keep);
 	rows += (int64) FINOPS_RUN("DELETE FROM finops.alert_policy_state s WHERE s.evaluated_at < now() - $1", keep);
+	/* attempts that a limit still counts stay */
+	rows += (int64) FINOPS_RUN("DELETE FROM finops.delivery_attempt t USING finops.notification_message m WHERE m.message_id = t.message_id"
+							   " AND m.status = 'sent' AND m.sent_at < now() - $1"
+							   " AND t.started_at < now() - coalesce((SELECT max(c.rate_interval) FROM finops.channel c), '0')", keep);
+	FINOPS_RUN("DELETE FROM finops.notification n USING finops.notification_message m WHERE m.message_id = n.message_id"
+			   " AND m.status = 'sent' AND m.sent_at < now() - $1"
+			   " AND NOT EXISTS (SELECT FROM finops.delivery_attempt t WHERE t.message_id = m.message_id)", keep);
+	rows += (int64) FINOPS_RUN("DELETE FROM finops.notification_message m WHERE m.status = 'sent' AND m.sent_at < now() - $1"
+							   " AND NOT EXISTS (SELECT FROM finops.notification n WHERE n.message_id = m.message_id)", keep);
 	FinopsEnd(&session);
 	PG_RETURN_INT64(rows);
 }

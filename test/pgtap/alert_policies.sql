@@ -1,7 +1,7 @@
 -- Every shipped alert policy stands where its runbook says it does, and not
 -- one step before.
 BEGIN;
-SELECT plan(42);
+SELECT plan(44);
 SET client_min_messages = error;
 SET TimeZone = 'UTC';
 -- others leave their alerts to the transaction
@@ -135,5 +135,10 @@ SELECT is(pg_temp.standing('slow-query'), 'ap-q2', 'slow-query: more than 300 s'
 SELECT is(pg_temp.standing('warehouse-cost'), 'AP_WH/' || current_date, 'warehouse-cost: more than 1000 a day');
 SELECT is(pg_temp.standing('low-confidence') || ' ' || pg_temp.standing('feature-drift') || ' ' || pg_temp.standing('security-metric'), 'ap-m2 ap-f2 ap-s2', 'low-confidence, feature-drift and security-metric');
 SELECT is((SELECT string_agg(policy_id || ': ' || error, '; ') FROM finops.alert_policy_state WHERE error IS NOT NULL AND NOT (error ~ 'job_late' AND to_regclass('finops.job_late') IS NULL)), NULL, 'no policy failed');
+INSERT INTO finops.notification_message (channel_id, kind, idempotency_key, severity, parts, status, created_at, sent_at) VALUES ('ap', 'single', 'ap-2', 'info', 1, 'sent', now() - interval '3 days', now() - interval '3 days'), ('ap', 'single', 'ap-3', 'info', 1, 'sent', now(), now());
+INSERT INTO finops.delivery_attempt (message_id, channel_id, started_at, outcome) SELECT message_id, 'ap', created_at, 'sent' FROM finops.notification_message WHERE idempotency_key IN ('ap-2', 'ap-3');
+INSERT INTO finops.notification (outbox_id, channel_id, message_id) SELECT (SELECT max(outbox_id) FROM finops.outbox), 'ap', message_id FROM finops.notification_message WHERE idempotency_key = 'ap-2';
+SELECT is(finops.purge_alerts('2 days'), 2::bigint, 'a message that was sent is forgotten with its attempt');
+SELECT is((SELECT string_agg(idempotency_key, ' ' ORDER BY 1) FROM finops.notification_message), 'ap-1 ap-3', 'one that was given up and a new one are not');
 SELECT * FROM finish();
 ROLLBACK;
