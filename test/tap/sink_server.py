@@ -25,6 +25,7 @@ if len(sys.argv) > 4:
     TLS.load_cert_chain(sys.argv[3], sys.argv[4])
 
 lock = threading.Lock()
+request = threading.local()
 seen = {}
 
 
@@ -47,7 +48,15 @@ def read_line(stream):
     return line.decode("latin-1").rstrip("\r\n")
 
 
+def note(status):
+    """Once for each request, and before its answer: who has that may look."""
+    if request.what:
+        log(status=status, **request.what)
+    request.what = None
+
+
 def answer(connection, status, headers=(), body="ok"):
+    note(status)
     head = "HTTP/1.1 %d x\r\nContent-Length: %d\r\nConnection: close\r\n" % (status, len(body))
     connection.sendall((head + "".join("%s: %s\r\n" % h for h in headers) + "\r\n" + body).encode())
     return status
@@ -102,11 +111,12 @@ def serve_http(connection):
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", "0"))).decode("utf-8", "replace")
+    request.what = {"method": method, "path": path, "headers": headers, "body": body}
     status = 0
     try:
         status = respond(connection, path, headers)
     finally:
-        log(method=method, path=path, headers=headers, body=body, status=status)
+        note(status)
     if status == "linger":
         time.sleep(600)
 
