@@ -23,6 +23,7 @@
 
 #include "common/pg_prng.h"
 #include "nodes/parsenodes.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(finops_route_notifications);

@@ -17,7 +17,6 @@
 #include <time.h>
 
 #include "budget/mail.h"
-#include "common/hmac.h"
 #include "mb/pg_wchar.h"
 #include "utils/json.h"
 
