@@ -71,8 +71,10 @@ dc_calendar(DcDay *days)
 		{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 	};
 
-	/* New Year, Good Friday, Easter Monday, Labour Day, Christmas in both years */
-	static const int holidays[] = {0, 88, 91, 121, 358, 359, 360, 365, 365, 366 + 107, 366 + 110, 366 + 120, 366 + 357, 366 + 358, 366 + 359};
+	/* New Year, Good Friday, Easter Monday, Labour Day, Christmas, New Year's Eve */
+	static const int holidays[] = {
+		0, 88, 91, 121, 358, 359, 360, 365, 366 + 107, 366 + 110, 366 + 120, 366 + 357, 366 + 358, 366 + 359
+	};
 	int			d = 0;
 
 	for (int y = 0; y < 2; y++)
@@ -118,8 +120,10 @@ typedef struct DcNature
 static inline void
 dc_nature(FmathRandom *r, DcSeries *s, DcNature *n)
 {
-	double		weekend = dc_chance(r, 0.25) ? 1 : dc_chance(r, 0.2) ? dc_uniform(r, 1.05, 1.5) : dc_uniform(r, 0.3, 0.95);
+	double		weekend = 1;
 
+	if (!dc_chance(r, 0.25))
+		weekend = dc_chance(r, 0.2) ? dc_uniform(r, 1.05, 1.5) : dc_uniform(r, 0.3, 0.95);
 	n->level = FmathExp(dc_uniform(r, FmathLog(20), FmathLog(20000)));
 	n->trend = FmathLog(dc_uniform(r, 0.75, 1.8)) / 365;
 	for (int d = 0; d < 7; d++)

@@ -84,7 +84,8 @@ resumption(void)
 		different += SurpriseNext(whole, series[i]) != SurpriseNext(parts, series[i]);
 		if (i % 997 == 0 || i == 5 || i == LENGTH - 20)
 		{
-			Surprise   *next = SurpriseResume(malloc(SurpriseSize(0)), kept, SurpriseKept(parts, kept), totals,
+			int			nkept = SurpriseKept(parts, kept);
+			Surprise   *next = SurpriseResume(malloc(SurpriseSize(0)), kept, nkept, totals,
 											  SurpriseTotals(parts, totals), parts->count, parts->last_alert,
 											  parts->kept_smooth);
 
