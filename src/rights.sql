@@ -140,7 +140,7 @@ FROM (VALUES
 	('month', 'finops.anomaly finops.anomaly_day'),
 	('setting', 'finops.anomaly_policy'),
 	('internal', 'finops.anomaly_series'),
-	('read', 'finops.anomaly_next'),
+	('read', 'finops.anomaly_next finops.change_causes finops.explain_change'),
 	('operate', 'finops.open_alert_incidents finops.purge_alerts finops.refresh_budgets'),
 	('operate', 'finops.set_budget finops.plan_budget finops.reingest finops.reprocess_period'),
 	('operate', 'finops.evaluate_alerts finops.escalate_finding finops.refresh_views finops.open_incident'),

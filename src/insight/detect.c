@@ -258,7 +258,7 @@ static char *
 daily_sql(const char *dimension, const char *after, const char *to)
 {
 	if (strncmp(dimension, "tag:", strlen("tag:")) == 0)
-		return psprintf("SELECT %s AS key, c.billing_currency AS currency, c.line_item_usage_start_date::date AS day, sum(c.effective_cost) AS cost"
+		return psprintf("SELECT %s AS key, c.line_item_currency_code AS currency, c.line_item_usage_start_date::date AS day, sum(c.effective_cost) AS cost"
 						" FROM @s@.fact_cost_raw c"
 						" WHERE c.charge_category = 'Usage' AND c.line_item_usage_start_date::date > %s AND c.line_item_usage_start_date::date <= %s"
 						" GROUP BY 1, 2, 3",
