@@ -26,6 +26,8 @@ from pglast.visitors import Skip, Visitor
 WITHOUT_SEARCH_PATH = {
     "finops.close_month",
     "finops.run_job",
+    "finops.attempt_job",
+    "finops.run_nightly",
     "finops.deliver_notifications",
 }
 PUBLIC_LIST = os.path.join(os.path.dirname(os.path.abspath(__file__)),

@@ -7,7 +7,6 @@ RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'finops_check_budget_thresholds';
 COMMENT ON FUNCTION finops.check_budget_thresholds(jsonb) IS 'true, or 22023 with what is wrong with the thresholds of a budget';
-REVOKE ALL ON FUNCTION finops.check_budget_thresholds(jsonb) FROM PUBLIC;
 
 CREATE TABLE @extschema@.budget_master (
 	budget_id text NOT NULL,

@@ -1,36 +1,46 @@
 /*-------------------------------------------------------------------------
  *
  * jobs.c
- *	  The registry of jobs: their runs, and their place in pg_cron.
+ *	  The registry of jobs and their runs.
  *
  * A run is recorded as started in a transaction of its own, then the command
  * of the job runs with the rights of the caller, then its end is recorded;
- * the procedure in ops.sql commits in between.  One run of a job at a time:
- * the lock is held from start to finish, so a run that is still recorded as
- * started while the lock is free belongs to a session that went away.
+ * the procedure in ops.sql commits in between, and tries again where the job
+ * has attempts left.  One run of a job at a time: the lock is held from start
+ * to finish, so a run that is still recorded as started while the lock is free
+ * belongs to a session that went away.
  *
- * pg_cron is never required.  Its functions exist in one database of the
- * server only; from any other we can but say what to run there.
+ * A person who calls finops.run_job wants the job to run now; guards and
+ * dependencies are for schedulers, which say that they are one.
  *
  *-------------------------------------------------------------------------
  */
 #include "ops/ops.h"
 
-#include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
-#include "common/hashfn.h"
-#include "mb/pg_wchar.h"
-#include "utils/array.h"
+#include "storage/latch.h"
+#include "utils/jsonb.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(finops_start_job);
+PG_FUNCTION_INFO_V1(finops_limit_job);
 PG_FUNCTION_INFO_V1(finops_finish_job);
 PG_FUNCTION_INFO_V1(finops_fail_job);
-PG_FUNCTION_INFO_V1(finops_schedule_jobs);
-PG_FUNCTION_INFO_V1(finops_unschedule_jobs);
-PG_FUNCTION_INFO_V1(finops_purge_job_runs);
+PG_FUNCTION_INFO_V1(finops_due_jobs);
+PG_FUNCTION_INFO_V1(finops_close_lost_runs);
+PG_FUNCTION_INFO_V1(finops_set_job);
 
-/* The registry as it counts: a row of the user before the shipped one. */
-#define JOBS "(SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped)"
+/* One job as it counts. */
+typedef struct Job
+{
+	char	   *name;
+	char	   *schedule;
+	char	   *time_zone;
+	char	   *guard;
+	char	   *command;
+	bool		direct;
+	bool		depends;
+} Job;
 
 static char *
 job_lock_name(const char *job)
@@ -38,56 +48,315 @@ job_lock_name(const char *job)
 	return psprintf("job %s", job);
 }
 
-/* The command of a job; 22023 with the names there are. */
-static char *
-job_command(const char *job)
+pg_noreturn static void
+no_such_job(const char *name)
 {
-	if (FINOPS_RUN("SELECT command FROM " JOBS " j WHERE job_name = $1", ARG_TEXT(job)) > 0)
-		return FinopsText(0, 1);
-	FINOPS_RUN0("SELECT string_agg(job_name, ', ' ORDER BY job_name COLLATE \"C\") FROM " JOBS " j");
+	FINOPS_RUN0("SELECT string_agg(job_name, ', ' ORDER BY job_name COLLATE \"C\") FROM finops.job_registry");
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no job \"%s\"", FinopsQuoteForMessage(job)),
+			 errmsg("there is no job \"%s\"", FinopsQuoteForMessage(name)),
 			 errdetail("Jobs are %s.", FinopsText(0, 1)),
-			 errhint("Add one with INSERT INTO finops.job (job_name, schedule, command, description).")));
+			 errhint("Add one with SELECT finops.set_job('%s', schedule => '0 3 * * *', command => 'SELECT ...').",
+					 FinopsQuoteForMessage(name))));
+}
+
+static Job
+read_job(char *name)
+{
+	Job			job = {.name = name};
+
+	if (FINOPS_RUN("SELECT schedule, time_zone, guard, command, direct, depends_on <> '{}' FROM finops.job_registry"
+				   " WHERE job_name = $1", ARG_TEXT(name)) == 0)
+		no_such_job(name);
+	job.schedule = FinopsText(0, 1);
+	job.time_zone = FinopsText(0, 2);
+	job.guard = FinopsText(0, 3);
+	job.command = FinopsText(0, 4);
+	job.direct = FinopsText(0, 5)[0] == 't';
+	job.depends = FinopsText(0, 6)[0] == 't';
+	if (job.direct)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("job \"%s\" cannot be run by finops.run_job()", name),
+				 errdetail("Its command runs in no transaction of another; pg_cron gets it as it stands."),
+				 errhint("Run %s", job.command)));
+	return job;
+}
+
+/* ---------------------------------------------------------------------
+ * What keeps a job from running
+ * ---------------------------------------------------------------------
+ */
+
+/* A line of JSON in the server's log for whoever collects it. */
+static void
+log_run(const char *json)
+{
+	ereport(LOG_SERVER_ONLY,
+			(errmsg_internal("finops job: %s", json), errhidestmt(true), errhidecontext(true)));
+}
+
+#define LOG_FIELDS \
+	"jsonb_strip_nulls(jsonb_build_object('job', r.job_name, 'run_id', r.run_id, 'status', r.status, 'attempt', r.attempt," \
+	" 'scheduled', r.scheduled, 'skipped_for', r.skipped_for, 'error', r.error_message, 'database', current_database()," \
+	" 'role', r.executed_by, 'started_at', r.started_at, 'rows', CASE WHEN jsonb_typeof(r.detail) = 'array'" \
+	"  THEN jsonb_array_length(r.detail) END," \
+	" 'seconds', round(extract(epoch FROM r.finished_at - r.started_at), 3)))::text"
+
+/* Records a run that does not take place; its row is the last result. */
+static void
+skip(const FinopsSession *session, const Job *job, bool scheduled, const char *cause, const char *reason)
+{
+	FINOPS_RUN("INSERT INTO finops.job_run AS r (job_name, status, finished_at, executed_by, error_message, scheduled, skipped_for)"
+			   " VALUES ($1, 'skipped', clock_timestamp(), $2, $3, $4, $5)"
+			   " RETURNING r.run_id, NULL::text, r.error_message, " LOG_FIELDS,
+			   ARG_TEXT(job->name), ARG_TEXT(FinopsCallerName(session)), ARG_TEXT(reason),
+			   ARG_BOOL(scheduled), ARG_TEXT(cause));
+	log_run(FinopsText(0, 4));
+	FINOPS_RUN("SELECT $1, NULL::text, $2", ARG_INT8(FinopsInt64(0, 1)), ARG_TEXT(reason));
+}
+
+/* Not due so shortly before, or run since: a scheduler that fires too often. */
+static bool
+is_due(const Job *job, FinopsArg within)
+{
+	TimestampTz due;
+
+	if (within.isnull || job->schedule == NULL)
+		return true;
+	if (!OpsDueBefore(job->schedule, NULL, job->time_zone, GetCurrentTimestamp(), &due))
+		return false;
+	FINOPS_RUN("SELECT $1 >= clock_timestamp() - $2 AND NOT EXISTS (SELECT FROM finops.job_run"
+			   " WHERE job_name = $3 AND scheduled AND status <> 'skipped' AND started_at >= $1)",
+			   ARG_DATUM(TIMESTAMPTZOID, TimestampTzGetDatum(due), false), within, ARG_TEXT(job->name));
+	return FinopsText(0, 1)[0] == 't';
+}
+
+/* Each dependency: whether it runs now, and whether it succeeded when it was due. */
+#define DEPENDENCIES \
+	"SELECT d.name, EXISTS (SELECT FROM finops.job_run x WHERE x.job_name = d.name AND x.status = 'started')," \
+	" EXISTS (SELECT FROM finops.job_run x WHERE x.job_name = d.name AND x.status = 'succeeded' AND x.started_at >= s.since)," \
+	" coalesce((SELECT x.status FROM finops.job_run x WHERE x.job_name = d.name AND x.started_at >= s.since" \
+	"  ORDER BY x.run_id DESC LIMIT 1), 'not started'), to_char(s.since, 'YYYY-MM-DD HH24:MI')" \
+	" FROM finops.job_registry j, unnest(j.depends_on) AS d(name)" \
+	" LEFT JOIN finops.job_registry r ON r.job_name = d.name," \
+	" LATERAL (SELECT coalesce(finops.due_before(r.schedule, r.guard, r.time_zone, clock_timestamp())," \
+	"  clock_timestamp() - interval '1 day') AS since) s" \
+	" WHERE j.job_name = $1 AND coalesce(r.enabled AND NOT r.direct, true)"
+
+/*
+ * Why a job cannot run yet by what it depends on; NULL where it can.  A
+ * dependency that runs is waited for: its lock is free when it ends.
+ */
+static char *
+unmet_dependency(const Job *job)
+{
+	uint64		n;
+
+	if (!job->depends)
+		return NULL;
+	n = FINOPS_RUN(DEPENDENCIES, ARG_TEXT(job->name));
+	for (uint64 i = 0; i < n; i++)
+		if (FinopsText(i, 2)[0] == 't' && FinopsText(i, 3)[0] == 'f')
+		{
+			SPITupleTable *rows = SPI_tuptable;
+			char	   *lock = job_lock_name(FinopsText(i, 1));
+
+			(void) OpsHold(lock, true);
+			OpsRelease(lock);
+			SPI_tuptable = rows;
+		}
+	n = FINOPS_RUN(DEPENDENCIES, ARG_TEXT(job->name));
+	for (uint64 i = 0; i < n; i++)
+		if (FinopsText(i, 3)[0] == 'f')
+			return psprintf("it depends on job \"%s\", which was due %s UTC and is %s", FinopsText(i, 1),
+							FinopsText(i, 5), FinopsText(i, 4));
 	return NULL;
 }
 
+/* Runs whose lock is free though they never ended. */
+static int64
+close_lost_runs(void)
+{
+	uint64		n = FINOPS_RUN0("SELECT DISTINCT job_name FROM finops.job_run WHERE status = 'started'");
+	SPITupleTable *rows = SPI_tuptable;
+	int64		closed = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *job = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
+
+		if (!OpsHold(job_lock_name(job), false))
+			continue;
+		closed += (int64) FINOPS_RUN("UPDATE finops.job_run r SET status = 'failed', finished_at = clock_timestamp(),"
+									 " error_message = 'the session ended before the job did'"
+									 " WHERE job_name = $1 AND status = 'started' RETURNING " LOG_FIELDS, ARG_TEXT(job));
+		for (uint64 k = 0; k < SPI_processed; k++)
+			log_run(FinopsText(k, 1));
+		OpsRelease(job_lock_name(job));
+	}
+	return closed;
+}
+
+/* Whether a scheduled run may begin; where not, its skipped row is the last result. */
+static bool
+may_begin(const FinopsSession *session, const Job *job)
+{
+	char	   *refusal;
+
+	FINOPS_RUN("INSERT INTO finops.job_schedule (job_name) VALUES ($1) ON CONFLICT DO NOTHING", ARG_TEXT(job->name));
+	refusal = OpsGuardRefusal(job->name, job->guard, job->time_zone, GetCurrentTimestamp());
+	if (refusal != NULL)
+	{
+		skip(session, job, true, strstr(refusal, "are active") != NULL ? "load" : "guard", refusal);
+		return false;
+	}
+	refusal = unmet_dependency(job);
+	if (refusal != NULL)
+		skip(session, job, true, "dependency", refusal);
+	return refusal == NULL;
+}
+
 /*
- * finops.start_job(name text) → TABLE(run_id bigint, command text): records
- * a run; the command is NULL where another session runs the job, which is
- * recorded as skipped.
+ * finops.start_job(name text, scheduled boolean, attempt integer, due_within
+ *					interval) → TABLE(run_id bigint, command text, reason text)
+ *
+ * Records an attempt; the command is NULL where the job is not to run, the
+ * reason too where nothing is to be said about it.  The lock is taken with
+ * the first attempt and kept for the others.
  */
 Datum
 finops_start_job(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	char	   *job;
-	char	   *command;
+	Job			job;
+	bool		scheduled;
+	int32		attempt;
 
 	FinopsRequireArg(fcinfo, 0, "job name");
+	FinopsRequireArg(fcinfo, 1, "scheduled");
 	FinopsRequireWritable("finops.run_job()");
-	job = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	scheduled = PG_GETARG_BOOL(1);
+	attempt = PG_GETARG_INT32(2);
 	FinopsBegin(&session);
-	command = job_command(job);
-	if (!OpsHold(job_lock_name(job), false))
-		FINOPS_RUN("INSERT INTO finops.job_run (job_name, status, finished_at, executed_by, error_message)"
-				   " VALUES ($1, 'skipped', clock_timestamp(), $2, 'another session runs this job')"
-				   " RETURNING run_id, NULL::text",
-				   ARG_TEXT(job), ARG_TEXT(FinopsCallerName(&session)));
-	else
+	job = read_job(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (attempt == 1)
 	{
-		FINOPS_RUN("UPDATE finops.job_run SET status = 'failed', finished_at = clock_timestamp(),"
-				   " error_message = 'the session ended before the job did'"
-				   " WHERE job_name = $1 AND status = 'started'", ARG_TEXT(job));
-		FINOPS_RUN("INSERT INTO finops.job_run (job_name, executed_by) VALUES ($1, $2)"
-				   " RETURNING run_id, $3::text",
-				   ARG_TEXT(job), ARG_TEXT(FinopsCallerName(&session)), ARG_TEXT(command));
+		bool		begins = true;
+
+		(void) close_lost_runs();
+		if (scheduled && !is_due(&job, ARG_DATUM(INTERVALOID, PG_GETARG_DATUM(3), PG_ARGISNULL(3))))
+		{
+			FINOPS_RUN0("SELECT NULL::bigint, NULL::text, NULL::text");
+			begins = false;
+		}
+		else if (scheduled)
+			begins = may_begin(&session, &job);
+		if (begins && !OpsHold(job_lock_name(job.name), false))
+		{
+			skip(&session, &job, scheduled, "overlap", "another session runs this job");
+			begins = false;
+		}
+		if (!begins)
+		{
+			FinopsReturnRows(fcinfo);
+			FinopsEnd(&session);
+			return (Datum) 0;
+		}
 	}
+	FINOPS_RUN("INSERT INTO finops.job_run (job_name, executed_by, attempt, scheduled, backend_pid)"
+			   " VALUES ($1, $2, $3, $4, pg_backend_pid()) RETURNING run_id, $5::text, NULL::text",
+			   ARG_TEXT(job.name), ARG_TEXT(FinopsCallerName(&session)), ARG_INT4(attempt),
+			   ARG_BOOL(scheduled), ARG_TEXT(job.command));
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;
 }
+
+Datum
+finops_close_lost_runs(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	int64		closed;
+
+	FinopsRequireWritable("finops.close_lost_runs()");
+	FinopsBegin(&session);
+	closed = close_lost_runs();
+	FinopsEnd(&session);
+	PG_RETURN_INT64(closed);
+}
+
+/* ---------------------------------------------------------------------
+ * The time limit
+ *
+ * statement_timeout is armed by the client's statement, and that is the CALL.
+ * So the work has a timer of its own, which cancels it in the same way.
+ * ---------------------------------------------------------------------
+ */
+static TimeoutId limit_timeout;
+static bool limit_registered = false;
+static volatile sig_atomic_t limit_reached = false;
+
+static void
+cancel_work(void)
+{
+	limit_reached = true;
+	InterruptPending = true;
+	QueryCancelPending = true;
+	SetLatch(MyLatch);
+}
+
+static void
+end_limit(void)
+{
+	if (!limit_registered)
+		return;
+	disable_timeout(limit_timeout, false);
+}
+
+/* finops.limit_job(run_id bigint): begins the limit of a run, or ends it (NULL). */
+Datum
+finops_limit_job(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	bool		isnull = true;
+	float8		seconds = 0;
+
+	if (PG_ARGISNULL(0))
+	{
+		end_limit();
+		/* the work is done, the timer came too late */
+		if (limit_reached)
+			QueryCancelPending = false;
+		limit_reached = false;
+		PG_RETURN_VOID();
+	}
+	FinopsBegin(&session);
+	if (FINOPS_RUN("SELECT extract(epoch FROM j.time_limit)::float8 FROM finops.job_run r JOIN finops.job_registry j"
+				   " ON j.job_name = r.job_name WHERE r.run_id = $1", ARG_INT8(PG_GETARG_INT64(0))) > 0)
+	{
+		Datum		limit = FinopsValue(0, 1, &isnull);
+
+		if (!isnull)
+			seconds = DatumGetFloat8(limit);
+	}
+	FinopsEnd(&session);
+	limit_reached = false;
+	if (isnull)
+		PG_RETURN_VOID();
+	if (!limit_registered)
+	{
+		limit_timeout = RegisterTimeout(USER_TIMEOUT, cancel_work);
+		limit_registered = true;
+	}
+	enable_timeout_after(limit_timeout, Max(1, (int) (seconds * 1000)));
+	PG_RETURN_VOID();
+}
+
+/* ---------------------------------------------------------------------
+ * The end of a run
+ * ---------------------------------------------------------------------
+ */
 
 /* A text argument; NULL and the empty text are NULL. */
 static char *
@@ -100,45 +369,90 @@ optional_text(FunctionCallInfo fcinfo, int argno)
 
 /* "55000: message", then detail and hint where there are any. */
 static char *
-describe_error(FunctionCallInfo fcinfo)
+describe_error(const char *code, const char *message, const char *detail, const char *hint)
 {
-	static const char *const label[] = {"", ": ", "\nDETAIL: ", "\nHINT: "};
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	for (int i = 0; i < 4; i++)
-	{
-		char	   *part = optional_text(fcinfo, i + 1);
-
-		if (part != NULL)
-			appendStringInfo(&buf, "%s%s", label[i], part);
-	}
+	appendStringInfo(&buf, "%s: %s", code, message == NULL ? "" : message);
+	if (detail != NULL)
+		appendStringInfo(&buf, "\nDETAIL: %s", detail);
+	if (hint != NULL)
+		appendStringInfo(&buf, "\nHINT: %s", hint);
 	return buf.data;
 }
 
 /*
- * finops.finish_job(run_id bigint, code text, message text, detail text,
- *					 hint text, answer jsonb)
+ * Another attempt meets the same: the statement or its privileges are wrong,
+ * the server is read-only, somebody or the time limit cancelled.
+ */
+static bool
+is_final(const char *code)
+{
+	return strncmp(code, "42", 2) == 0 || strncmp(code, "0A", 2) == 0 || strcmp(code, "25006") == 0 ||
+		strcmp(code, "57014") == 0;
+}
+
+/* Rows that report an error of their own; the others of the answer stay. */
+static char *
+error_in_rows(FinopsArg answer)
+{
+	if (answer.isnull ||
+		FINOPS_RUN("SELECT count(*), min(e ->> 'error'), jsonb_array_length($1) FROM jsonb_array_elements($1) AS e"
+				   " WHERE jsonb_typeof(e) = 'object' AND e ->> 'error' IS NOT NULL HAVING count(*) > 0", answer) == 0)
+		return NULL;
+	return psprintf("%s of %s rows report an error: %s", FinopsText(0, 1), FinopsText(0, 3), FinopsText(0, 2));
+}
+
+/*
+ * finops.finish_job(run_id bigint, code text, message text, detail text, hint
+ *					 text, answer jsonb)
+ *	-> TABLE(code_of text, message_of text, wait float8)
  *
- * Records the end of a run, failed where there is an error code, and lets
- * the next one in.
+ * Records the end of an attempt.  Unless there is to be another, whose wait
+ * doubles each time, the next run of the job may begin.
  */
 Datum
 finops_finish_job(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	char	   *error = PG_ARGISNULL(1) ? NULL : describe_error(fcinfo);
 	FinopsArg	answer = {JSONBOID, PG_ARGISNULL(5) ? (Datum) 0 : PG_GETARG_DATUM(5), PG_ARGISNULL(5)};
+	char	   *code = optional_text(fcinfo, 1);
+	char	   *message = optional_text(fcinfo, 2);
+	char	   *error = NULL;
+	char	   *job = NULL;
+	bool		again = false;
 
+	end_limit();
 	FinopsRequireArg(fcinfo, 0, "run_id");
 	FinopsBegin(&session);
-	if (FINOPS_RUN("UPDATE finops.job_run SET status = CASE WHEN $2 IS NULL THEN 'succeeded' ELSE 'failed' END,"
+	if (code == NULL && (message = error_in_rows(answer)) != NULL)
+		code = "P0001";
+	if (code != NULL && strcmp(code, "57014") == 0 && limit_reached)
+		message = "canceled at its time limit";
+	limit_reached = false;
+	if (code != NULL)
+		error = describe_error(code, message, optional_text(fcinfo, 3), optional_text(fcinfo, 4));
+	if (FINOPS_RUN("UPDATE finops.job_run r SET status = CASE WHEN $2 IS NULL THEN 'succeeded' ELSE 'failed' END,"
 				   " error_message = $2, detail = $3, finished_at = clock_timestamp()"
-				   " WHERE run_id = $1 AND status = 'started' RETURNING job_name",
+				   " WHERE run_id = $1 AND status = 'started' RETURNING r.job_name, " LOG_FIELDS,
 				   ARG_INT8(PG_GETARG_INT64(0)), ARG_TEXT(error), answer) > 0)
-		OpsRelease(job_lock_name(FinopsText(0, 1)));
+	{
+		job = FinopsText(0, 1);
+		log_run(FinopsText(0, 2));
+	}
+	if (job != NULL && code != NULL && !is_final(code))
+		again = FINOPS_RUN("SELECT $2, $3, extract(epoch FROM least(j.retry_delay * 2 ^ (r.attempt - 1), interval '1 hour'))::float8"
+						   " FROM finops.job_run r JOIN finops.job_registry j ON j.job_name = r.job_name AND r.attempt <= j.max_retries"
+						   " WHERE r.run_id = $1",
+						   ARG_INT8(PG_GETARG_INT64(0)), ARG_TEXT(code), ARG_TEXT(message)) > 0;
+	if (!again)
+		FINOPS_RUN("SELECT $1, $2, NULL::float8", ARG_TEXT(code), ARG_TEXT(message));
+	FinopsReturnRows(fcinfo);
+	if (job != NULL && !again)
+		OpsRelease(job_lock_name(job));
 	FinopsEnd(&session);
-	PG_RETURN_VOID();
+	return (Datum) 0;
 }
 
 /*
@@ -165,253 +479,90 @@ finops_fail_job(PG_FUNCTION_ARGS)
 }
 
 /* ---------------------------------------------------------------------
- * pg_cron
+ * The registry
  * ---------------------------------------------------------------------
  */
 
-/*
- * "finops:<database>:<job>" in at most 63 bytes: pg_cron 1.4 stores a job's
- * name as name.  A database name that is too long is cut at a character and
- * marked by its hash.
- */
-static char *
-cron_name(const char *database, const char *job)
+/* finops.due_jobs() → TABLE(job_name text, due_at timestamptz) */
+Datum
+finops_due_jobs(PG_FUNCTION_ARGS)
 {
-	int			room = NAMEDATALEN - 1 - (int) strlen("finops::") - (int) strlen(job);
-	int			len = (int) strlen(database);
-
-	if (len <= room)
-		return psprintf("finops:%s:%s", database, job);
-	return psprintf("finops:%.*s~%08x:%s", pg_mbcliplen(database, len, room - 9), database,
-					hash_bytes((const unsigned char *) database, len), job);
-}
-
-/* One enabled job as pg_cron is to know it. */
-typedef struct CronJob
-{
-	char	   *job;
-	char	   *schedule;
-	char	   *name;
-	char	   *command;
-} CronJob;
-
-/* The enabled jobs, read as the owner; allocated in the caller's context. */
-static CronJob *
-read_jobs(int *njobs)
-{
-	MemoryContext context = CurrentMemoryContext;
-	char	   *database = get_database_name(MyDatabaseId);
 	FinopsSession session;
-	CronJob    *jobs;
-	uint64		n;
 
 	FinopsBegin(&session);
-	n = FINOPS_RUN0("SELECT job_name, schedule, format('CALL finops.run_job(%L)', job_name)"
-					" FROM " JOBS " j WHERE enabled ORDER BY job_name COLLATE \"C\"");
-	jobs = MemoryContextAlloc(context, sizeof(CronJob) * Max(n, 1));
-	for (uint64 i = 0; i < n; i++)
-	{
-		MemoryContext old;
-		char	   *job = FinopsText(i, 1);
-		char	   *schedule = FinopsText(i, 2);
-		char	   *command = FinopsText(i, 3);
-
-		old = MemoryContextSwitchTo(context);
-		jobs[i].job = pstrdup(job);
-		jobs[i].schedule = pstrdup(schedule);
-		jobs[i].name = cron_name(database, job);
-		jobs[i].command = pstrdup(command);
-		MemoryContextSwitchTo(old);
-	}
-	FinopsEnd(&session);
-	*njobs = (int) n;
-	return jobs;
-}
-
-/* What to run in pg_cron's database, one statement per job. */
-static char *
-foreign_statements(const char *database, const CronJob *jobs, int njobs)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < njobs; i++)
-		appendStringInfo(&buf, " SELECT cron.schedule_in_database(%s, %s, %s, %s);",
-						 quote_literal_cstr(jobs[i].name), quote_literal_cstr(jobs[i].schedule),
-						 quote_literal_cstr(jobs[i].command), quote_literal_cstr(database));
-	return buf.data;
-}
-
-/*
- * pg_cron is here, or an error (55000) says what to do instead; in_its_place
- * is the SQL to run where pg_cron lives.
- */
-static void
-require_cron(const char *in_its_place)
-{
-	char	   *database = get_database_name(MyDatabaseId);
-	const char *home = GetConfigOption("cron.database_name", true, false);
-
-	if (OidIsValid(get_extension_oid("pg_cron", true)))
-		return;
-	if (home == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pg_cron is not loaded"),
-				 errdetail("Jobs are put on a schedule by the extension pg_cron."),
-				 errhint("Set shared_preload_libraries = 'pg_cron,finops' and cron.database_name = '%s', restart, and run CREATE EXTENSION pg_cron. Without it, let any scheduler run CALL finops.run_job(...).",
-						 database)));
-	if (strcmp(home, database) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension pg_cron is not created"),
-				 errdetail("It is loaded and belongs into this database."),
-				 errhint("Run CREATE EXTENSION pg_cron.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pg_cron lives in database \"%s\", not in \"%s\"", home, database),
-			 errdetail("cron.database_name is \"%s\"; its functions can only be called there.", home),
-			 errhint("In database \"%s\" run:%s", home, in_its_place)));
-}
-
-static Datum
-text_array(const CronJob *jobs, int njobs, size_t member)
-{
-	Datum	   *elements = palloc_array(Datum, Max(njobs, 1));
-
-	for (int i = 0; i < njobs; i++)
-		elements[i] = CStringGetTextDatum(*(char *const *) ((const char *) &jobs[i] + member));
-	return PointerGetDatum(construct_array(elements, njobs, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-/*
- * As the caller, in pg_cron's own schema: jobs run as who schedules them.
- * The search path is pinned for the operators.
- */
-static void
-run_as_caller(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "statement on pg_cron returned no rows");
-}
-
-static int
-begin_as_caller(void)
-{
-	int			level = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	return level;
-}
-
-static void
-end_as_caller(int level)
-{
-	SPI_finish();
-	AtEOXact_GUC(false, level);
-}
-
-/* Jobs of ours that pg_cron still has and the registry does not. */
-#define DROP_LEFT_OVER \
-	"SELECT count(*) FROM (SELECT cron.unschedule(x.jobid) FROM unnest(ARRAY(" \
-	"SELECT c.jobid FROM cron.job c WHERE c.database = current_database()" \
-	" AND c.jobname::text LIKE 'finops:%' AND c.jobname::text <> ALL ($1::text[]))) AS x(jobid)) y"
-
-/*
- * finops.schedule_jobs()
- *	-> TABLE(job text, schedule text, cron_name text, jobid bigint)
- *
- * Registers every enabled job in pg_cron, which keeps times in GMT, and
- * removes jobs of ours that are no longer in the registry.  Repeated it
- * changes nothing.  Errors: 55000 where pg_cron is not loaded, not created or
- * in another database, with what to do.
- */
-Datum
-finops_schedule_jobs(PG_FUNCTION_ARGS)
-{
-	int			njobs;
-	CronJob    *jobs = read_jobs(&njobs);
-	Oid			types[4] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum		values[4];
-	int			level;
-
-	FinopsRequireWritable("finops.schedule_jobs()");
-	require_cron(foreign_statements(get_database_name(MyDatabaseId), jobs, njobs));
-	values[0] = text_array(jobs, njobs, offsetof(CronJob, name));
-	values[1] = text_array(jobs, njobs, offsetof(CronJob, job));
-	values[2] = text_array(jobs, njobs, offsetof(CronJob, schedule));
-	values[3] = text_array(jobs, njobs, offsetof(CronJob, command));
-	level = begin_as_caller();
-	run_as_caller(DROP_LEFT_OVER, 1, types, values);
-	run_as_caller("SELECT j.job, j.schedule, j.name, cron.schedule(j.name, j.schedule, j.command)"
-				  " FROM unnest($1, $2, $3, $4) AS j(name, job, schedule, command)",
-				  4, types, values);
+	FINOPS_RUN0("WITH RECURSIVE todo AS (SELECT j.job_name, j.depends_on, d.due_at FROM finops.job_registry j,"
+				"  LATERAL (SELECT finops.due_before(j.schedule, j.guard, j.time_zone, now()) AS due_at) d"
+				"  WHERE j.enabled AND NOT j.direct AND d.due_at > now() - interval '24 hours'"
+				"  AND NOT EXISTS (SELECT FROM finops.job_run r WHERE r.job_name = j.job_name AND r.started_at >= d.due_at"
+				"   AND r.status <> 'skipped')),"
+				" level(job_name, n) AS (SELECT t.job_name, 0 FROM todo t UNION SELECT t.job_name, l.n + 1 FROM level l"
+				"  JOIN todo t ON l.job_name = ANY (t.depends_on) WHERE l.n < 50)"
+				" SELECT t.job_name, t.due_at FROM todo t"
+				" JOIN (SELECT l.job_name, max(l.n) AS n FROM level l GROUP BY 1) o ON o.job_name = t.job_name"
+				" ORDER BY o.n, t.due_at, t.job_name COLLATE \"C\"");
 	FinopsReturnRows(fcinfo);
-	end_as_caller(level);
+	FinopsEnd(&session);
 	return (Datum) 0;
 }
 
-/*
- * finops.unschedule_jobs() → bigint
- *
- * Removes every job of this database whose name begins with "finops:" from
- * pg_cron and returns their number; 0 where pg_cron is not loaded.  Errors:
- * 55000 where pg_cron lives in another database.
- */
-Datum
-finops_unschedule_jobs(PG_FUNCTION_ARGS)
+/* What a job depends on exists and does not depend on it. */
+static void
+check_dependencies(const char *job)
 {
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1];
-	int64		removed;
-	bool		isnull;
-	int			level;
-
-	FinopsRequireWritable("finops.unschedule_jobs()");
-	if (GetConfigOption("cron.database_name", true, false) == NULL)
-		PG_RETURN_INT64(0);
-	require_cron(psprintf(" SELECT cron.unschedule(jobid) FROM cron.job WHERE database = %s AND jobname LIKE 'finops:%%';",
-						  quote_literal_cstr(get_database_name(MyDatabaseId))));
-	values[0] = PointerGetDatum(construct_empty_array(TEXTOID));
-	level = begin_as_caller();
-	run_as_caller(DROP_LEFT_OVER, 1, types, values);
-	removed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	end_as_caller(level);
-	PG_RETURN_INT64(removed);
+	if (FINOPS_RUN("SELECT d.name FROM finops.job j, unnest(j.depends_on) AS d(name) WHERE j.job_name = $1 AND NOT j.shipped"
+				   " AND NOT EXISTS (SELECT FROM finops.job_registry r WHERE r.job_name = d.name) LIMIT 1", ARG_TEXT(job)) > 0)
+		no_such_job(FinopsText(0, 1));
+	if (FINOPS_RUN("WITH RECURSIVE up(name) AS (SELECT d.name FROM finops.job_registry j, unnest(j.depends_on) AS d(name)"
+				   "  WHERE j.job_name = $1 UNION SELECT d.name FROM up JOIN finops.job_registry j ON j.job_name = up.name,"
+				   "  unnest(j.depends_on) AS d(name)) SELECT FROM up WHERE name = $1", ARG_TEXT(job)) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("job \"%s\" would depend on itself", FinopsQuoteForMessage(job)),
+				 errdetail("A job that it depends on depends on it."),
+				 errhint("Leave that job out of depends_on.")));
 }
 
 /*
- * finops.purge_job_runs(keep interval DEFAULT '90 days') → bigint
+ * finops.set_job(job_name, schedule, command, description, enabled, time_zone,
+ *				  guard, depends_on, max_retries, retry_delay, time_limit,
+ *				  late_after) → text
  *
- * Deletes runs of jobs that ended longer ago, and pg_cron's log of our jobs,
- * which nothing else deletes; returns the number of rows.  Errors: 22023 for
- * a negative interval.
+ * What is NULL stays as it is.  Errors: 22004; 22023 schedule, guard, time
+ * zone, dependency, a new job without a command; 23514 what the table refuses.
  */
 Datum
-finops_purge_job_runs(PG_FUNCTION_ARGS)
+finops_set_job(PG_FUNCTION_ARGS)
 {
+	static const Oid types[] = {
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, INTERVALOID,
+		INTERVALOID, INTERVALOID,
+	};
+	FinopsArg	args[lengthof(types)];
 	FinopsSession session;
-	FinopsArg	keep = {INTERVALOID, PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0), PG_ARGISNULL(0)};
-	int64		removed;
+	char	   *job;
 
-	FinopsRequireArg(fcinfo, 0, "keep");
-	FinopsRequireWritable("finops.purge_job_runs()");
+	FinopsRequireArg(fcinfo, 0, "job_name");
+	FinopsRequireWritable("finops.set_job()");
+	job = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	for (size_t i = 0; i < lengthof(types); i++)
+		args[i] = ARG_DATUM(types[i], PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i), PG_ARGISNULL(i));
 	FinopsBegin(&session);
-	FINOPS_RUN("SELECT $1 < interval '0'", keep);
-	if (FinopsText(0, 1)[0] == 't')
+	FinopsRun("INSERT INTO finops.job AS j (job_name, schedule, command, description, enabled, time_zone, guard, depends_on,"
+			  "  max_retries, retry_delay, time_limit, late_after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+			  " ON CONFLICT (job_name, shipped) DO UPDATE SET schedule = coalesce($2, j.schedule), command = coalesce($3, j.command),"
+			  "  description = coalesce($4, j.description), enabled = coalesce($5, j.enabled), time_zone = coalesce($6, j.time_zone),"
+			  "  guard = coalesce($7, j.guard), depends_on = coalesce($8, j.depends_on), max_retries = coalesce($9, j.max_retries),"
+			  "  retry_delay = coalesce($10, j.retry_delay), time_limit = coalesce($11, j.time_limit),"
+			  "  late_after = coalesce($12, j.late_after)", lengthof(types), args);
+	if (FINOPS_RUN("SELECT FROM finops.job_registry WHERE job_name = $1", ARG_TEXT(job)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("keep must not be negative")));
-	removed = (int64) FINOPS_RUN("DELETE FROM finops.job_run WHERE finished_at < now() - $1", keep);
-	/* a schema cron that is not pg_cron's could hold anybody's triggers */
-	if (OidIsValid(get_extension_oid("pg_cron", true)) &&
-		FINOPS_RUN0("SELECT WHERE has_table_privilege('cron.job_run_details', 'DELETE')") > 0)
-		removed += (int64) FINOPS_RUN("DELETE FROM cron.job_run_details d WHERE d.end_time < now() - $1"
-									  " AND d.database = current_database()"
-									  " AND d.command LIKE 'CALL finops.run_job(%'", keep);
+				 errmsg("a new job needs a command"),
+				 errhint("Run SELECT finops.set_job('%s', schedule => '0 3 * * *', command => 'SELECT ...').",
+						 FinopsQuoteForMessage(job))));
+	check_dependencies(job);
+	FINOPS_RUN("SELECT jsonb_strip_nulls(to_jsonb(j))::text FROM finops.job j WHERE job_name = $1 AND NOT shipped", ARG_TEXT(job));
+	FinopsAudit(&session, "set_job", "job", job, FinopsText(0, 1));
 	FinopsEnd(&session);
-	PG_RETURN_INT64(removed);
+	PG_RETURN_TEXT_P(cstring_to_text(job));
 }

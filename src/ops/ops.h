@@ -18,6 +18,16 @@
 extern bool OpsHold(const char *name, bool wait);
 extern void OpsRelease(const char *name);
 
+/* The last time up to at when a job was due, due.c; false where there is none. */
+extern bool OpsDueBefore(const char *schedule, const char *guard, const char *time_zone, TimestampTz at,
+						 TimestampTz *due);
+
+/* Within a session: why a guard does not let a job run; NULL where it does. */
+extern char *OpsGuardRefusal(const char *job, const char *guard, const char *time_zone, TimestampTz at);
+
+/* Within a session: deletes runs that ended longer ago (NULL: none); their number. */
+extern int64 OpsPurgeRuns(FinopsArg keep);
+
 /* Within a session: leaves the rows of finops.readiness as the last result. */
 extern void OpsRunReadiness(DateADT period);
 

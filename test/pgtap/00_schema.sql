@@ -89,7 +89,7 @@ SELECT is_empty($$
 	SELECT f.signature FROM member_function f
 	WHERE f.prokind IN ('f', 'p') AND f.language IN ('sql', 'plpgsql')
 	AND NOT coalesce(f.proconfig::text ~ 'search_path=pg_catalog,.*pg_temp', false)
-	AND f.proname NOT IN ('close_month', 'run_job', 'deliver_notifications')
+	AND f.proname NOT IN ('close_month', 'run_job', 'attempt_job', 'run_nightly', 'deliver_notifications')
 $$, 'functions in SQL and PL/pgSQL pin their search_path');
 
 SELECT is_empty($$
