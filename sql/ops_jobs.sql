@@ -77,7 +77,7 @@ SELECT action, object_id, metadata FROM audit_event WHERE action = 'close_month'
 DELETE FROM audit_event WHERE action = 'close_month' AND object_id = '2023-05';
 SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory';
 
--- pg_cron belongs into another database of this server
+-- pg_cron, where it is loaded, is not created in the database that it belongs to
 DO $$
 BEGIN
 	PERFORM finops.schedule_jobs();

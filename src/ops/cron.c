@@ -106,24 +106,21 @@ time_differences(const char *zone_name, int *minutes, int *n)
  * it fires more often than it is due, and the command looks whether it is.
  */
 static void
-translate_job(CronJob *job, const char *zone, const char *command, bool direct)
+translate_job(CronJob *job, const char *zone)
 {
 	CronSchedule schedule;
 	int			minutes[MAX_DIFFERENCES];
 	int			n;
 	size_t		at;
+	char	   *text;
 
-	job->command = direct ? pstrdup(command) : psprintf("CALL finops.run_job(%s, true)", quote_literal_cstr(job->job));
+	job->command = psprintf("CALL finops.run_job(%s, true)", quote_literal_cstr(job->job));
 	if (time_differences(zone, minutes, &n) || !CronParse(job->schedule, &schedule, &at) || schedule.reboot)
 		return;
-	if (!direct)
-		job->command = psprintf("CALL finops.run_job(%s, true, '20 minutes')", quote_literal_cstr(job->job));
-	{
-		char	   *text = palloc(CRON_TEXT);
-
-		CronShift(&schedule, job->schedule, minutes, n, text);
-		job->schedule = text;
-	}
+	job->command = psprintf("CALL finops.run_job(%s, true, '20 minutes')", quote_literal_cstr(job->job));
+	text = palloc(CRON_TEXT);
+	CronShift(&schedule, job->schedule, minutes, n, text);
+	job->schedule = text;
 }
 
 /* The enabled jobs, read as the owner; allocated in the caller's context. */
@@ -137,7 +134,7 @@ read_jobs(int *njobs)
 	uint64		n;
 
 	FinopsBegin(&session);
-	n = FINOPS_RUN0("SELECT job_name, schedule, time_zone, command, direct FROM finops.job_registry"
+	n = FINOPS_RUN0("SELECT job_name, schedule, time_zone FROM finops.job_registry"
 					" WHERE enabled AND schedule IS NOT NULL ORDER BY job_name COLLATE \"C\"");
 	jobs = MemoryContextAlloc(context, sizeof(CronJob) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
@@ -146,14 +143,12 @@ read_jobs(int *njobs)
 		char	   *job = FinopsText(i, 1);
 		char	   *schedule = FinopsText(i, 2);
 		char	   *zone = FinopsText(i, 3);
-		char	   *command = FinopsText(i, 4);
-		bool		direct = FinopsText(i, 5)[0] == 't';
 
 		old = MemoryContextSwitchTo(context);
 		jobs[i].job = pstrdup(job);
 		jobs[i].schedule = pstrdup(schedule);
 		jobs[i].name = cron_name(database, job);
-		translate_job(&jobs[i], zone, command, direct);
+		translate_job(&jobs[i], zone);
 		MemoryContextSwitchTo(old);
 	}
 	FinopsEnd(&session);
@@ -161,32 +156,19 @@ read_jobs(int *njobs)
 	return jobs;
 }
 
-/* What to run in pg_cron's database, one statement per job. */
-static char *
-foreign_statements(const char *database, const CronJob *jobs, int njobs)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < njobs; i++)
-		appendStringInfo(&buf, " SELECT cron.schedule_in_database(%s, %s, %s, %s);",
-						 quote_literal_cstr(jobs[i].name), quote_literal_cstr(jobs[i].schedule),
-						 quote_literal_cstr(jobs[i].command), quote_literal_cstr(database));
-	return buf.data;
-}
-
 /*
- * pg_cron is here, or an error (55000) says what to do instead; in_its_place
- * is the SQL to run where pg_cron lives.
+ * Where pg_cron is: InvalidOid for this database, else the one that has its
+ * functions.  Errors: 55000 with what to do.
  */
-static void
-require_cron(const char *in_its_place)
+static Oid
+cron_database(void)
 {
 	char	   *database = get_database_name(MyDatabaseId);
 	const char *home = GetConfigOption("cron.database_name", true, false);
+	Oid			oid;
 
 	if (OidIsValid(get_extension_oid("pg_cron", true)))
-		return;
+		return InvalidOid;
 	if (home == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -194,17 +176,15 @@ require_cron(const char *in_its_place)
 				 errdetail("Jobs are put on a schedule by the extension pg_cron."),
 				 errhint("Set shared_preload_libraries = 'pg_cron,finops' and cron.database_name = '%s', restart, and run CREATE EXTENSION pg_cron. Without it, let any scheduler run CALL finops.run_job(..., true), or CALL finops.run_nightly() once a night.",
 						 database)));
-	if (strcmp(home, database) == 0)
+	oid = get_database_oid(home, true);
+	if (strcmp(home, database) == 0 || !OidIsValid(oid) ||
+		strcmp(OpsRunElsewhere(oid, "SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron'", true), "0") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension pg_cron is not created"),
-				 errdetail("It is loaded and belongs into this database."),
-				 errhint("Run CREATE EXTENSION pg_cron.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pg_cron lives in database \"%s\", not in \"%s\"", home, database),
-			 errdetail("cron.database_name is \"%s\"; its functions can only be called there.", home),
-			 errhint("In database \"%s\" run:%s", home, in_its_place)));
+				 errmsg("extension pg_cron is not created in database \"%s\"", home),
+				 errdetail("It is loaded, and cron.database_name says that it belongs there."),
+				 errhint("Run CREATE EXTENSION pg_cron in database \"%s\".", home)));
+	return oid;
 }
 
 static Datum
@@ -260,20 +240,69 @@ expect_jobs(Datum names)
 	FinopsEnd(&session);
 }
 
-/* Jobs of ours that pg_cron still has and the registry does not. */
-#define DROP_LEFT_OVER \
-	"SELECT count(*) FROM (SELECT cron.unschedule(x.jobid) FROM unnest(ARRAY(" \
-	"SELECT c.jobid FROM cron.job c WHERE c.database = current_database()" \
-	" AND c.jobname::text LIKE 'finops:%' AND c.jobname::text <> ALL ($1::text[]))) AS x(jobid)) y"
+/* Jobs of a database that pg_cron still has and the registry does not: their number. */
+#define DROP_LEFT_OVER(database, names, percent) \
+	"SELECT count(*)::text FROM (SELECT cron.unschedule(x.jobid) FROM unnest(ARRAY(" \
+	"SELECT c.jobid FROM cron.job c WHERE c.database = " database \
+	" AND c.jobname::text LIKE 'finops:" percent "' AND c.jobname::text <> ALL (" names "::text[]))) AS x(jobid)) y"
+
+/* The jobs as rows of SQL, for a session that knows none of ours. */
+static char *
+jobs_as_values(const CronJob *jobs, int njobs)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < njobs; i++)
+		appendStringInfo(&buf, "%s(%d, %s, %s, %s, %s)", i > 0 ? ", " : "", i, quote_literal_cstr(jobs[i].job),
+						 quote_literal_cstr(jobs[i].schedule), quote_literal_cstr(jobs[i].name),
+						 quote_literal_cstr(jobs[i].command));
+	return buf.data;
+}
+
+/* Removes what is left over, where pg_cron lives in another database. */
+static char *
+drop_elsewhere(Oid home, const CronJob *jobs, int njobs)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < njobs; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(jobs[i].name));
+	return OpsRunElsewhere(home, psprintf(DROP_LEFT_OVER("%s", "ARRAY[%s]", "%%"),
+										  quote_literal_cstr(get_database_name(MyDatabaseId)), names.data), true);
+}
+
+/* The same as in this database, by cron.schedule_in_database there. */
+static void
+schedule_elsewhere(FunctionCallInfo fcinfo, Oid home, const CronJob *jobs, int njobs)
+{
+	FinopsSession session;
+	char	   *answer;
+
+	(void) drop_elsewhere(home, jobs, njobs);
+	answer = njobs == 0 ? "" :
+		OpsRunElsewhere(home,
+						psprintf("SELECT jsonb_agg(jsonb_build_object('job', j.job, 'schedule', j.schedule, 'name', j.name,"
+								 " 'jobid', cron.schedule_in_database(j.name, j.schedule, j.command, %s)) ORDER BY j.n)"
+								 " FROM (VALUES %s) AS j(n, job, schedule, name, command)",
+								 quote_literal_cstr(get_database_name(MyDatabaseId)),
+								 jobs_as_values(jobs, njobs)), true);
+	FinopsBegin(&session);
+	FINOPS_RUN("SELECT r.job, r.schedule, r.name, r.jobid FROM jsonb_to_recordset($1::jsonb)"
+			   " AS r(job text, schedule text, name text, jobid bigint)",
+			   ARG_TEXT(answer[0] == '\0' ? "[]" : answer));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+}
 
 /*
  * finops.schedule_jobs()
  *	-> TABLE(job text, schedule text, cron_name text, jobid bigint)
  *
- * Registers every enabled job in pg_cron, and
- * removes jobs of ours that are no longer in the registry.  Repeated it
- * changes nothing.  Errors: 55000 where pg_cron is not loaded, not created or
- * in another database, with what to do.
+ * Registers every enabled job in pg_cron, wherever that lives, and removes
+ * jobs of ours that are no longer in the registry.  Repeated it changes
+ * nothing.  Errors: 55000 where pg_cron is not loaded or not created.
  */
 Datum
 finops_schedule_jobs(PG_FUNCTION_ARGS)
@@ -282,21 +311,27 @@ finops_schedule_jobs(PG_FUNCTION_ARGS)
 	CronJob    *jobs = read_jobs(&njobs);
 	Oid			types[4] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[4];
-	int			level;
+	Oid			home;
 
 	FinopsRequireWritable("finops.schedule_jobs()");
-	require_cron(foreign_statements(get_database_name(MyDatabaseId), jobs, njobs));
+	home = cron_database();
 	values[0] = text_array(jobs, njobs, offsetof(CronJob, name));
 	values[1] = text_array(jobs, njobs, offsetof(CronJob, job));
 	values[2] = text_array(jobs, njobs, offsetof(CronJob, schedule));
 	values[3] = text_array(jobs, njobs, offsetof(CronJob, command));
-	level = begin_as_caller();
-	run_as_caller(DROP_LEFT_OVER, 1, types, values);
-	run_as_caller("SELECT j.job, j.schedule, j.name, cron.schedule(j.name, j.schedule, j.command)"
-				  " FROM unnest($1, $2, $3, $4) AS j(name, job, schedule, command)",
-				  4, types, values);
-	FinopsReturnRows(fcinfo);
-	end_as_caller(level);
+	if (OidIsValid(home))
+		schedule_elsewhere(fcinfo, home, jobs, njobs);
+	else
+	{
+		int			level = begin_as_caller();
+
+		run_as_caller(DROP_LEFT_OVER("current_database()", "$1", "%"), 1, types, values);
+		run_as_caller("SELECT j.job, j.schedule, j.name, cron.schedule(j.name, j.schedule, j.command)"
+					  " FROM unnest($1, $2, $3, $4) AS j(name, job, schedule, command)",
+					  4, types, values);
+		FinopsReturnRows(fcinfo);
+		end_as_caller(level);
+	}
 	expect_jobs(values[1]);
 	return (Datum) 0;
 }
@@ -306,7 +341,7 @@ finops_schedule_jobs(PG_FUNCTION_ARGS)
  *
  * Removes every job of this database whose name begins with "finops:" from
  * pg_cron and returns their number; 0 where pg_cron is not loaded.  Errors:
- * 55000 where pg_cron lives in another database.
+ * 55000 where it is not created.
  */
 Datum
 finops_unschedule_jobs(PG_FUNCTION_ARGS)
@@ -314,19 +349,23 @@ finops_unschedule_jobs(PG_FUNCTION_ARGS)
 	Oid			types[1] = {TEXTARRAYOID};
 	Datum		values[1];
 	int64		removed;
-	bool		isnull;
-	int			level;
+	Oid			home;
 
 	FinopsRequireWritable("finops.unschedule_jobs()");
 	if (GetConfigOption("cron.database_name", true, false) == NULL)
 		PG_RETURN_INT64(0);
-	require_cron(psprintf(" SELECT cron.unschedule(jobid) FROM cron.job WHERE database = %s AND jobname LIKE 'finops:%%';",
-						  quote_literal_cstr(get_database_name(MyDatabaseId))));
 	values[0] = PointerGetDatum(construct_empty_array(TEXTOID));
-	level = begin_as_caller();
-	run_as_caller(DROP_LEFT_OVER, 1, types, values);
-	removed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	end_as_caller(level);
+	home = cron_database();
+	if (OidIsValid(home))
+		removed = atoll(drop_elsewhere(home, NULL, 0));
+	else
+	{
+		int			level = begin_as_caller();
+
+		run_as_caller(DROP_LEFT_OVER("current_database()", "$1", "%"), 1, types, values);
+		removed = atoll(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+		end_as_caller(level);
+	}
 	expect_jobs(values[0]);
 	PG_RETURN_INT64(removed);
 }

@@ -38,7 +38,6 @@ typedef struct Job
 	char	   *time_zone;
 	char	   *guard;
 	char	   *command;
-	bool		direct;
 	bool		depends;
 } Job;
 
@@ -65,21 +64,14 @@ read_job(char *name)
 {
 	Job			job = {.name = name};
 
-	if (FINOPS_RUN("SELECT schedule, time_zone, guard, command, direct, depends_on <> '{}' FROM finops.job_registry"
+	if (FINOPS_RUN("SELECT schedule, time_zone, guard, command, depends_on <> '{}' FROM finops.job_registry"
 				   " WHERE job_name = $1", ARG_TEXT(name)) == 0)
 		no_such_job(name);
 	job.schedule = FinopsText(0, 1);
 	job.time_zone = FinopsText(0, 2);
 	job.guard = FinopsText(0, 3);
 	job.command = FinopsText(0, 4);
-	job.direct = FinopsText(0, 5)[0] == 't';
-	job.depends = FinopsText(0, 6)[0] == 't';
-	if (job.direct)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("job \"%s\" cannot be run by finops.run_job()", name),
-				 errdetail("Its command runs in no transaction of another; pg_cron gets it as it stands."),
-				 errhint("Run %s", job.command)));
+	job.depends = FinopsText(0, 5)[0] == 't';
 	return job;
 }
 
@@ -142,7 +134,7 @@ is_due(const Job *job, FinopsArg within)
 	" LEFT JOIN finops.job_registry r ON r.job_name = d.name," \
 	" LATERAL (SELECT coalesce(finops.due_before(r.schedule, r.guard, r.time_zone, clock_timestamp())," \
 	"  clock_timestamp() - interval '1 day') AS since) s" \
-	" WHERE j.job_name = $1 AND coalesce(r.enabled AND NOT r.direct, true)"
+	" WHERE j.job_name = $1 AND coalesce(r.enabled, true)"
 
 /*
  * Why a job cannot run yet by what it depends on; NULL where it can.  A
@@ -164,6 +156,9 @@ unmet_dependency(const Job *job)
 
 			(void) OpsHold(lock, true);
 			OpsRelease(lock);
+			/* the lock is given back shortly before the end is committed */
+			FINOPS_RUN("SELECT FROM finops.job_run WHERE job_name = $1 AND status = 'started' FOR SHARE",
+					   ARG_TEXT(SPI_getvalue(rows->vals[i], rows->tupdesc, 1)));
 			SPI_tuptable = rows;
 		}
 	n = FINOPS_RUN(DEPENDENCIES, ARG_TEXT(job->name));
@@ -492,7 +487,7 @@ finops_due_jobs(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	FINOPS_RUN0("WITH RECURSIVE todo AS (SELECT j.job_name, j.depends_on, d.due_at FROM finops.job_registry j,"
 				"  LATERAL (SELECT finops.due_before(j.schedule, j.guard, j.time_zone, now()) AS due_at) d"
-				"  WHERE j.enabled AND NOT j.direct AND d.due_at > now() - interval '24 hours'"
+				"  WHERE j.enabled AND d.due_at > now() - interval '24 hours'"
 				"  AND NOT EXISTS (SELECT FROM finops.job_run r WHERE r.job_name = j.job_name AND r.started_at >= d.due_at"
 				"   AND r.status <> 'skipped')),"
 				" level(job_name, n) AS (SELECT t.job_name, 0 FROM todo t UNION SELECT t.job_name, l.n + 1 FROM level l"

@@ -25,6 +25,12 @@ extern bool OpsDueBefore(const char *schedule, const char *guard, const char *ti
 /* Within a session: why a guard does not let a job run; NULL where it does. */
 extern char *OpsGuardRefusal(const char *job, const char *guard, const char *time_zone, TimestampTz at);
 
+/*
+ * Outside of a session: runs one statement as the caller in a session of its
+ * own, worker.c; of a query the first value as text.
+ */
+extern char *OpsRunElsewhere(Oid database, const char *sql, bool answers);
+
 /* Within a session: deletes runs that ended longer ago (NULL: none); their number. */
 extern int64 OpsPurgeRuns(FinopsArg keep);
 

@@ -51,7 +51,6 @@ CREATE TABLE finops.job (
 	retry_delay interval,
 	time_limit interval,
 	late_after interval,
-	direct boolean,
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT job_pkey PRIMARY KEY (job_name, shipped),
 	CONSTRAINT job_name_check CHECK (job_name OPERATOR(pg_catalog.~) '^[a-z][a-z0-9-]{0,39}$'),
@@ -67,7 +66,7 @@ CREATE TABLE finops.job (
 );
 COMMENT ON TABLE finops.job IS 'jobs; a row with shipped = false is a job of the user, or overrides what is not NULL in it of the shipped job of the same name (finops.job_registry shows both together)';
 COMMENT ON COLUMN finops.job.schedule IS 'five cron fields, in time_zone; NULL: as shipped, else on demand only';
-COMMENT ON COLUMN finops.job.command IS 'one query, every name qualified; it runs as the caller of finops.run_job, its rows become the detail of the run, an error rolls it back and is recorded, rows with a value in a column error make the run failed but stay';
+COMMENT ON COLUMN finops.job.command IS 'one query, every name qualified; it runs as the caller of finops.run_job, its rows become the detail of the run, an error rolls it back and is recorded, rows with a value in a column error make the run failed but stay. Or another statement, such as CALL of a procedure that commits, or VACUUM: it runs in a background worker, as the same role';
 COMMENT ON COLUMN finops.job.time_zone IS 'of schedule and guard; NULL: as shipped, else UTC';
 COMMENT ON COLUMN finops.job.guard IS 'what cron cannot say: first monday, last friday, last day, business day 3, hours 02-08,14-16, active sessions < 5, once a day, joined by and; hours 00-24 overrides a shipped guard by none';
 COMMENT ON COLUMN finops.job.depends_on IS 'jobs that must have succeeded since they were last due; those that are disabled do not count';
@@ -75,7 +74,6 @@ COMMENT ON COLUMN finops.job.max_retries IS 'further attempts after a failure, 0
 COMMENT ON COLUMN finops.job.retry_delay IS 'before the first further attempt, twice as long before each next; NULL: as shipped, else a minute';
 COMMENT ON COLUMN finops.job.time_limit IS 'after which the work is cancelled and the run failed; NULL: as shipped, else none';
 COMMENT ON COLUMN finops.job.late_after IS 'how long after its time a job that did not start is late (finops.job_late); NULL: 15 minutes';
-COMMENT ON COLUMN finops.job.direct IS 'the command is given to pg_cron as it stands, such as VACUUM, which runs in no transaction of another';
 
 INSERT INTO finops.job (job_name, schedule, command, description, depends_on, max_retries, time_limit, enabled, shipped) VALUES
 	('ingest', '0 3 * * *', 'SELECT * FROM finops.ingest_bills()',
@@ -114,12 +112,12 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'makes the partitions of this and the next month', NULL, 3, '10 minutes', true, true),
 	('cache-cleanup', '0 2 * * 0', 'SELECT finops.cache_cleanup() AS rows_removed',
 		'deletes cached answers that are older than seven days', NULL, 3, '10 minutes', true, true),
+	('cache-vacuum', '5 2 * * 0', 'VACUUM ANALYZE @extschema@.cost_cache',
+		'gives back the space of deleted cache entries', '{cache-cleanup}', 3, '1 hour', true, true),
 	('retention', '10 2 * * 0', 'SELECT * FROM finops.apply_retention()',
 		'deletes what is older than finops.retention_policy keeps', NULL, 3, '2 hours', true, true),
 	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed',
 		'deletes runs of jobs and other logs that are older than 90 days', NULL, 3, '1 hour', true, true);
-INSERT INTO finops.job (job_name, schedule, command, description, direct, enabled, shipped) VALUES
-	('cache-vacuum', '30 2 * * 0', 'VACUUM ANALYZE @extschema@.cost_cache', 'gives back the space of deleted cache entries', true, true, true);
 
 CREATE VIEW finops.job_registry AS
 SELECT n.job_name,
@@ -134,7 +132,6 @@ SELECT n.job_name,
 	COALESCE(u.retry_delay, s.retry_delay, '1 minute') AS retry_delay,
 	COALESCE(u.time_limit, s.time_limit) AS time_limit,
 	COALESCE(u.late_after, s.late_after, '15 minutes') AS late_after,
-	COALESCE(u.direct, s.direct, false) AS direct,
 	s.job_name IS NOT NULL AS shipped,
 	u.job_name IS NOT NULL AND s.job_name IS NOT NULL AS overridden
 FROM (SELECT DISTINCT j.job_name FROM finops.job j) n
@@ -184,7 +181,7 @@ FROM finops.job_registry j
 	CROSS JOIN LATERAL (SELECT finops.due_before(j.schedule, j.guard, j.time_zone, pg_catalog.now() OPERATOR(pg_catalog.-) j.late_after) AS due_at) d
 	CROSS JOIN LATERAL (SELECT pg_catalog.max(r.started_at) AS last_started_at FROM finops.job_run r
 		WHERE r.job_name OPERATOR(pg_catalog.=) j.job_name AND (r.skipped_for IS NULL OR r.skipped_for OPERATOR(pg_catalog.<>) ALL (ARRAY['load', 'dependency']))) l
-WHERE j.enabled AND NOT j.direct AND d.due_at OPERATOR(pg_catalog.>) s.scheduled_at
+WHERE j.enabled AND d.due_at OPERATOR(pg_catalog.>) s.scheduled_at
 	AND (l.last_started_at IS NULL OR l.last_started_at OPERATOR(pg_catalog.<) d.due_at);
 COMMENT ON VIEW finops.job_late IS 'jobs that should have run and did not, although a scheduler is expected to run them';
 COMMENT ON COLUMN finops.job_late.due_at IS 'the last time it was due at least late_after ago';
@@ -205,6 +202,12 @@ RETURNS void
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_limit_job';
 COMMENT ON FUNCTION finops.limit_job(bigint) IS 'part of finops.run_job: starts the time limit of a run; NULL ends it';
+
+CREATE FUNCTION finops.run_in_worker(command text)
+RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_run_in_worker';
+COMMENT ON FUNCTION finops.run_in_worker(text) IS 'part of finops.run_job: runs one statement as the caller in a background worker and waits for it';
 
 CREATE FUNCTION finops.finish_job(run_id bigint, code text, message text, detail text, hint text, answer jsonb)
 RETURNS TABLE (code_of text, message_of text, wait float8)
@@ -246,7 +249,11 @@ BEGIN
 		BEGIN
 			PERFORM finops.limit_job(run);
 			PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-			EXECUTE pg_catalog.format('SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), ''[]'') FROM (%s) AS r', job_command) INTO answer;
+			IF job_command OPERATOR(pg_catalog.~*) '^\s*(\(|(select|with|values|table)\M)' THEN
+				EXECUTE pg_catalog.format('SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), ''[]'') FROM (%s) AS r', job_command) INTO answer;
+			ELSE
+				PERFORM finops.run_in_worker(job_command);
+			END IF;
 			PERFORM finops.limit_job(NULL);
 		EXCEPTION WHEN query_canceled OR OTHERS THEN
 			GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
@@ -421,7 +428,7 @@ COMMENT ON FUNCTION finops.setup() IS 'the first run: what is there, what is mis
 
 REVOKE ALL ON PROCEDURE finops.require_no_transaction(text), finops.run_job(text, boolean, interval), finops.run_nightly(jsonb),
 	finops.attempt_job(text, boolean, interval, text, text, text, text), finops.close_month(date, boolean, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION finops.guard_refusal(text, timestamptz, text, text), finops.limit_job(bigint), finops.due_jobs(), finops.close_lost_runs(),
+REVOKE ALL ON FUNCTION finops.guard_refusal(text, timestamptz, text, text), finops.limit_job(bigint), finops.run_in_worker(text), finops.due_jobs(), finops.close_lost_runs(),
 	finops.set_job(text, text, text, text, boolean, text, text, text[], integer, interval, interval, interval),
 	finops.start_job(text, boolean, integer, interval), finops.finish_job(bigint, text, text, text, text, jsonb),
 	finops.fail_job(text, text, text, text, text), finops.schedule_jobs(), finops.unschedule_jobs(),

@@ -10,9 +10,9 @@ GRANT finops_reader TO finops_operator;
 SELECT finops.grant_role('reader', 'finops_reader') \g /dev/null
 SELECT finops.grant_role('operator', 'finops_operator') \g /dev/null
 
-SELECT is(count(*) FILTER (WHERE has_function_privilege('finops_operator', p.oid, 'EXECUTE')), 9::bigint, 'the operator may run jobs and all their parts')
+SELECT is(count(*) FILTER (WHERE has_function_privilege('finops_operator', p.oid, 'EXECUTE')), 10::bigint, 'the operator may run jobs and all their parts')
 FROM pg_proc p WHERE p.pronamespace = 'finops'::regnamespace
-	AND p.proname IN ('run_job', 'attempt_job', 'require_no_transaction', 'start_job', 'limit_job', 'finish_job', 'fail_job', 'open_periods', 'close_reminders');
+	AND p.proname IN ('run_job', 'attempt_job', 'require_no_transaction', 'start_job', 'limit_job', 'run_in_worker', 'finish_job', 'fail_job', 'open_periods', 'close_reminders');
 SELECT is(count(*) FILTER (WHERE has_function_privilege('finops_operator', p.oid, 'EXECUTE')), 0::bigint, 'the operator may not issue, lock, close or schedule')
 FROM pg_proc p WHERE p.pronamespace = 'finops'::regnamespace
 	AND p.proname IN ('issue_invoices', 'lock_period', 'close_month', 'schedule_jobs');
