@@ -7509,6 +7509,22 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'drift of features', NULL, 3, '1 hour', true, true),
 	('model-maintenance', '0 2 * * 0', 'SELECT * FROM finops.retrain_all()',
 		'trains every registered model anew', NULL, 3, '4 hours', true, true),
+	('dashboards', '40 4 * * *', 'SELECT * FROM finops.refresh_views()',
+		'refreshes the views that dashboards read', '{reconciliation,budgets}', 3, '1 hour', true, true),
+	('alerts', '*/5 * * * *', 'SELECT finops.evaluate_alerts() AS messages',
+		'judges alert policies and writes what is to be told', NULL, 1, '4 minutes', true, true),
+	('incidents', '1-59/5 * * * *', 'SELECT finops.open_alert_incidents() AS incidents',
+		'opens incidents for alerts that ask for one', '{alerts}', 1, '4 minutes', true, true),
+	('delivery', '* * * * *', 'CALL finops.deliver_notifications()',
+		'sends what stands in the outbox', NULL, 0, '15 minutes', true, true),
+	('checklists', '0 * * * *', 'SELECT * FROM finops.run_due_checklists()',
+		'runs the checklists of the runbooks at their times', NULL, 1, '30 minutes', true, true),
+	('tenant-notices', '15 6 * * *', 'SELECT finops.notify_tenants() AS notices',
+		'tells tenants of quotas they reached and plans that fit', NULL, 3, '10 minutes', true, true),
+	('incident-digest', '0 7 * * *', 'SELECT finops.incident_digest() AS incidents',
+		'the daily digest of lesser incidents', NULL, 3, '10 minutes', true, true),
+	('alert-purge', '15 2 * * 0', 'SELECT finops.purge_alerts() AS rows_removed',
+		'deletes old history of alerts', NULL, 3, '1 hour', true, true),
 	('dunning', '0 6 * * *', 'SELECT count(*) AS notices FROM finops.run_dunning()',
 		'reminds of invoices that are overdue', '{payment-matching}', 3, '1 hour', true, true),
 	('close-reminder', '0 8 * * *', 'SELECT * FROM finops.close_reminders()',
@@ -7524,7 +7540,7 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed',
 		'deletes runs of jobs and other logs that are older than 90 days', NULL, 3, '1 hour', true, true);
 
-CREATE VIEW finops.job_registry AS
+CREATE VIEW finops.job_registry WITH (security_invoker = true) AS
 SELECT n.job_name,
 	COALESCE(u.schedule, s.schedule) AS schedule,
 	COALESCE(u.time_zone, s.time_zone, 'UTC') AS time_zone,
@@ -7932,9 +7948,9 @@ INSERT INTO finops.diagnosis_check (check_id, "position", section, severity, cau
 SELECT j.job_name AS scope, format('job %s failed on %s: %s', j.job_name, to_char(l.started_at, 'YYYY-MM-DD HH24:MI'), left(l.error_message, 400)) AS seen,
 	format('CALL finops.run_job(%L)', j.job_name) AS resolve_call,
 	format('SELECT * FROM finops.job_run WHERE job_name = %L ORDER BY run_id DESC LIMIT 5', j.job_name) AS evidence_query
-FROM (SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped) j,
+FROM finops.job_registry j,
 	LATERAL (SELECT * FROM finops.job_run r WHERE r.job_name = j.job_name AND r.status IN ('succeeded', 'failed') ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1) l
-WHERE j.enabled AND l.status = 'failed' AND j.command ~ 'finops\.(load_bill|generate_bill|reingest)'
+WHERE j.enabled AND l.status = 'failed' AND j.command ~ 'finops\.(load_bill|ingest_bills|generate_bill|reingest)'
 $q$),
 
 ('cur-freshness', 120, 'Commercial-Ops 1: CUR ingestion', 'SEV-3', 'the provider has not delivered, or nobody loads what it delivers', '{load-job-failed=*,job-stuck=*,job-late=*}', true, $q$
@@ -7947,7 +7963,7 @@ late AS (SELECT l.source, l.day, (now() AT TIME ZONE 'UTC')::date - l.day AS age
 	AND (now() AT TIME ZONE 'UTC')::date - l.day > greatest(2, 2 * l.gap))
 SELECT t.source AS scope, format('the newest day of %s is %s, %s days ago', t.source, t.day, t.age) AS seen,
 	CASE WHEN t.age > 4 THEN 'SEV-2' ELSE 'SEV-3' END AS severity,
-	coalesce((SELECT format('CALL finops.run_job(%L)', j.job_name) FROM finops.job j WHERE j.enabled AND j.command ~ 'finops\.load_bill' ORDER BY j.job_name LIMIT 1),
+	coalesce((SELECT format('CALL finops.run_job(%L)', j.job_name) FROM finops.job_registry j WHERE j.enabled AND (j.command ~ 'finops\.load_bill' OR j.command ~ 'finops\.ingest_bills' AND EXISTS (SELECT FROM finops.bill_source b WHERE b.enabled)) ORDER BY j.job_name LIMIT 1),
 		(SELECT format('SELECT * FROM finops.reingest(%s)', d.delivery_id) FROM finops.delivery d WHERE d.source = t.source AND d.status = 'current' AND d.kind = 'bill' ORDER BY d.billing_period DESC, d.delivery_id DESC LIMIT 1)) AS resolve_call,
 	'SELECT MAX(line_item_usage_end_date) FROM fact_cost_raw' AS evidence_query
 FROM late t
@@ -8275,9 +8291,9 @@ SELECT j.job_name AS scope, format('job %s failed on %s: %s', j.job_name, to_cha
 		WHEN j.command ~ 'finops\.refresh_usage' THEN 'Commercial-Ops 8: Quotas' WHEN j.command ~ 'finops\.(recalc_forecast|predict|retrain|train)' THEN 'Forecast drivers 4: Recalculate' END AS section,
 	format('CALL finops.run_job(%L)', j.job_name) AS resolve_call,
 	format('SELECT * FROM finops.job_run WHERE job_name = %L ORDER BY run_id DESC LIMIT 5', j.job_name) AS evidence_query
-FROM (SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped) j,
+FROM finops.job_registry j,
 	LATERAL (SELECT * FROM finops.job_run r WHERE r.job_name = j.job_name AND r.status IN ('succeeded', 'failed') ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1) l
-WHERE j.enabled AND l.status = 'failed' AND j.command !~ 'finops\.(load_bill|generate_bill|reingest)'
+WHERE j.enabled AND l.status = 'failed' AND j.command !~ 'finops\.(load_bill|ingest_bills|generate_bill|reingest)'
 $q$),
 
 ('api-throttled', 930, 'Commercial-Ops 9: Runner capacity', 'SEV-3', 'more requests than the provider takes (finops.cost_explorer_rate); background jobs belong into off-peak hours', '{}', true, $q$
@@ -8422,9 +8438,9 @@ INSERT INTO finops.diagnosis_check (check_id, "position", section, severity, cau
 ('jobs-unscheduled', 940, 'Commercial-Ops 9: Runner capacity', 'SEV-3', 'jobs were added, changed or lost since they were scheduled', '{}', 'pg_cron', true, $q$
 SELECT 'schedule' AS scope, format('%s job(s) of the registry are not in pg_cron, such as %s', count(*), min(j.job_name)) AS seen, 'SELECT * FROM finops.schedule_jobs()' AS resolve_call,
 	'SELECT jobid, jobname, schedule, active FROM cron.job WHERE database = current_database()' AS evidence_query
-FROM (SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped) j
-WHERE j.enabled AND EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND c.jobname::text LIKE 'finops:%')
-	AND NOT EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND c.command = format('CALL finops.run_job(%L)', j.job_name))
+FROM finops.job_registry j
+WHERE j.enabled AND j.schedule IS NOT NULL AND EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND c.jobname::text LIKE 'finops:%')
+	AND NOT EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND pg_catalog.starts_with(c.command, format('CALL finops.run_job(%L, true', j.job_name)))
 HAVING count(*) > 0
 $q$);
 
@@ -10672,7 +10688,14 @@ FROM (VALUES
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),
 	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs'),
-	('owner', 'finops.check_budget_thresholds')
+	('owner', 'finops.set_job'),
+	('code', 'finops.job_registry finops.job_late finops.job_schedule finops.bill_source'),
+	('setting', 'finops.retention_policy'),
+	('month', 'forecast.cost_outlook'),
+	('read', 'finops.guard_refusal'),
+	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
+	('operate', 'finops.bill_sources finops.ingest_bills finops.refresh_outlook finops.registered_models finops.run_forecasts'),
+	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')
 ) AS v(object_group, objects)
 	JOIN finops.access_group g ON g.object_group OPERATOR(pg_catalog.=) v.object_group,
 	pg_catalog.string_to_table(v.objects, ' ') AS o(object);

@@ -174,7 +174,14 @@ FROM (VALUES
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),
 	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs'),
-	('owner', 'finops.check_budget_thresholds')
+	('owner', 'finops.set_job'),
+	('code', 'finops.job_registry finops.job_late finops.job_schedule finops.bill_source'),
+	('setting', 'finops.retention_policy'),
+	('month', 'forecast.cost_outlook'),
+	('read', 'finops.guard_refusal'),
+	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
+	('operate', 'finops.bill_sources finops.ingest_bills finops.refresh_outlook finops.registered_models finops.run_forecasts'),
+	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')
 ) AS v(object_group, objects)
 	JOIN finops.access_group g ON g.object_group OPERATOR(pg_catalog.=) v.object_group,
 	pg_catalog.string_to_table(v.objects, ' ') AS o(object);

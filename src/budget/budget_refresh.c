@@ -140,14 +140,16 @@ static const Scope scopes[] = {
 
 /*
  * Sums by scope and by day or month, of all kinds of scope that budgets have:
- * scope_type, ref, cost_basis, charges, day, cost, usage.  NULL where none.
+ * scope_type, ref, cost_basis, charges, day, cost, usage.  Only those with a
+ * period that begins before a day (infinity: all).  NULL where none.
  */
 static char *
-cost_query(const char *bucket, const char *until)
+cost_query(const char *bucket, const char *until, DateADT before)
 {
 	StringInfoData sql;
-	uint64		kinds = FINOPS_RUN0("SELECT DISTINCT scope_type, cost_basis, charges FROM budget_window"
-									" WHERE metric_type = 'aws_cost'");
+	uint64		kinds = FINOPS_RUN("SELECT DISTINCT scope_type, cost_basis, charges FROM budget_window"
+								   " WHERE metric_type = 'aws_cost' AND ($1 IS NULL OR first < $1 OR amount_method = 'auto_history')",
+								   ARG_DATUM(DATEOID, DateADTGetDatum(before), before == DATEVAL_NOEND));
 
 	initStringInfo(&sql);
 	for (uint64 i = 0; i < kinds; i++)
@@ -179,16 +181,17 @@ cost_query(const char *bucket, const char *until)
 static bool
 stage_costs(const Refresh *refresh)
 {
-	char	   *by_day = cost_query("c.usage_date", "<=");
+	char	   *by_day = cost_query("c.usage_date", "<=", DATEVAL_NOEND);
+	char	   *by_month = cost_query("date_trunc('month', c.usage_date::timestamp)::date", "<", refresh->split);
 
 	if (by_day == NULL)
 		return false;
 	FINOPS_STAGE("budget_day", by_day, ARG_DATE(refresh->through - atoi(DAYS_BACK)), ARG_DATE(refresh->as_of));
 	FINOPS_STAGE("budget_month",
-				 psprintf("%s UNION ALL SELECT d.scope_type, d.ref, d.cost_basis, d.charges,"
+				 psprintf("%s%sSELECT d.scope_type, d.ref, d.cost_basis, d.charges,"
 						  " date_trunc('month', d.day::timestamp)::date, sum(d.cost), sum(d.usage)"
 						  " FROM budget_day d WHERE d.day >= $2 GROUP BY 1, 2, 3, 4, 5",
-						  cost_query("date_trunc('month', c.usage_date::timestamp)::date", "<")),
+						  by_month == NULL ? "" : by_month, by_month == NULL ? "" : " UNION ALL "),
 				 ARG_DATE(refresh->from), ARG_DATE(refresh->split));
 	return true;
 }

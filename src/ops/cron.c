@@ -269,8 +269,9 @@ drop_elsewhere(Oid home, const CronJob *jobs, int njobs)
 	initStringInfo(&names);
 	for (int i = 0; i < njobs; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(jobs[i].name));
-	return OpsRunElsewhere(home, psprintf(DROP_LEFT_OVER("%s", "ARRAY[%s]", "%%"),
-										  quote_literal_cstr(get_database_name(MyDatabaseId)), names.data), true);
+	return OpsRunElsewhere(home,
+						   psprintf(DROP_LEFT_OVER("%s", "ARRAY[%s]", "%%"),
+									quote_literal_cstr(get_database_name(MyDatabaseId)), names.data), true);
 }
 
 /* The same as in this database, by cron.schedule_in_database there. */

@@ -38,9 +38,9 @@ INSERT INTO finops.diagnosis_check (check_id, "position", section, severity, cau
 SELECT j.job_name AS scope, format('job %s failed on %s: %s', j.job_name, to_char(l.started_at, 'YYYY-MM-DD HH24:MI'), left(l.error_message, 400)) AS seen,
 	format('CALL finops.run_job(%L)', j.job_name) AS resolve_call,
 	format('SELECT * FROM finops.job_run WHERE job_name = %L ORDER BY run_id DESC LIMIT 5', j.job_name) AS evidence_query
-FROM (SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped) j,
+FROM finops.job_registry j,
 	LATERAL (SELECT * FROM finops.job_run r WHERE r.job_name = j.job_name AND r.status IN ('succeeded', 'failed') ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1) l
-WHERE j.enabled AND l.status = 'failed' AND j.command ~ 'finops\.(load_bill|generate_bill|reingest)'
+WHERE j.enabled AND l.status = 'failed' AND j.command ~ 'finops\.(load_bill|ingest_bills|generate_bill|reingest)'
 $q$),
 
 ('cur-freshness', 120, 'Commercial-Ops 1: CUR ingestion', 'SEV-3', 'the provider has not delivered, or nobody loads what it delivers', '{load-job-failed=*,job-stuck=*,job-late=*}', true, $q$
@@ -53,7 +53,7 @@ late AS (SELECT l.source, l.day, (now() AT TIME ZONE 'UTC')::date - l.day AS age
 	AND (now() AT TIME ZONE 'UTC')::date - l.day > greatest(2, 2 * l.gap))
 SELECT t.source AS scope, format('the newest day of %s is %s, %s days ago', t.source, t.day, t.age) AS seen,
 	CASE WHEN t.age > 4 THEN 'SEV-2' ELSE 'SEV-3' END AS severity,
-	coalesce((SELECT format('CALL finops.run_job(%L)', j.job_name) FROM finops.job j WHERE j.enabled AND j.command ~ 'finops\.load_bill' ORDER BY j.job_name LIMIT 1),
+	coalesce((SELECT format('CALL finops.run_job(%L)', j.job_name) FROM finops.job_registry j WHERE j.enabled AND (j.command ~ 'finops\.load_bill' OR j.command ~ 'finops\.ingest_bills' AND EXISTS (SELECT FROM finops.bill_source b WHERE b.enabled)) ORDER BY j.job_name LIMIT 1),
 		(SELECT format('SELECT * FROM finops.reingest(%s)', d.delivery_id) FROM finops.delivery d WHERE d.source = t.source AND d.status = 'current' AND d.kind = 'bill' ORDER BY d.billing_period DESC, d.delivery_id DESC LIMIT 1)) AS resolve_call,
 	'SELECT MAX(line_item_usage_end_date) FROM fact_cost_raw' AS evidence_query
 FROM late t
@@ -381,9 +381,9 @@ SELECT j.job_name AS scope, format('job %s failed on %s: %s', j.job_name, to_cha
 		WHEN j.command ~ 'finops\.refresh_usage' THEN 'Commercial-Ops 8: Quotas' WHEN j.command ~ 'finops\.(recalc_forecast|predict|retrain|train)' THEN 'Forecast drivers 4: Recalculate' END AS section,
 	format('CALL finops.run_job(%L)', j.job_name) AS resolve_call,
 	format('SELECT * FROM finops.job_run WHERE job_name = %L ORDER BY run_id DESC LIMIT 5', j.job_name) AS evidence_query
-FROM (SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped) j,
+FROM finops.job_registry j,
 	LATERAL (SELECT * FROM finops.job_run r WHERE r.job_name = j.job_name AND r.status IN ('succeeded', 'failed') ORDER BY r.started_at DESC, r.run_id DESC LIMIT 1) l
-WHERE j.enabled AND l.status = 'failed' AND j.command !~ 'finops\.(load_bill|generate_bill|reingest)'
+WHERE j.enabled AND l.status = 'failed' AND j.command !~ 'finops\.(load_bill|ingest_bills|generate_bill|reingest)'
 $q$),
 
 ('api-throttled', 930, 'Commercial-Ops 9: Runner capacity', 'SEV-3', 'more requests than the provider takes (finops.cost_explorer_rate); background jobs belong into off-peak hours', '{}', true, $q$
@@ -528,9 +528,9 @@ INSERT INTO finops.diagnosis_check (check_id, "position", section, severity, cau
 ('jobs-unscheduled', 940, 'Commercial-Ops 9: Runner capacity', 'SEV-3', 'jobs were added, changed or lost since they were scheduled', '{}', 'pg_cron', true, $q$
 SELECT 'schedule' AS scope, format('%s job(s) of the registry are not in pg_cron, such as %s', count(*), min(j.job_name)) AS seen, 'SELECT * FROM finops.schedule_jobs()' AS resolve_call,
 	'SELECT jobid, jobname, schedule, active FROM cron.job WHERE database = current_database()' AS evidence_query
-FROM (SELECT DISTINCT ON (job_name) * FROM finops.job ORDER BY job_name, shipped) j
-WHERE j.enabled AND EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND c.jobname::text LIKE 'finops:%')
-	AND NOT EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND c.command = format('CALL finops.run_job(%L)', j.job_name))
+FROM finops.job_registry j
+WHERE j.enabled AND j.schedule IS NOT NULL AND EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND c.jobname::text LIKE 'finops:%')
+	AND NOT EXISTS (SELECT FROM cron.job c WHERE c.database = current_database() AND pg_catalog.starts_with(c.command, format('CALL finops.run_job(%L, true', j.job_name)))
 HAVING count(*) > 0
 $q$);
 

@@ -490,11 +490,12 @@ finops_due_jobs(PG_FUNCTION_ARGS)
 				"  WHERE j.enabled AND d.due_at > now() - interval '24 hours'"
 				"  AND NOT EXISTS (SELECT FROM finops.job_run r WHERE r.job_name = j.job_name AND r.started_at >= d.due_at"
 				"   AND r.status <> 'skipped')),"
-				" level(job_name, n) AS (SELECT t.job_name, 0 FROM todo t UNION SELECT t.job_name, l.n + 1 FROM level l"
+				" level(job_name, n, after) AS (SELECT t.job_name, 0, t.due_at FROM todo t"
+				"  UNION SELECT t.job_name, l.n + 1, greatest(l.after, t.due_at) FROM level l"
 				"  JOIN todo t ON l.job_name = ANY (t.depends_on) WHERE l.n < 50)"
-				" SELECT t.job_name, t.due_at FROM todo t"
-				" JOIN (SELECT l.job_name, max(l.n) AS n FROM level l GROUP BY 1) o ON o.job_name = t.job_name"
-				" ORDER BY o.n, t.due_at, t.job_name COLLATE \"C\"");
+				" SELECT t.job_name, t.due_at FROM todo t JOIN (SELECT l.job_name, max(l.n) AS n, max(l.after) AS after"
+				"  FROM level l GROUP BY 1) o ON o.job_name = t.job_name"
+				" ORDER BY o.after, o.n, t.job_name COLLATE \"C\"");
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;

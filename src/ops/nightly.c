@@ -56,6 +56,40 @@ count_arg(FunctionCallInfo fcinfo, int argno, const char *name, int32 most)
 }
 
 /*
+ * The days of the series that cost most in the last four weeks: first which,
+ * then their days, so that no day of the others is summed.
+ */
+static char *
+daily_of_largest(const char *day, int32 series)
+{
+	static const char *const keys[][2] = {
+		{"total", "''::text"}, {"service", "c.service"}, {"account", "c.account_id"}, {"tenant", "c.tenant_id"},
+	};
+	StringInfoData largest;
+	StringInfoData daily;
+
+	initStringInfo(&largest);
+	initStringInfo(&daily);
+	for (size_t i = 0; i < lengthof(keys); i++)
+	{
+		const char *join = i > 0 ? " UNION ALL " : "";
+
+		appendStringInfo(&largest, "%sSELECT '%s'::text AS dimension, %s AS key, c.currency, sum(c.effective_cost) AS cost"
+						 " FROM finops.cost_daily c WHERE c.usage_date > date '%s' - 28 AND c.usage_date <= date '%s'"
+						 " AND c.charge_category = 'Usage' AND %s IS NOT NULL GROUP BY 2, 3",
+						 join, keys[i][0], keys[i][1], day, day, keys[i][1]);
+		appendStringInfo(&daily, "%sSELECT l.dimension, l.key, l.currency, c.usage_date::timestamp AS at,"
+						 " sum(c.effective_cost)::float8 AS cost FROM largest l JOIN finops.cost_daily c"
+						 " ON %s = l.key AND c.currency = l.currency WHERE l.dimension = '%s'"
+						 " AND c.usage_date > date '%s' - " DAYS_BACK " AND c.usage_date <= date '%s'"
+						 " AND c.charge_category = 'Usage' GROUP BY 1, 2, 3, 4",
+						 join, keys[i][1], keys[i][0], day, day);
+	}
+	return psprintf("WITH largest AS MATERIALIZED (SELECT dimension, key, currency FROM (%s) s WHERE cost > 0"
+					" ORDER BY cost DESC, dimension, key LIMIT %d) %s", largest.data, series, daily.data);
+}
+
+/*
  * finops.refresh_outlook(as_of date, horizon integer, max_series integer)
  *	-> TABLE(dimension text, series bigint, days bigint)
  *
@@ -79,15 +113,7 @@ finops_refresh_outlook(PG_FUNCTION_ARGS)
 			   " WHERE c.usage_date < least($1 + 1, timezone('UTC', now())::date) AND c.charge_category = 'Usage'",
 			   ARG_DATE(PG_GETARG_DATEADT(0)));
 	day = FinopsText(0, 1);
-	source = psprintf("WITH daily AS (SELECT d.dimension, d.key, c.currency, c.usage_date, sum(c.effective_cost)::float8 AS cost"
-					  "  FROM finops.cost_daily c, LATERAL (VALUES ('total', ''), ('service', c.service), ('account', c.account_id),"
-					  "   ('tenant', c.tenant_id)) AS d(dimension, key)"
-					  "  WHERE c.usage_date > date '%s' - " DAYS_BACK " AND c.usage_date <= date '%s'"
-					  "  AND c.charge_category = 'Usage' AND d.key IS NOT NULL GROUP BY 1, 2, 3, 4),"
-					  " largest AS (SELECT dimension, key, currency FROM daily WHERE usage_date > date '%s' - 28 GROUP BY 1, 2, 3"
-					  "  HAVING sum(cost) > 0 ORDER BY sum(cost) DESC, dimension, key LIMIT %d)"
-					  " SELECT dimension, key, currency, usage_date::timestamp AS at, cost FROM daily"
-					  " JOIN largest USING (dimension, key, currency)", day, day, day, series);
+	source = daily_of_largest(day, series);
 	FINOPS_RUN0("DELETE FROM forecast.cost_outlook");
 	FINOPS_RUN("INSERT INTO forecast.cost_outlook (dimension, key, currency, day, mean, lower_80, upper_80, lower_95, upper_95, model)"
 			   " SELECT f.keys_of[1], f.keys_of[2], f.keys_of[3], f.at::date, f.mean, f.lower[1], f.upper[1], f.lower[2], f.upper[2], f.model"

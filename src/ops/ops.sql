@@ -104,6 +104,22 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'drift of features', NULL, 3, '1 hour', true, true),
 	('model-maintenance', '0 2 * * 0', 'SELECT * FROM finops.retrain_all()',
 		'trains every registered model anew', NULL, 3, '4 hours', true, true),
+	('dashboards', '40 4 * * *', 'SELECT * FROM finops.refresh_views()',
+		'refreshes the views that dashboards read', '{reconciliation,budgets}', 3, '1 hour', true, true),
+	('alerts', '*/5 * * * *', 'SELECT finops.evaluate_alerts() AS messages',
+		'judges alert policies and writes what is to be told', NULL, 1, '4 minutes', true, true),
+	('incidents', '1-59/5 * * * *', 'SELECT finops.open_alert_incidents() AS incidents',
+		'opens incidents for alerts that ask for one', '{alerts}', 1, '4 minutes', true, true),
+	('delivery', '* * * * *', 'CALL finops.deliver_notifications()',
+		'sends what stands in the outbox', NULL, 0, '15 minutes', true, true),
+	('checklists', '0 * * * *', 'SELECT * FROM finops.run_due_checklists()',
+		'runs the checklists of the runbooks at their times', NULL, 1, '30 minutes', true, true),
+	('tenant-notices', '15 6 * * *', 'SELECT finops.notify_tenants() AS notices',
+		'tells tenants of quotas they reached and plans that fit', NULL, 3, '10 minutes', true, true),
+	('incident-digest', '0 7 * * *', 'SELECT finops.incident_digest() AS incidents',
+		'the daily digest of lesser incidents', NULL, 3, '10 minutes', true, true),
+	('alert-purge', '15 2 * * 0', 'SELECT finops.purge_alerts() AS rows_removed',
+		'deletes old history of alerts', NULL, 3, '1 hour', true, true),
 	('dunning', '0 6 * * *', 'SELECT count(*) AS notices FROM finops.run_dunning()',
 		'reminds of invoices that are overdue', '{payment-matching}', 3, '1 hour', true, true),
 	('close-reminder', '0 8 * * *', 'SELECT * FROM finops.close_reminders()',
@@ -119,7 +135,7 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed',
 		'deletes runs of jobs and other logs that are older than 90 days', NULL, 3, '1 hour', true, true);
 
-CREATE VIEW finops.job_registry AS
+CREATE VIEW finops.job_registry WITH (security_invoker = true) AS
 SELECT n.job_name,
 	COALESCE(u.schedule, s.schedule) AS schedule,
 	COALESCE(u.time_zone, s.time_zone, 'UTC') AS time_zone,
