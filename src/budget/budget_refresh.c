@@ -310,7 +310,10 @@ stage_auto_amounts(bool costs)
 static void
 stage_other_figures(const Refresh *refresh)
 {
-	FINOPS_STAGE("budget_allocated",
+	if (FINOPS_RUN0("SELECT FROM budget_window WHERE metric_type IN ('composite', 'operator_overhead') LIMIT 1") == 0)
+		FINOPS_STAGE0("budget_allocated", "SELECT ''::text AS budget_id, 0::numeric AS actual WHERE false");
+	else
+		FINOPS_STAGE("budget_allocated",
 				 "SELECT w.budget_id, sum(a.allocated_cost_usd * coalesce(finops.fx_rate_of(a.currency, a.period_start), 0)) AS actual"
 				 " FROM budget_window w JOIN @s@.fact_cost_allocated a ON a.period_start >= w.first AND a.period_start < w.next"
 				 "  AND a.period_start <= $1 AND CASE w.metric_type WHEN 'operator_overhead' THEN a.tenant_id IS NULL AND a.kind <> 'unallocated'"
