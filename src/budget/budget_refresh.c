@@ -315,7 +315,10 @@ stage_other_figures(const Refresh *refresh)
 	else
 		FINOPS_STAGE("budget_allocated",
 				 "SELECT w.budget_id, sum(a.allocated_cost_usd * coalesce(finops.fx_rate_of(a.currency, a.period_start), 0)) AS actual"
-				 " FROM budget_window w JOIN @s@.fact_cost_allocated a ON a.period_start >= w.first AND a.period_start < w.next"
+				 " FROM budget_window w JOIN (SELECT e.tenant_id, e.period_start, e.kind, e.currency, sum(e.allocated_cost_usd) AS allocated_cost_usd"
+				 "   FROM @s@.fact_cost_allocated e WHERE e.period_start <= $1 AND e.period_start >= (SELECT min(b.first) FROM budget_window b"
+				 "    WHERE b.metric_type IN ('composite', 'operator_overhead')) GROUP BY 1, 2, 3, 4) a"
+				 "  ON a.period_start >= w.first AND a.period_start < w.next"
 				 "  AND a.period_start <= $1 AND CASE w.metric_type WHEN 'operator_overhead' THEN a.tenant_id IS NULL AND a.kind <> 'unallocated'"
 				 "   ELSE a.tenant_id IS NOT NULL END"
 				 " LEFT JOIN @s@.tenant_plan_binding b ON w.scope_type = 'plan' AND b.tenant_id = a.tenant_id AND b.plan_code = w.scope_ref"
