@@ -189,7 +189,7 @@ stage_costs(const Refresh *refresh)
 	FINOPS_STAGE("budget_day", by_day, ARG_DATE(refresh->through - atoi(DAYS_BACK)), ARG_DATE(refresh->as_of));
 	FINOPS_STAGE("budget_month",
 				 psprintf("%s%sSELECT d.scope_type, d.ref, d.cost_basis, d.charges,"
-						  " date_trunc('month', d.day::timestamp)::date, sum(d.cost), sum(d.usage)"
+						  " date_trunc('month', d.day::timestamp)::date AS day, sum(d.cost) AS cost, sum(d.usage) AS usage"
 						  " FROM budget_day d WHERE d.day >= $2 GROUP BY 1, 2, 3, 4, 5",
 						  by_month == NULL ? "" : by_month, by_month == NULL ? "" : " UNION ALL "),
 				 ARG_DATE(refresh->from), ARG_DATE(refresh->split));

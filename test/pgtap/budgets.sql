@@ -17,6 +17,11 @@ SELECT pg_temp.spend('BU-1', '2025-06-10', 7, 'Tax') \g /dev/null
 SELECT finops.set_fx_rate('EUR', '2025-06-01', 1.5) \g /dev/null
 SELECT pg_temp.spend('BU-2', '2025-06-03', 4, 'Purchase', 'EUR') \g /dev/null
 
+-- months alone, of which none is older than the days that are looked at
+SELECT finops.set_budget('bu-alone', 400, 'tenant', 'BU-1') \g /dev/null
+SELECT finops.refresh_budgets('2025-06-20') \g /dev/null
+SELECT is(actual_usd, 257::numeric, 'a month alone') FROM budget_master WHERE budget_id = 'bu-alone';
+DELETE FROM budget_master WHERE budget_id = 'bu-alone';
 SELECT finops.set_budget(v.id, v.amount, v.scope, v.ref, v.period) FROM (VALUES
 	('bu-tenant', 400::numeric, 'tenant', 'BU-1', 'monthly'), ('bu-plan', 400, 'plan', 'BU-P', 'monthly'), ('bu-all', 400, 'platform', NULL, 'monthly'),
 	('bu-service', 400, 'service', 'BU-Usage', 'quarterly'), ('bu-account', 400, 'account', 'acc-BU-2', 'annual'), ('bu-day', 8, 'tenant', 'BU-1', 'daily'),
