@@ -1,13 +1,16 @@
 #!/bin/bash
 # Runs the test suite on another PostgreSQL version in a Debian chroot:
 #
-#   pg-chroot.sh SUITE MAJOR [test|build]    trixie 17 | sid 18
+#   pg-chroot.sh SUITE MAJOR [test|build] [suites]    trixie 17 | sid 18
 #
 # The chroot is made once, in FINOPS_CHROOTS (default /var/tmp/finops-chroot);
-# "build" only compiles there with warnings as errors.  Needs root.
+# "build" only compiles there with warnings as errors.  "test" takes along the
+# server of this machine where that is an older one, to be upgraded by
+# test/tap/043_pg_upgrade.  Needs root.
 set -eu
 cd "$(dirname "$0")/.."
 suite=${1:?suite} major=${2:?major} action=${3:-test}
+if [ $# -gt 3 ]; then shift 3; else set --; fi
 room=${FINOPS_CHROOTS:-/var/tmp/finops-chroot}/$suite
 
 skip() { echo "skipped: $1"; exit 0; }
@@ -18,7 +21,7 @@ command -v debootstrap >/dev/null || skip "debootstrap is not installed"
 # process that is left over.
 if [ -z "${FINOPS_UNSHARED:-}" ]; then
   unshare --mount --pid --fork true 2>/dev/null || skip "this machine allows no mount namespaces"
-  FINOPS_UNSHARED=1 exec unshare --mount --pid --fork --kill-child "$0" "$suite" "$major" "$action"
+  FINOPS_UNSHARED=1 exec unshare --mount --pid --fork --kill-child "$0" "$suite" "$major" "$action" "$@"
 fi
 
 run() {
@@ -53,6 +56,22 @@ if [ -d "${FINOPS_SHARED:-../shared}/data" ]; then
 fi
 chmod -R go+rX "$room/srv/finops"
 
+# The older server in a copy of its own, and the libraries that it needs and
+# the chroot has not.
+old_install=
+take_old_server() {
+  local tree=$1 bindir=$2 file library
+  mkdir -p "$room/srv/old"
+  cp -a "$tree/." "$room/srv/old/"
+  for file in "$room/srv/old$bindir"/postgres "$room/srv/old$bindir"/pg_dump "$room/srv/old$(dirname "$bindir")"/lib/finops.so; do
+    ldd "$file" 2>/dev/null | awk '$3 ~ "^/" { print $3 }' | while read -r library; do
+      run ldconfig -p | grep -q "$(basename "$library")" ||
+        cp -Ln "$library" "$room/srv/old$(dirname "$bindir")/lib/"
+    done
+  done
+  old_install=/srv/old$(dirname "$bindir")
+}
+
 # a suite that moves may be unable to install for a day; that is no fault of ours
 if ! run bash -c 'cd /srv/finops && scripts/deps.sh test && apt-get -qq clean'; then
   [ "$action" = test ] || skip "the packages of PostgreSQL $major cannot be installed from $suite"
@@ -62,6 +81,14 @@ config=/usr/lib/postgresql/$major/bin/pg_config
 [ -x "$room$config" ] || { echo "$suite has no PostgreSQL $major" >&2; exit 1; }
 case $action in
 build) run make -C /srv/finops -s PG_CONFIG="$config" with_llvm=no WERROR=1 && echo "builds on PostgreSQL $major ($suite)" ;;
-test) run env PG_CONFIG="$config" /srv/finops/scripts/test.sh ;;
-*) echo "usage: $0 SUITE MAJOR [test|build]" >&2; exit 2 ;;
+test)
+  rm -rf "$room/srv/old"
+  here=$(pg_config --version 2>/dev/null | sed 's/^PostgreSQL \([0-9]*\).*/\1/') || here=
+  if [ -n "$here" ] && [ "$here" -lt "$major" ]; then
+    old=$(. scripts/server.sh && finops_tree >&2 && echo "$FINOPS_TREE")
+    take_old_server "$old" "$(pg_config --bindir)"
+  fi
+  run env PG_CONFIG="$config" FINOPS_OLD_INSTALL="$old_install" FINOPS_TAP="${FINOPS_TAP:-}" /srv/finops/scripts/test.sh "$@"
+  ;;
+*) echo "usage: $0 SUITE MAJOR [test|build] [suites]" >&2; exit 2 ;;
 esac

@@ -3,6 +3,7 @@
 # arguments every suite but lint.  Servers are private ones below build/.
 # The last line is "N passed, N failed", with ", N skipped" where tests were.
 #
+# FINOPS_TAP names the files of suite tap to run, such as "040_rights".
 # FINOPS_SHARED names a directory with public sample bills in data/; tests
 # that need them are skipped without it.
 set -u
@@ -163,6 +164,7 @@ suite_tap() {
   [ "$(id -un)" = "$SERVER_USER" ] || chown "$SERVER_USER": "$out"
   for file in test/tap/*.pl; do
     name=$(basename "$file" .pl)
+    case " ${FINOPS_TAP:-$name} " in *" $name "*) ;; *) continue ;; esac
     as_server_user env -u PGHOST -u PGPORT -u PGUSER PATH="$PGBIN:$PATH" HOME="$out" \
       TESTDIR="$out" TESTLOGDIR="$out/log" TESTDATADIR="$out/data" PG_REGRESS="$(driver regress/pg_regress)" \
       PG_TEST_TIMEOUT_DEFAULT=120 FINOPS_PRELOAD="$(preload_libraries)" PG_ABS_SRCDIR="$FINOPS_SRC" \

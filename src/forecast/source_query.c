@@ -20,6 +20,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/varlena.h"
 
 /* Does the text begin as a query does, rather than with a name? */
 static bool
@@ -88,10 +89,14 @@ SourceFrom(const char *source)
 	fcinfo->args[0].isnull = false;
 	relation = to_regclass(fcinfo);
 	if (fcinfo->isnull)
+	{
+		/* since 16 it is silent about what is no name (42602) */
+		(void) textToQualifiedNameList(DatumGetTextPP(fcinfo->args[0].value));
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s\" does not exist", FinopsQuoteForMessage(source)),
 				 errhint("Name a table or view, or give a query that begins with SELECT.")));
+	}
 	return SourceFromRelation(DatumGetObjectId(relation));
 }
 
