@@ -48,6 +48,13 @@ mount -t proc proc "$room/proc"
 mkdir -p "$room/dev/shm"
 mount -t tmpfs tmpfs "$room/dev/shm"
 
+# with security updates, as the server here has them: pg_upgrade from a server
+# that was updated goes to one that was
+if [ "$suite" != sid ] && [ ! -e "$room/etc/apt/sources.list.d/security.list" ]; then
+  echo "deb http://deb.debian.org/debian-security $suite-security main" >"$room/etc/apt/sources.list.d/security.list"
+  run bash -c 'apt-get -qq update && apt-get -qq -y --no-install-recommends upgrade' >/dev/null
+fi
+
 rm -rf "$room/srv/finops"
 mkdir -p "$room/srv/finops" "$room/srv/shared/data"
 tar cf - --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.so' --exclude='*.bc' . | tar xf - -C "$room/srv/finops" --no-same-owner
