@@ -47,7 +47,7 @@ $old->safe_psql('postgres', 'SELECT finops.schedule_jobs()') if $cron;
 my $before = picture($old, 'postgres');
 my $crontab = $cron ? $old->safe_psql('postgres', 'SELECT jobname, schedule, command, active FROM cron.job ORDER BY 1') : '';
 my $matrix = $old->safe_psql('postgres', 'SELECT kind, object, object_group FROM finops.access_matrix ORDER BY 1, 2');
-my $policies = q{SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy ORDER BY 1::text COLLATE "C", 2};
+my $policies = q{SELECT string_agg(concat(polrelid::regclass, polname, pg_get_expr(polqual, polrelid)), '; ' ORDER BY polrelid::regclass::text COLLATE "C", polname) FROM pg_policy};
 my $secured = $old->safe_psql('postgres', $policies);
 cmp_ok(scalar(grep { /fact_cost_(raw|allocated)_2025_0[67]/ && $before->{$_} ne '' } keys %$before), '==', 4, 'four partitions hold rows');
 $old->stop;
