@@ -97,7 +97,8 @@ FROM (VALUES
 	('month', 'vw_data_freshness_monitoring vw_data_quality_sla vw_data_quality_summary'),
 	('month', 'vw_ml_feature_monitoring vw_ml_real_time_features'),
 	('month', 'finops.budget_threshold finops.budget_plan finops.budget_history finops.budget_finding'),
-	('month', 'finops.budget_status finops.watched_month'),
+	('month', 'finops.budget_status'),
+	('log', 'finops.watched_month'),
 
 	('bank', 'finops.bank_line finops.bank_statement finops.dunning_block finops.invoice_failure finops.payer_account'),
 	('bank', 'finops.payment_mismatch finops.payment_suggestion'),
@@ -111,8 +112,8 @@ FROM (VALUES
 	('log', 'finops.incident finops.incident_event finops.view_refresh finops.runner_backlog'),
 
 	('code', 'finops.job finops.recon_query forecast.model_source'),
-	('month', 'finops.alert_policy_in_force finops.alert_silence finops.credit_balance'),
-	('code', 'finops.alert_policy finops.diagnosis_check finops.channel'),
+	('month', 'finops.alert_silence finops.credit_balance'),
+	('code', 'finops.alert_policy finops.alert_policy_in_force finops.diagnosis_check finops.channel'),
 
 	('internal', 'finops.access_group finops.access_matrix finops.access_right finops.invoice_input finops.number_series'),
 	('internal', 'finops.period_seal finops.role_grant finops.tenant_rows'),

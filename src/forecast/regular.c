@@ -441,7 +441,7 @@ RegularBuild(const RegularEntry *entries, int count, RegularBucket bucket,
 	RegularStatus status;
 
 	memset(s, 0, sizeof(*s));
-	if (count == 0)
+	if (count <= 0)
 		return REGULAR_EMPTY;
 	if (bucket.months == 0 && bucket.days == 0 && bucket.micros == 0)
 		bucket = RegularRecognise(entries, count);

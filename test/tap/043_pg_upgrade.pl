@@ -5,6 +5,7 @@
 use strict;
 use warnings FATAL => 'all';
 
+use Cwd;
 use FindBin;
 use lib $FindBin::RealBin;
 use FinopsTest;
@@ -14,6 +15,9 @@ use Test::More;
 
 my $install = $ENV{FINOPS_OLD_INSTALL} // '';
 plan skip_all => 'FINOPS_OLD_INSTALL names no older server (scripts/pg-upgrade.sh does)' if $install eq '';
+
+# libraries that the older server needs may stand beside its own
+$ENV{LD_LIBRARY_PATH} = join ':', "$install/lib", grep { $_ } $ENV{LD_LIBRARY_PATH};
 
 my $preload = ($ENV{FINOPS_PRELOAD} // 'finops') =~ /pg_cron/ && -e "$install/lib/pg_cron.so" ? 'pg_cron,finops' : 'finops';
 my $cron = $preload =~ /pg_cron/;
@@ -54,15 +58,13 @@ $old->stop;
 
 my $new = node('new');
 my $bindir = $new->config_data('--bindir');
-chdir $new->basedir or die $!;
-{
-	# libraries that the older server needs may stand beside its own
-	local $ENV{LD_LIBRARY_PATH} = join ':', "$install/lib", grep { $_ } $ENV{LD_LIBRARY_PATH};
-	command_ok(
-		[ "$bindir/pg_upgrade", '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', "$install/bin", '-B', $bindir,
-			'-s', $new->host, '-p', $old->port, '-P', $new->port, '-U', $ENV{PGUSER} // scalar(getpwuid($>)) ],
-		'pg_upgrade');
-}
+my $home = getcwd;
+chdir $new->basedir or die $!; # pg_upgrade leaves a script where it runs
+command_ok(
+	[ "$bindir/pg_upgrade", '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', "$install/bin", '-B', $bindir,
+		'-s', $new->host, '-p', $old->port, '-P', $new->port, '-U', $ENV{PGUSER} // scalar(getpwuid($>)) ],
+	'pg_upgrade');
+chdir $home or die $!;
 die 'nothing to look at' unless Test::More->builder->is_passing;
 $new->start;
 my $to = $new->safe_psql('postgres', 'SHOW server_version_num');
