@@ -455,7 +455,9 @@ step(NetTask *task)
 		on_end(task);
 	else if (!h->done)
 		count_waiting(task, since);
-	else if (task->state == NET_BODY && h->result == CURLE_OK)
+	/* where every byte is here, how the connection ended does not matter */
+	else if (task->state == NET_BODY &&
+			 (h->result == CURLE_OK || (task->exact && task->offset == task->total)))
 		on_end(task);
 	else if (task->state == NET_SENT && h->answered)
 		on_refusal(task);
