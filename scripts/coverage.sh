@@ -22,7 +22,7 @@ fi
 
 # a compiler cache would answer with objects that count elsewhere
 code=0
-env -u FINOPS_BUILD CCACHE_DISABLE=1 COPT='--coverage -Og' FINOPS_UNIT_FLAGS='--coverage -fprofile-update=atomic' \
+env -u FINOPS_BUILD CCACHE_DISABLE=1 MAKEFLAGS="-j$(nproc)" COPT='--coverage -Og' FINOPS_UNIT_FLAGS='--coverage -fprofile-update=atomic' \
   "$tree/scripts/test.sh" "$@" >"$room/tests" 2>&1 || code=$?
 grep -E '^not ok|^[0-9]+ passed' "$room/tests" || tail -n 20 "$room/tests"
 [ "$code" = 0 ] || echo "note: tests failed on the build that counts; $room/tests says which"
