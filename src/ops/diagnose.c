@@ -22,8 +22,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(finops_diagnose);
 PG_FUNCTION_INFO_V1(finops_disable_check);
@@ -140,10 +138,9 @@ first_of(char *value, const char *otherwise)
 }
 
 static void
-take_findings(Diagnosis *d, const Check *check, MemoryContext context)
+take_findings(Diagnosis *d, const Check *check)
 {
 	SPITupleTable *rows = SPI_tuptable;
-	MemoryContext old = MemoryContextSwitchTo(context);
 	uint64		n = Min(rows->numvals, MAX_FINDINGS);
 
 	if (SPI_fnumber(rows->tupdesc, "scope") <= 0 || SPI_fnumber(rows->tupdesc, "seen") <= 0)
@@ -166,7 +163,6 @@ take_findings(Diagnosis *d, const Check *check, MemoryContext context)
 		if (i + 1 == MAX_FINDINGS && rows->numvals > n)
 			finding->seen = psprintf("%s; and more of the same", finding->seen);
 	}
-	MemoryContextSwitchTo(old);
 }
 
 /* The query of a user's check runs with no more rights than the caller has. */
@@ -205,54 +201,35 @@ report_failure(Diagnosis *d, const Check *check, const ErrorData *error)
 								quote_literal_cstr(psprintf("it fails with %s", unpack_sql_state(error->sqlerrcode))));
 }
 
-/*
- * One check in a subtransaction.  Errors that are not the check's own, such
- * as a cancelled statement or a server that shuts down, are passed on.
- */
+/* What OpsTry is given. */
+typedef struct CheckRun
+{
+	Diagnosis  *diagnosis;
+	const Check *check;
+} CheckRun;
+
+static void
+try_check(void *arg)
+{
+	CheckRun   *run = arg;
+
+	run_query(run->diagnosis, run->check);
+	take_findings(run->diagnosis, run->check);
+	SPI_freetuptable(SPI_tuptable);
+}
+
 static void
 run_check(Diagnosis *d, const Check *check)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	CheckRun	run = {d, check};
 	int			before = d->nfindings;
+	ErrorData  *error = OpsTry(try_check, &run);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		run_query(d, check);
-		take_findings(d, check, context);
-		SPI_freetuptable(SPI_tuptable);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (OpsErrorIsOurs(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		d->nfindings = before;
-		report_failure(d, check, error);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-}
-
-bool
-OpsErrorIsOurs(int sqlerrcode)
-{
-	return sqlerrcode == ERRCODE_QUERY_CANCELED || sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES;
+	if (error == NULL)
+		return;
+	d->nfindings = before;
+	report_failure(d, check, error);
+	FreeErrorData(error);
 }
 
 /* Findings that somebody works on: their incident is not resolved and not overdue. */

@@ -64,8 +64,11 @@ extern void OpsIncidentEvent(const FinopsSession *session, int64 incident_id,
 extern char *OpsLockIncident(int64 incident_id, bool unresolved);
 extern void OpsReturnIncident(FunctionCallInfo fcinfo, int64 incident_id);
 
-/* Whether an error ends the whole call rather than one check or step of it. */
-extern bool OpsErrorIsOurs(int sqlerrcode);
+/*
+ * Does work in a subtransaction: NULL, or the error that undid it, try.c.  A
+ * cancelled statement, a server that shuts down and the like are raised.
+ */
+extern ErrorData *OpsTry(void (*work) (void *), void *arg);
 
 /* The look of the pages that this room writes. */
 #define OPS_PAGE_STYLE \

@@ -230,6 +230,7 @@ failure('check-failed', 'own', 'DROP TABLE public.own_table');
 sql("INSERT INTO finops.diagnosis_check (check_id, section, cause, query) VALUES ('writes', 'Ours 2', 'x', 'WITH d AS (DELETE FROM finops.job RETURNING 1) SELECT ''a'' AS scope, ''b'' AS seen FROM d')");
 is(sql("SELECT finding || ' ' || (seen ~ '0A000|25006|read-only|non-volatile') FROM finops.diagnose()"), 'check-failed true', 'a check cannot write');
 sql("DELETE FROM finops.diagnosis_check WHERE check_id = 'writes'");
+is(sql('BEGIN READ ONLY; SELECT count(*) FROM finops.diagnose(); COMMIT;'), '0', 'it writes nothing');
 cmp_ok(scalar keys %seen, '>=', 25, 'at least 25 different failures');
 
 $node->stop;
