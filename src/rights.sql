@@ -88,7 +88,7 @@ FROM (VALUES
 	('setting', 'finops.severity_scale'),
 
 	('reference', 'tag_policy finops.close_policy finops.currency finops.holiday finops.recon_policy finops.service_catalog'),
-	('catalogue', 'finops.incident_scale finops.focus_rule finops.focus_subcategory finops.runbook'),
+	('catalogue', 'finops.checklist finops.focus_rule finops.focus_subcategory finops.runbook'),
 
 	('telemetry', 'api_metrics athena_query_executions cost_cache tbl_fact_shipments tbl_ml_consolidated_feature_store'),
 	('telemetry', 'finops.backup_log finops.dq_check finops.feature_drift finops.fk_check finops.prediction_log'),
@@ -109,11 +109,11 @@ FROM (VALUES
 	('log', 'vw_dbt_run_results vw_user_access_monitoring'),
 	('log', 'finops.alert finops.alert_event finops.alert_sample finops.alert_policy_state'),
 	('log', 'finops.channel_state finops.delivery_attempt finops.notification finops.notification_message'),
-	('log', 'finops.incident finops.incident_event finops.view_refresh finops.runner_backlog'),
+	('log', 'finops.checklist_run finops.checklist_result finops.incident finops.incident_event finops.view_refresh finops.runner_backlog'),
 
 	('code', 'finops.job finops.recon_query forecast.model_source'),
 	('month', 'finops.alert_silence finops.credit_balance'),
-	('code', 'finops.alert_policy finops.alert_policy_in_force finops.diagnosis_check finops.channel'),
+	('code', 'finops.alert_policy finops.alert_policy_in_force finops.checklist_step finops.diagnosis_check finops.channel'),
 
 	('internal', 'finops.access_group finops.access_matrix finops.access_right finops.invoice_input finops.number_series'),
 	('internal', 'finops.period_seal finops.role_grant finops.tenant_rows'),
@@ -125,7 +125,7 @@ FROM (VALUES
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
 	('read', 'finops.tag_coverage_report finops.tag_key_candidates finops.tax_of finops.usage_projection finops.validate_rules'),
-	('read', 'finops.budget_guardrail finops.diagnose finops.entry_cost_daily finops.postmortem_html'),
+	('read', 'finops.budget_guardrail finops.checklist_report finops.diagnose finops.entry_cost_daily finops.postmortem_html'),
 
 	('verify', 'finops.journal_check finops.rebuild_invoice finops.replay_allocation finops.verify_invoices'),
 	('verify', 'finops.verify_payments finops.verify_period'),
@@ -144,6 +144,7 @@ FROM (VALUES
 	('read', 'finops.anomaly_next finops.change_causes finops.explain_change'),
 	('operate', 'finops.open_alert_incidents finops.purge_alerts finops.refresh_budgets'),
 	('operate', 'finops.set_budget finops.plan_budget finops.reingest finops.reprocess_period'),
+	('operate', 'finops.run_checklist finops.run_due_checklists finops.sign_step finops.purge_checklists'),
 	('operate', 'finops.evaluate_alerts finops.escalate_finding finops.refresh_views finops.open_incident'),
 	('operate', 'finops.note_incident finops.notify_tenants finops.file_postmortem finops.incident_digest'),
 	('operate', 'finops.acknowledge_incident finops.resolve_incident finops.acknowledge_alert'),

@@ -59,17 +59,12 @@ static const char *const judge_sql =
 static void
 run_query(const FinopsSession *session, const Step *step, Outcome *outcome)
 {
-	Oid			owner;
-	int			context;
+	char	   *sql = psprintf(judge_sql, FinopsExpandSchema(step->query));
 	bool		ok;
 	bool		isnull;
 
-	GetUserIdAndSecContext(&owner, &context);
-	if (!step->shipped)
-		SetUserIdAndSecContext(session->caller, session->sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	if (SPI_execute(psprintf(judge_sql, FinopsExpandSchema(step->query)), false, 1) != SPI_OK_SELECT)
+	if (OpsQueryAs(session, step->shipped, sql, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "step %d is no query", step->no);
-	SetUserIdAndSecContext(owner, context);
 	outcome->row_count = FinopsInt64(0, 1);
 	outcome->rows = FinopsText(0, 2);
 	outcome->result = outcome->row_count == 0 ? pstrdup("no rows") : FinopsText(0, 3);

@@ -165,20 +165,11 @@ take_findings(Diagnosis *d, const Check *check)
 	}
 }
 
-/* The query of a user's check runs with no more rights than the caller has. */
 static void
 run_query(Diagnosis *d, const Check *check)
 {
-	Oid			owner;
-	int			context;
-	int			rc;
-
-	GetUserIdAndSecContext(&owner, &context);
-	if (!check->shipped)
-		SetUserIdAndSecContext(d->session.caller, d->session.sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	rc = SPI_execute(FinopsExpandSchema(check->query), true, MAX_FINDINGS + 1);
-	SetUserIdAndSecContext(owner, context);
-	if (rc != SPI_OK_SELECT)
+	if (OpsQueryAs(&d->session, check->shipped, FinopsExpandSchema(check->query), true,
+				   MAX_FINDINGS + 1) != SPI_OK_SELECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the query of check \"%s\" is no SELECT", check->id)));

@@ -179,6 +179,20 @@ FROM finops.watched_month w, LATERAL finops.late_drivers(w.period) l
 WHERE w.ended AND EXISTS (SELECT FROM finops.driver) AND NOT EXISTS (SELECT FROM finops.readiness_waiver v WHERE v.period_start = w.period AND v.item = 'drivers')
 $q$),
 
+-- Commercial-Ops 3: budgets
+
+('budget-stale', 310, 'Commercial-Ops 3: Budgets', 'SEV-3', 'the refresh of the budgets has not run', '{job-failed=budgets,job-stuck=budgets,job-late=*,allocation-missing=*}', true, $q$
+SELECT 'budgets' AS scope, format('%s budget(s) are older than 24 hours, such as %s of %s', count(*), min(b.budget_id), to_char(min(b.last_refreshed_at), 'YYYY-MM-DD HH24:MI')) AS seen,
+	'SELECT finops.refresh_budgets()' AS resolve_call, 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC' AS evidence_query
+FROM @s@.budget_master b WHERE b.last_refreshed_at < now() - interval '24 hours' HAVING count(*) > 0
+$q$),
+
+('alert-unanswered', 320, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'nobody has acknowledged it in time', '{}', true, $q$
+SELECT format('%s/%s', a.policy_id, a.scope) AS scope, format('alert %s of %s was to be acknowledged by %s', a.policy_id, a.scope, to_char(a.acknowledge_by, 'YYYY-MM-DD HH24:MI')) AS seen,
+	format('SELECT finops.acknowledge_alert(%s, ''seen'')', a.alert_id) AS resolve_call, format('SELECT * FROM finops.alert_event WHERE alert_id = %s ORDER BY event_id', a.alert_id) AS evidence_query
+FROM finops.alert a WHERE a.state = 'firing' AND a.acknowledged_at IS NULL AND a.acknowledge_by < now()
+$q$),
+
 -- Commercial-Ops 4: reconciliation
 
 ('recon-missing', 410, 'Commercial-Ops 4: Reconciliation', 'SEV-3', 'the month was allocated, or its documents changed, after the last reconciliation', '{allocation-missing,allocation-lost,rules-changed,documents-stale,tag-sync-pending,job-failed=reconciliation,job-stuck=reconciliation}', true, $q$

@@ -6,7 +6,7 @@
  * Nothing is sent from here: opening an incident writes a message of topic
  * "incident" into the outbox, whose channel is the ticket system.  The times
  * by which somebody must answer come from the escalation tables of the
- * runbooks (finops.incident_scale).
+ * runbooks (finops.severity_scale).
  *
  *-------------------------------------------------------------------------
  */
@@ -28,8 +28,8 @@ PG_FUNCTION_INFO_V1(finops_notify_tenants);
 	" 'scope', i.scope, 'status', i.status, 'source', i.source, 'source_id', i.source_id, 'opened_at', i.opened_at," \
 	" 'opened_by', i.opened_by, 'acknowledge_by', i.acknowledge_by, 'resolve_by', i.resolve_by," \
 	" 'postmortem_due', i.postmortem_due, 'ticket', i.ticket, 'resolution', i.resolution, 'evidence', i.evidence," \
-	" 'action', (SELECT s.action FROM finops.incident_scale s WHERE s.scale = i.scale AND s.incident_severity = i.severity" \
-	"  ORDER BY s.shipped, s.severity LIMIT 1))"
+	" 'action', (SELECT s.action FROM finops.severity_scale s WHERE s.scale = i.scale AND right(s.class, 1) = right(i.severity, 1)" \
+	"  ORDER BY s.shipped LIMIT 1))"
 
 /* The same as the end of a message: what is sent when, and how urgent it is. */
 static void
@@ -74,16 +74,16 @@ optional_text_arg(FunctionCallInfo fcinfo, int argno)
 static void
 require_severity(const char *scale, const char *severity)
 {
-	if (FINOPS_RUN("SELECT FROM finops.incident_scale WHERE scale = $1 AND (severity = $2 OR incident_severity = $2)",
+	if (FINOPS_RUN("SELECT FROM finops.severity_scale WHERE scale = $1 AND (class = $2 OR $2 = 'SEV-' || right(class, 1))",
 				   ARG_TEXT(scale), ARG_TEXT(severity)) > 0)
 		return;
-	FINOPS_RUN("SELECT string_agg(DISTINCT severity, ', ') FROM finops.incident_scale WHERE scale = $1", ARG_TEXT(scale));
+	FINOPS_RUN("SELECT string_agg(DISTINCT class, ', ') FROM finops.severity_scale WHERE scale = $1", ARG_TEXT(scale));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no severity \"%s\" of scale \"%s\"", FinopsQuoteForMessage(severity),
 					FinopsQuoteForMessage(scale)),
 			 FinopsText(0, 1) != NULL ? errdetail("It has %s.", FinopsText(0, 1)) : 0,
-			 errhint("SELECT scale, severity, meaning FROM finops.incident_scale lists them.")));
+			 errhint("SELECT scale, class, meaning FROM finops.severity_scale lists them.")));
 }
 
 int64
@@ -92,16 +92,13 @@ OpsOpenIncident(const FinopsSession *session, const OpsIncident *incident)
 	int64		id;
 
 	require_severity(incident->scale, incident->severity);
-	if (FINOPS_RUN("WITH level AS (SELECT s.* FROM finops.incident_scale s WHERE s.scale = $1 AND (s.severity = $2 OR s.incident_severity = $2)"
-				   "   ORDER BY s.severity <> $2, s.shipped, s.severity LIMIT 1),"
-				   " business AS (SELECT min(d.day) AS day FROM (SELECT ((now() AT TIME ZONE 'UTC')::date + n) AS day FROM generate_series(1, 30) AS n) d"
-				   "   WHERE extract(isodow FROM d.day) < 6 AND NOT EXISTS (SELECT FROM finops.holiday h WHERE h.day = d.day))"
+	if (FINOPS_RUN("WITH level AS (SELECT s.*, 'SEV-' || right(s.class, 1) AS incident_severity FROM finops.severity_scale s"
+				   "   WHERE s.scale = $1 AND (s.class = $2 OR $2 = 'SEV-' || right(s.class, 1)) ORDER BY s.shipped LIMIT 1)"
 				   " INSERT INTO finops.incident (severity, scale, title, scope, source, source_id, opened_by, evidence,"
 				   "  acknowledge_by, resolve_by, postmortem_due)"
-				   " SELECT l.incident_severity, $1, $3, $4, $5, $6, $7, coalesce($8, '{}'),"
-				   "  coalesce(now() + l.acknowledge_within, (b.day + 1)::timestamp AT TIME ZONE 'UTC'), now() + l.resolve_within,"
+				   " SELECT l.incident_severity, $1, $3, $4, $5, $6, $7, coalesce($8, '{}'), now() + l.acknowledge_within, now() + l.resolve_within,"
 				   "  CASE WHEN l.incident_severity IN ('SEV-1', 'SEV-2') THEN now() + interval '48 hours' END"
-				   " FROM level l, business b ON CONFLICT DO NOTHING RETURNING incident_id",
+				   " FROM level l ON CONFLICT DO NOTHING RETURNING incident_id",
 				   ARG_TEXT(incident->scale), ARG_TEXT(incident->severity), ARG_TEXT(incident->title),
 				   ARG_TEXT(incident->scope), ARG_TEXT(incident->source), ARG_TEXT(incident->source_id),
 				   ARG_TEXT(FinopsCallerName(session)), incident->evidence) == 0)
@@ -292,8 +289,9 @@ finops_open_alert_incidents(PG_FUNCTION_ARGS)
 
 	FinopsRequireWritable("finops.open_alert_incidents()");
 	FinopsBegin(&session);
-	n = FINOPS_RUN0("SELECT p.severity, p.title, a.policy_id, a.scope,"
-					" jsonb_build_object('alert_id', a.alert_id, 'value', a.value, 'threshold', p.threshold, 'since', a.since, 'detail', a.detail)"
+	n = FINOPS_RUN0("SELECT coalesce(p.severity_class, a.severity), p.title, a.policy_id, a.scope, coalesce(p.severity_scale, 'commercial-ops'),"
+					" jsonb_build_object('alert_id', a.alert_id, 'value', a.value, 'threshold', a.threshold, 'since', a.since,"
+					"  'seen', format('%s: %s is %s', p.title, a.scope, a.value), 'cause', p.title, 'runbook', p.runbook, 'detail', a.detail)"
 					" FROM finops.alert a JOIN finops.alert_policy_in_force p USING (policy_id)"
 					" WHERE a.state = 'firing' AND p.opens_incident AND NOT EXISTS (SELECT FROM finops.incident i WHERE i.source = 'alert'"
 					"  AND i.source_id = a.policy_id AND i.scope = a.scope AND i.status <> 'resolved') ORDER BY a.alert_id");
@@ -302,10 +300,11 @@ finops_open_alert_incidents(PG_FUNCTION_ARGS)
 	{
 		HeapTuple	row = rows->vals[i];
 		char	   *severity = SPI_getvalue(row, rows->tupdesc, 1);
-		OpsIncident incident = {.title = SPI_getvalue(row, rows->tupdesc, 2), .scale = "commercial-ops", .source = "alert",
-			.source_id = SPI_getvalue(row, rows->tupdesc, 3), .scope = SPI_getvalue(row, rows->tupdesc, 4)};
+		OpsIncident incident = {.title = SPI_getvalue(row, rows->tupdesc, 2), .source = "alert",
+			.source_id = SPI_getvalue(row, rows->tupdesc, 3), .scope = SPI_getvalue(row, rows->tupdesc, 4),
+		.scale = SPI_getvalue(row, rows->tupdesc, 5)};
 		bool		isnull;
-		Datum		evidence = SPI_getbinval(row, rows->tupdesc, 5, &isnull);
+		Datum		evidence = SPI_getbinval(row, rows->tupdesc, 6, &isnull);
 
 		CHECK_FOR_INTERRUPTS();
 		incident.evidence = (FinopsArg) {JSONBOID, evidence, isnull};

@@ -70,6 +70,10 @@ extern void OpsReturnIncident(FunctionCallInfo fcinfo, int64 incident_id);
  */
 extern ErrorData *OpsTry(void (*work) (void *), void *arg);
 
+/* Within a session: a query, as the owner where it is shipped, else as the caller. */
+extern int	OpsQueryAs(const FinopsSession *session, bool shipped, const char *sql,
+					   bool read_only, long limit);
+
 /* The look of the pages that this room writes. */
 #define OPS_PAGE_STYLE \
 	"<style>body{font:14px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}" \

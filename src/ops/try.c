@@ -20,6 +20,30 @@ ends_the_call(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES;
 }
 
+/*
+ * A query of a user: with the rights of the caller, and the rows that the
+ * caller may see.  An error restores all of it with its subtransaction.
+ */
+int
+OpsQueryAs(const FinopsSession *session, bool shipped, const char *sql, bool read_only, long limit)
+{
+	Oid			owner;
+	int			context;
+	int			level = NewGUCNestLevel();
+	int			rc;
+
+	GetUserIdAndSecContext(&owner, &context);
+	if (!shipped)
+	{
+		(void) set_config_option("row_security", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		SetUserIdAndSecContext(session->caller, session->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	}
+	rc = SPI_execute(sql, read_only, limit);
+	SetUserIdAndSecContext(owner, context);
+	AtEOXact_GUC(false, level);
+	return rc;
+}
+
 ErrorData *
 OpsTry(void (*work) (void *), void *arg)
 {

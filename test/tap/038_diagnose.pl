@@ -140,6 +140,10 @@ failure('rules-changed', $anchor{now}, "SELECT finops.add_allocation_rule('suppo
 failure('allocation-variance', $anchor{now}, [ load(bill('now', '100000000001', until => $yesterday, untagged => 3)), "SELECT * FROM finops.reprocess_period('$now')" ],
 	consequences => qr/recon-failed/);
 
+# 3: budgets and alerts
+failure('budget-stale', 'budgets', "INSERT INTO budget_master (budget_id, target_usd, last_refreshed_at) VALUES ('b-1', 1000000, now() - interval '2 days')");
+failure('alert-unanswered', 'budget-stale/b-1', "INSERT INTO finops.alert (policy_id, scope, state, since, acknowledge_by) VALUES ('budget-stale', 'b-1', 'firing', now() - interval '1 day', now() - interval '1 minute')");
+
 # 4: reconciliation
 failure('recon-missing', $anchor{now}, "SELECT finops.allocate('$now')");
 sql("SELECT finops.set_fx_rate('EUR', '$now', 1.2);" . load(bill('now', '100000000002', until => $yesterday, currency => 'EUR'))
