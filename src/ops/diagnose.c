@@ -79,7 +79,8 @@ read_checks(Diagnosis *d)
 {
 	uint64		n = FINOPS_RUN0("SELECT c.check_id, c.section, c.severity, c.cause, c.query, c.caused_by, c.shipped FROM"
 								" (SELECT DISTINCT ON (check_id) * FROM finops.diagnosis_check ORDER BY check_id, shipped) c"
-								" WHERE c.enabled AND (c.requires IS NULL OR EXISTS (SELECT FROM pg_extension e WHERE e.extname = c.requires))"
+								" WHERE c.enabled AND (c.requires IS NULL OR to_regclass(c.requires) IS NOT NULL"
+								"  OR to_regproc(c.requires) IS NOT NULL OR EXISTS (SELECT FROM pg_extension e WHERE e.extname = c.requires))"
 								" ORDER BY c.position, c.check_id COLLATE \"C\"");
 
 	d->nchecks = (int) n;

@@ -21,7 +21,7 @@ COMMENT ON COLUMN finops.diagnosis_check.section IS 'where in a runbook the symp
 COMMENT ON COLUMN finops.diagnosis_check.cause IS 'the likely cause, where the query does not tell a better one';
 COMMENT ON COLUMN finops.diagnosis_check.query IS 'one SELECT with every name qualified (@s@ is the install schema), one row per finding: columns scope and seen, and where the check does not say it all, cause, resolve_call, evidence_query, section and severity, each text; a shipped query runs as the owner, one of yours as the caller, both read only';
 COMMENT ON COLUMN finops.diagnosis_check.caused_by IS 'checks whose findings make this one a consequence: check (of the same scope, or of one that contains the other: 2025-06 contains 2025-06/TEN-1), check=scope, or check=*';
-COMMENT ON COLUMN finops.diagnosis_check.requires IS 'an extension without which the check does not run';
+COMMENT ON COLUMN finops.diagnosis_check.requires IS 'an extension, relation or function without which the check does not run';
 
 CREATE FUNCTION finops.diagnose()
 RETURNS TABLE (section text, finding text, severity text, scope text, seen text, evidence_query text, cause text, resolve_call text, consequences jsonb)
