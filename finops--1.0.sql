@@ -8490,6 +8490,20 @@ FROM finops.watched_month w, LATERAL finops.late_drivers(w.period) l
 WHERE w.ended AND EXISTS (SELECT FROM finops.driver) AND NOT EXISTS (SELECT FROM finops.readiness_waiver v WHERE v.period_start = w.period AND v.item = 'drivers')
 $q$),
 
+-- Commercial-Ops 3: budgets
+
+('budget-stale', 310, 'Commercial-Ops 3: Budgets', 'SEV-3', 'the refresh of the budgets has not run', '{job-failed=budgets,job-stuck=budgets,job-late=*,allocation-missing=*}', true, $q$
+SELECT 'budgets' AS scope, format('%s budget(s) are older than 24 hours, such as %s of %s', count(*), min(b.budget_id), to_char(min(b.last_refreshed_at), 'YYYY-MM-DD HH24:MI')) AS seen,
+	'SELECT finops.refresh_budgets()' AS resolve_call, 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC' AS evidence_query
+FROM @s@.budget_master b WHERE b.last_refreshed_at < now() - interval '24 hours' HAVING count(*) > 0
+$q$),
+
+('alert-unanswered', 320, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'nobody has acknowledged it in time', '{}', true, $q$
+SELECT format('%s/%s', a.policy_id, a.scope) AS scope, format('alert %s of %s was to be acknowledged by %s', a.policy_id, a.scope, to_char(a.acknowledge_by, 'YYYY-MM-DD HH24:MI')) AS seen,
+	format('SELECT finops.acknowledge_alert(%s, ''seen'')', a.alert_id) AS resolve_call, format('SELECT * FROM finops.alert_event WHERE alert_id = %s ORDER BY event_id', a.alert_id) AS evidence_query
+FROM finops.alert a WHERE a.state = 'firing' AND a.acknowledged_at IS NULL AND a.acknowledge_by < now()
+$q$),
+
 -- Commercial-Ops 4: reconciliation
 
 ('recon-missing', 410, 'Commercial-Ops 4: Reconciliation', 'SEV-3', 'the month was allocated, or its documents changed, after the last reconciliation', '{allocation-missing,allocation-lost,rules-changed,documents-stale,tag-sync-pending,job-failed=reconciliation,job-stuck=reconciliation}', true, $q$
@@ -8935,41 +8949,8 @@ REVOKE ALL ON FUNCTION finops.reprocess_period(date), finops.reingest(bigint), f
 	finops.accept_recon(text, text, text), finops.emit_invoices(date, text, text), finops.settle_invoice(text),
 	finops.tell_quota(text, text, date), finops.refresh_views() FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.view_refresh', '');
--- room ops: incidents, the escalation tables, post-mortems, tenant notices
-
-CREATE TABLE finops.incident_scale (
-	scale text NOT NULL,
-	severity text NOT NULL,
-	incident_severity text NOT NULL,
-	meaning text NOT NULL,
-	acknowledge_within interval,
-	resolve_within interval,
-	action text NOT NULL,
-	shipped boolean NOT NULL DEFAULT false,
-	CONSTRAINT incident_scale_pkey PRIMARY KEY (scale, severity, shipped),
-	CONSTRAINT incident_scale_incident_check CHECK (incident_severity OPERATOR(pg_catalog.=) ANY (ARRAY['SEV-1', 'SEV-2', 'SEV-3', 'SEV-4'])),
-	CONSTRAINT incident_scale_acknowledge_check CHECK (acknowledge_within OPERATOR(pg_catalog.>=) '0'),
-	CONSTRAINT incident_scale_resolve_check CHECK (resolve_within OPERATOR(pg_catalog.>) '0')
-);
-COMMENT ON TABLE finops.incident_scale IS 'the escalation tables of the runbooks: who is told, and how soon somebody has to answer; a row of yours comes before a shipped one';
-COMMENT ON COLUMN finops.incident_scale.scale IS 'commercial-ops (SEV-1 to SEV-4), dashboard or logistics (P1 to P4)';
-COMMENT ON COLUMN finops.incident_scale.incident_severity IS 'the severity of finops.incident that it is';
-COMMENT ON COLUMN finops.incident_scale.acknowledge_within IS 'NULL: the next business day (finops.holiday)';
-COMMENT ON COLUMN finops.incident_scale.resolve_within IS 'NULL: the runbook says nothing';
-
-INSERT INTO finops.incident_scale (scale, severity, incident_severity, meaning, acknowledge_within, resolve_within, action, shipped) VALUES
-	('commercial-ops', 'SEV-1', 'SEV-1', 'customers or money are hit now', '15 minutes', NULL, 'notify SRE and FinOps at once', true),
-	('commercial-ops', 'SEV-2', 'SEV-2', 'a gate of the month is shut', '1 hour', NULL, 'open a ticket with the evidence', true),
-	('commercial-ops', 'SEV-3', 'SEV-3', 'something is late or off, the month goes on', '4 hours', NULL, 'tell it in the daily report', true),
-	('commercial-ops', 'SEV-4', 'SEV-4', 'housekeeping', '1 day', NULL, 'add it to the maintenance backlog', true),
-	('dashboard', 'P1', 'SEV-1', 'down, data security breach, account compromise', '5 minutes', NULL, 'page at once; escalate after 15 minutes', true),
-	('dashboard', 'P2', 'SEV-2', 'partly down, many errors, slow', '15 minutes', NULL, 'answer within 15 minutes', true),
-	('dashboard', 'P3', 'SEV-3', 'small faults, alerts', '2 hours', NULL, 'answer within 2 hours', true),
-	('dashboard', 'P4', 'SEV-4', 'wishes, documentation', NULL, NULL, 'answer on the next business day', true),
-	('logistics', 'P1', 'SEV-1', 'down, data loss, breach', '15 minutes', '4 hours', 'run_checklist(''p1''), tell everybody concerned', true),
-	('logistics', 'P2', 'SEV-2', 'slow, data quality', '1 hour', '24 hours', 'run_checklist(''p2'')', true),
-	('logistics', 'P3', 'SEV-3', 'minor, not critical', '4 hours', '7 days', 'run_checklist(''p3'')', true),
-	('logistics', 'P4', 'SEV-4', 'cosmetic', '4 hours', '7 days', 'run_checklist(''p3'')', true);
+-- room ops: incidents, post-mortems, tenant notices; the times of the escalation
+-- tables are finops.severity_scale of room budget
 
 CREATE TABLE finops.incident (
 	incident_id bigint GENERATED BY DEFAULT AS IDENTITY,
@@ -9078,13 +9059,11 @@ LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_notify_tenants';
 COMMENT ON FUNCTION finops.notify_tenants(date, text, text) IS 'writes the notices to tenants into the outbox, topic tenant_notice, each once: caps that were reached in the month of as_of, and changes of plan; returns how many are new';
 
-REVOKE ALL ON finops.incident_scale, finops.incident, finops.incident_event FROM PUBLIC;
+REVOKE ALL ON finops.incident, finops.incident_event FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.open_incident(text, text, jsonb, text, text, text, text), finops.acknowledge_incident(bigint, text),
 	finops.note_incident(bigint, text, text), finops.resolve_incident(bigint, text), finops.file_postmortem(bigint, text, text, text),
 	finops.postmortem_html(bigint), finops.open_alert_incidents(), finops.incident_digest(date), finops.notify_tenants(date, text, text) FROM PUBLIC;
-GRANT SELECT ON finops.incident_scale TO PUBLIC;
 
-SELECT pg_catalog.pg_extension_config_dump('finops.incident_scale', 'WHERE NOT shipped');
 SELECT pg_catalog.pg_extension_config_dump('finops.incident', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.incident_incident_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.incident_event', '');
@@ -11029,7 +11008,7 @@ FROM (VALUES
 	('setting', 'finops.severity_scale'),
 
 	('reference', 'tag_policy finops.close_policy finops.currency finops.holiday finops.recon_policy finops.service_catalog'),
-	('catalogue', 'finops.incident_scale finops.focus_rule finops.focus_subcategory finops.runbook'),
+	('catalogue', 'finops.checklist finops.focus_rule finops.focus_subcategory finops.runbook'),
 
 	('telemetry', 'api_metrics athena_query_executions cost_cache tbl_fact_shipments tbl_ml_consolidated_feature_store'),
 	('telemetry', 'finops.backup_log finops.dq_check finops.feature_drift finops.fk_check finops.prediction_log'),
@@ -11050,11 +11029,11 @@ FROM (VALUES
 	('log', 'vw_dbt_run_results vw_user_access_monitoring'),
 	('log', 'finops.alert finops.alert_event finops.alert_sample finops.alert_policy_state'),
 	('log', 'finops.channel_state finops.delivery_attempt finops.notification finops.notification_message'),
-	('log', 'finops.incident finops.incident_event finops.view_refresh finops.runner_backlog'),
+	('log', 'finops.checklist_run finops.checklist_result finops.incident finops.incident_event finops.view_refresh finops.runner_backlog'),
 
 	('code', 'finops.job finops.recon_query forecast.model_source'),
 	('month', 'finops.alert_silence finops.credit_balance'),
-	('code', 'finops.alert_policy finops.alert_policy_in_force finops.diagnosis_check finops.channel'),
+	('code', 'finops.alert_policy finops.alert_policy_in_force finops.checklist_step finops.diagnosis_check finops.channel'),
 
 	('internal', 'finops.access_group finops.access_matrix finops.access_right finops.invoice_input finops.number_series'),
 	('internal', 'finops.period_seal finops.role_grant finops.tenant_rows'),
@@ -11066,7 +11045,7 @@ FROM (VALUES
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
 	('read', 'finops.tag_coverage_report finops.tag_key_candidates finops.tax_of finops.usage_projection finops.validate_rules'),
-	('read', 'finops.budget_guardrail finops.diagnose finops.entry_cost_daily finops.postmortem_html'),
+	('read', 'finops.budget_guardrail finops.checklist_report finops.diagnose finops.entry_cost_daily finops.postmortem_html'),
 
 	('verify', 'finops.journal_check finops.rebuild_invoice finops.replay_allocation finops.verify_invoices'),
 	('verify', 'finops.verify_payments finops.verify_period'),
@@ -11085,6 +11064,7 @@ FROM (VALUES
 	('read', 'finops.anomaly_next finops.change_causes finops.explain_change'),
 	('operate', 'finops.open_alert_incidents finops.purge_alerts finops.refresh_budgets'),
 	('operate', 'finops.set_budget finops.plan_budget finops.reingest finops.reprocess_period'),
+	('operate', 'finops.run_checklist finops.run_due_checklists finops.sign_step finops.purge_checklists'),
 	('operate', 'finops.evaluate_alerts finops.escalate_finding finops.refresh_views finops.open_incident'),
 	('operate', 'finops.note_incident finops.notify_tenants finops.file_postmortem finops.incident_digest'),
 	('operate', 'finops.acknowledge_incident finops.resolve_incident finops.acknowledge_alert'),
