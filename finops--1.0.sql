@@ -6463,6 +6463,7 @@ COMMENT ON FUNCTION finops.judge_anomaly(bigint, text, text) IS 'says that an an
 REVOKE ALL ON finops.anomaly_policy, finops.anomaly_series, finops.anomaly_day, finops.anomaly FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.detect_anomalies(date), finops.judge_anomaly(bigint, text, text) FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_policy', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_series', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_day', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_anomaly_id_seq', '');
@@ -7046,6 +7047,11 @@ $$SELECT d.source AS scope, round(extract(epoch FROM now() AT TIME ZONE 'UTC' - 
  jsonb_build_object('latest_usage', max(d.usage_date), 'unit', 'days', 'evidence', 'SELECT MAX(line_item_usage_end_date) FROM fact_cost_raw') AS detail
 FROM finops.cost_daily d WHERE d.charge_category = 'Usage' AND d.usage_date <= (now() AT TIME ZONE 'UTC')::date
  AND d.billing_period >= (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '3 months')::date GROUP BY d.source$$, NULL, true),
+	('cost-anomaly', 'Cost is not as expected', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
+		'SELECT * FROM finops.detect_anomalies(), then finops.judge_anomaly(<anomaly_id>, ''expected'')',
+$$SELECT concat(a.dimension, '/', a.key, ' ', a.direction, ' ', to_char(a.first_day, 'YYYY-MM-DD')) AS scope, round(abs(a.impact), 2) AS value,
+ jsonb_build_object('anomaly_id', a.anomaly_id, 'impact', a.impact, 'impact_pct', a.impact_pct, 'currency', a.currency, 'last_day', to_char(a.last_day, 'YYYY-MM-DD'), 'unit', 'money') AS detail
+FROM finops.anomaly a WHERE a.explained_by IS NULL AND a.state IN ('open', 'unexpected') AND a.last_day > (now() AT TIME ZONE 'UTC')::date - 14$$, NULL, true),
 	('allocation-variance', 'Allocation differs from the bill', 'warning', 'commercial-ops', 'SEV-3', '>', 0.5, NULL, NULL, NULL, NULL, '{allocation-variance-critical}', NULL, true, false,
 		'SELECT service, variance_pct FROM recon_summary WHERE status = ''warning''',
 $$SELECT to_char(r.period_start, 'YYYY-MM') || '/' || r.service AS scope, coalesce(abs(r.variance_pct), CASE r.status WHEN 'failed' THEN 100 END) AS value,
@@ -7509,6 +7515,8 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'drift of features', NULL, 3, '1 hour', true, true),
 	('model-maintenance', '0 2 * * 0', 'SELECT * FROM finops.retrain_all()',
 		'trains every registered model anew', NULL, 3, '4 hours', true, true),
+	('anomalies', '35 4 * * *', 'SELECT count(*) AS findings FROM finops.detect_anomalies()',
+		'finds days of cost that are not as expected', '{ingest}', 3, '1 hour', true, true),
 	('dashboards', '40 4 * * *', 'SELECT * FROM finops.refresh_views()',
 		'refreshes the views that dashboards read', '{reconciliation,budgets}', 3, '1 hour', true, true),
 	('alerts', '*/5 * * * *', 'SELECT finops.evaluate_alerts() AS messages',
@@ -11057,7 +11065,8 @@ FROM (VALUES
 	('operate', 'finops.recalc_forecast finops.reconcile finops.record_driver_values finops.refresh_features'),
 	('operate', 'finops.retrain_drifted finops.rollback_drivers finops.rollback_model finops.run_job finops.score_predictions'),
 	('operate', 'finops.setup finops.start_job finops.tag_sync finops.train_model finops.validate_tags'),
-	('operate', 'finops.detect_anomalies finops.judge_anomaly'),
+	('operate', 'finops.detect_anomalies finops.judge_anomaly finops.deliver_notifications finops.redeliver'),
+	('operate', 'finops.route_notifications finops.claim_message finops.send_message'),
 	('month', 'finops.anomaly finops.anomaly_day'),
 	('setting', 'finops.anomaly_policy'),
 	('internal', 'finops.anomaly_series'),

@@ -16,6 +16,11 @@ $$SELECT d.source AS scope, round(extract(epoch FROM now() AT TIME ZONE 'UTC' - 
  jsonb_build_object('latest_usage', max(d.usage_date), 'unit', 'days', 'evidence', 'SELECT MAX(line_item_usage_end_date) FROM fact_cost_raw') AS detail
 FROM finops.cost_daily d WHERE d.charge_category = 'Usage' AND d.usage_date <= (now() AT TIME ZONE 'UTC')::date
  AND d.billing_period >= (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '3 months')::date GROUP BY d.source$$, NULL, true),
+	('cost-anomaly', 'Cost is not as expected', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, false, false,
+		'SELECT * FROM finops.detect_anomalies(), then finops.judge_anomaly(<anomaly_id>, ''expected'')',
+$$SELECT concat(a.dimension, '/', a.key, ' ', a.direction, ' ', to_char(a.first_day, 'YYYY-MM-DD')) AS scope, round(abs(a.impact), 2) AS value,
+ jsonb_build_object('anomaly_id', a.anomaly_id, 'impact', a.impact, 'impact_pct', a.impact_pct, 'currency', a.currency, 'last_day', to_char(a.last_day, 'YYYY-MM-DD'), 'unit', 'money') AS detail
+FROM finops.anomaly a WHERE a.explained_by IS NULL AND a.state IN ('open', 'unexpected') AND a.last_day > (now() AT TIME ZONE 'UTC')::date - 14$$, NULL, true),
 	('allocation-variance', 'Allocation differs from the bill', 'warning', 'commercial-ops', 'SEV-3', '>', 0.5, NULL, NULL, NULL, NULL, '{allocation-variance-critical}', NULL, true, false,
 		'SELECT service, variance_pct FROM recon_summary WHERE status = ''warning''',
 $$SELECT to_char(r.period_start, 'YYYY-MM') || '/' || r.service AS scope, coalesce(abs(r.variance_pct), CASE r.status WHEN 'failed' THEN 100 END) AS value,

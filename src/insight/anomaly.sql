@@ -115,6 +115,7 @@ COMMENT ON FUNCTION finops.judge_anomaly(bigint, text, text) IS 'says that an an
 REVOKE ALL ON finops.anomaly_policy, finops.anomaly_series, finops.anomaly_day, finops.anomaly FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.detect_anomalies(date), finops.judge_anomaly(bigint, text, text) FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_policy', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_series', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_day', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_anomaly_id_seq', '');

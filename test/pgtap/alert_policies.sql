@@ -1,7 +1,7 @@
 -- Every shipped alert policy stands where its runbook says it does, and not
 -- one step before.
 BEGIN;
-SELECT plan(44);
+SELECT plan(45);
 SET client_min_messages = error;
 SET TimeZone = 'UTC';
 -- others leave their alerts to the transaction
@@ -128,11 +128,18 @@ INSERT INTO finops.prediction_log (model_name, confidence_score) VALUES ('ap-m1'
 INSERT INTO finops.feature_drift (feature_name, drift_score, threshold) VALUES ('ap-f1', 0.2, 0.2), ('ap-f2', 0.21, 0.2);
 INSERT INTO finops.security_metric (security_metric, current_value, threshold, status) VALUES ('ap-s1', 5, 5, 'OK'), ('ap-s2', 6, 5, 'BAD');
 SELECT finops.evaluate_alerts() \g /dev/null
+INSERT INTO finops.anomaly (dimension, key, currency, direction, first_day, last_day, days, actual_cost, expected_cost, impact, score, new_level, state, explained_by)
+SELECT 'service', 'ap-' || s, 'USD', 'rise', current_date - d, current_date - d, 1, 3, 1, 2, 9, false, s, e
+FROM (VALUES ('open', 2, NULL::bigint), ('expected', 2, NULL), ('closed', 2, NULL), ('unexpected', 20, NULL), ('withdrawn', 2, NULL)) v(s, d, e);
+INSERT INTO finops.anomaly (dimension, key, currency, direction, first_day, last_day, days, actual_cost, expected_cost, impact, score, new_level, explained_by)
+SELECT 'total', 'total', 'USD', 'rise', current_date - 2, current_date - 2, 1, 3, 1, 2, 9, false, max(anomaly_id) FROM finops.anomaly;
+SELECT finops.evaluate_alerts() \g /dev/null
+SELECT is(pg_temp.standing('cost-anomaly'), 'service/ap-open rise ' || to_char(current_date - 2, 'YYYY-MM-DD'), 'cost-anomaly: findings that nobody has judged and that are recent');
 SELECT is(pg_temp.standing('athena-scan'), 'ap-big', 'athena-scan: more than 1 TiB');
 SELECT is(pg_temp.standing('data-freshness'), 'ap_late', 'data-freshness: older than its allowance');
 SELECT is(pg_temp.standing('data-quality') || ' ' || pg_temp.standing('referential-integrity'), 'completeness/ap_b ap_fk', 'data-quality and referential-integrity: by the newest check');
 SELECT is(pg_temp.standing('slow-query'), 'ap-q2', 'slow-query: more than 300 s');
-SELECT is(pg_temp.standing('warehouse-cost'), 'AP_WH/' || current_date, 'warehouse-cost: more than 1000 a day');
+SELECT is(pg_temp.standing('warehouse-cost'), 'AP_WH/' || to_char(current_date, 'YYYY-MM-DD'), 'warehouse-cost: more than 1000 a day');
 SELECT is(pg_temp.standing('low-confidence') || ' ' || pg_temp.standing('feature-drift') || ' ' || pg_temp.standing('security-metric'), 'ap-m2 ap-f2 ap-s2', 'low-confidence, feature-drift and security-metric');
 SELECT is((SELECT string_agg(policy_id || ': ' || error, '; ') FROM finops.alert_policy_state WHERE error IS NOT NULL AND NOT (error ~ 'job_late' AND to_regclass('finops.job_late') IS NULL)), NULL, 'no policy failed');
 INSERT INTO finops.notification_message (channel_id, kind, idempotency_key, severity, parts, status, created_at, sent_at) VALUES ('ap', 'single', 'ap-2', 'info', 1, 'sent', now() - interval '3 days', now() - interval '3 days'), ('ap', 'single', 'ap-3', 'info', 1, 'sent', now(), now());
