@@ -46,7 +46,7 @@ CREATE TABLE finops.anomaly_series (
 	CONSTRAINT anomaly_series_pkey PRIMARY KEY (dimension, key, currency)
 );
 COMMENT ON TABLE finops.anomaly_series IS 'what is known of each watched series up to a day; emptied, it is learned anew from the roll-up';
-COMMENT ON COLUMN finops.anomaly_series.state IS 'of this server''s architecture: not kept by dumps';
+COMMENT ON COLUMN finops.anomaly_series.state IS 'in the byte order of the server; another one learns the series anew';
 
 CREATE TABLE finops.anomaly_day (
 	dimension text NOT NULL,
@@ -115,7 +115,7 @@ COMMENT ON FUNCTION finops.judge_anomaly(bigint, text, text) IS 'says that an an
 REVOKE ALL ON finops.anomaly_policy, finops.anomaly_series, finops.anomaly_day, finops.anomaly FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.detect_anomalies(date), finops.judge_anomaly(bigint, text, text) FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_policy', 'WHERE NOT shipped');
-SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_series', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_series', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_day', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.anomaly_anomaly_id_seq', '');

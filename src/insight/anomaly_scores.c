@@ -184,6 +184,7 @@ write_state(const Surprise *s)
 				ntotals = (int) Min(s->count, SURPRISE_MEMORY);
 	size_t		size = sizeof(StreamState) + sizeof(double) * nkept + sizeof(float) * ntotals;
 	StreamState *state = palloc0(size);
+	void	   *totals = (char *) (state + 1) + sizeof(double) * nkept;
 
 	SET_VARSIZE(state, size);
 	state->magic = STATE_MAGIC;
@@ -191,7 +192,7 @@ write_state(const Surprise *s)
 	state->last_alert = s->last_alert;
 	memcpy(state->kept_smooth, s->kept_smooth, sizeof(state->kept_smooth));
 	state->nkept = SurpriseKept(s, (double *) (state + 1));
-	state->ntotals = SurpriseTotals(s, (float *) ((char *) (state + 1) + sizeof(double) * nkept));
+	state->ntotals = SurpriseTotals(s, totals);
 	return (bytea *) state;
 }
 

@@ -106,7 +106,7 @@ SurpriseInit(void *memory, int64 length)
 	s->last_alert = -QUIET;
 	s->room = bounded(length, SURPRISE_MEMORY);
 	s->kept_room = bounded(length, SURPRISE_KEPT);
-	s->kept = (double *) next;
+	s->kept = (void *) next;
 	next += sizeof(double) * s->kept_room;
 	for (int k = 0; k < SURPRISE_LEVELS; k++)
 	{
@@ -115,10 +115,10 @@ SurpriseInit(void *memory, int64 length)
 	}
 	for (int t = 0; t < SURPRISE_TRACES; t++)
 	{
-		s->traces[t] = (float *) next;
+		s->traces[t] = (void *) next;
 		next += padded(sizeof(float) * s->room);
 	}
-	s->totals = (float *) next;
+	s->totals = (void *) next;
 	return s;
 }
 

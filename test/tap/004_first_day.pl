@@ -63,8 +63,8 @@ SKIP:
 	$node->safe_psql('postgres', 'CREATE DATABASE desk');
 	$node->safe_psql('desk', 'CREATE EXTENSION finops');
 	fails_with($node, 'desk', 'SELECT finops.schedule_jobs()',
-		qr/55000: pg_cron lives in database "postgres", not in "desk".*HINT: .*cron\.schedule_in_database/s,
-		'pg_cron lives in another database');
+		qr/55000: extension pg_cron is not created in database "postgres".*HINT: .*CREATE EXTENSION pg_cron/s,
+		'pg_cron belongs into another database and is not there');
 	$node->safe_psql('postgres', 'CREATE EXTENSION finops');
 	fails_with($node, 'postgres', 'SELECT finops.schedule_jobs()',
 		qr/55000: extension pg_cron is not created.*HINT: .*CREATE EXTENSION pg_cron/s,
