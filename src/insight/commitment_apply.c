@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #endif
 
-#define MOST_MONEY	((int128) COMMITMENT_ONE * COMMITMENT_ONE * COMMITMENT_ONE * 10)
+#define MOST_MONEY	(COMMITMENT_MOST_HOURLY * COMMITMENT_MOST_HOURS)
 
 typedef struct Entry
 {
@@ -131,11 +131,9 @@ check_use(const CommitmentUse *use)
 static CommitmentFault
 check_commitment(const CommitmentUse *use, const Commitment *c)
 {
-	int128		most = MOST_MONEY / COMMITMENT_MOST_HOURS;
-
 	if (c->hourly < 0 || c->units < 0)
 		return COMMITMENT_NEGATIVE;
-	if (c->hourly > most || c->units > most)
+	if (c->hourly > COMMITMENT_MOST_HOURLY || c->units > COMMITMENT_MOST_HOURLY)
 		return COMMITMENT_TOO_MUCH;
 	if (c->kind != COMMITMENT_RESERVATION)
 		return COMMITMENT_FINE;

@@ -18,6 +18,9 @@
 #define COMMITMENT_ONE	INT64_C(1000000000000)
 #define COMMITMENT_MOST_HOURS	1000000
 
+/* ten millions an hour: no sum over hours overflows */
+#define COMMITMENT_MOST_HOURLY ((int128) COMMITMENT_ONE * COMMITMENT_ONE * 10000000)
+
 typedef int128 CommitmentMoney;
 typedef int128 CommitmentQuantity;
 

@@ -115,7 +115,7 @@ accounts(void)
 	const CommitmentLine two[] = {{1, E8(200000000)}, {2, E8(200000000)}};
 	const int64 rates[] = {E8(50000000), E8(100000000)};
 	CommitmentQuantity quantities[] = {UNITS(4), UNITS(4)};
-	CommitmentQuantity rest[2];
+	CommitmentQuantity rest[2] = {0};
 	CommitmentUse use = {.nhours = 1,.nlines = 2,.lines = two,.quantities = quantities,.left = rest};
 	Commitment	c[2];
 
@@ -148,7 +148,7 @@ orders(void)
 	const int64 dear[] = {401, 0, -5};
 	const int64 sizes[] = {4, 2, 1};
 	CommitmentQuantity quantities[] = {10, 10, 10, 0, 0, 2};
-	CommitmentQuantity rest[6];
+	CommitmentQuantity rest[6] = {0};
 	CommitmentUse use = {.nhours = 2,.nlines = 3,.lines = three,.quantities = quantities,.left = rest};
 	Commitment	c = plan(COMMITMENT_FLEXIBLE, 0, rates);
 	void	   *memory = malloc(CommitmentOrderSize(1, 3));
