@@ -6483,6 +6483,17 @@ AS 'MODULE_PATHNAME', 'finops_change_causes';
 COMMENT ON FUNCTION finops.change_causes(date, date, jsonb) IS 'which elements of which dimension a change of effective cost comes from, the most surprising dimension first (Adtributor, NSDI 2014)';
 
 REVOKE ALL ON FUNCTION finops.explain_change(date, date, text[], jsonb), finops.change_causes(date, date, jsonb) FROM PUBLIC;
+-- room insight: what commitments cover, waste and save
+
+CREATE FUNCTION finops.commitment_coverage(period date)
+RETURNS TABLE (provider text, currency text, ondemand_equivalent numeric, covered numeric, on_demand numeric, fee numeric, used numeric, unused numeric, savings numeric,
+	lines_without_price bigint, coverage numeric, utilisation numeric, discount numeric, break_even_utilisation numeric, effective_savings_rate numeric)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 5
+AS 'MODULE_PATHNAME', 'finops_commitment_coverage';
+COMMENT ON FUNCTION finops.commitment_coverage(date) IS 'what the commitments of a billing period cover, waste and save, by provider and currency; every ratio is one of totals, and unused commitment counts';
+
+-- what it shows are sums over all accounts
+REVOKE ALL ON FUNCTION finops.commitment_coverage(date) FROM PUBLIC;
 -- room budget: budgets and how far they are used
 
 -- budgets
@@ -11048,7 +11059,7 @@ FROM (VALUES
 
 	('own call', 'finops.account_statement finops.explain_allocation finops.invoice_html finops.invoice_ubl'),
 
-	('read', 'external_table finops.close_calendar finops.commitment_identity finops.compare_provider_invoice'),
+	('read', 'external_table finops.close_calendar finops.commitment_coverage finops.commitment_identity finops.compare_provider_invoice'),
 	('read', 'finops.cost_bridge finops.cost_forecast finops.entry_lines finops.explain_invoice_line finops.export_focus'),
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),

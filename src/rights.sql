@@ -120,7 +120,7 @@ FROM (VALUES
 
 	('own call', 'finops.account_statement finops.explain_allocation finops.invoice_html finops.invoice_ubl'),
 
-	('read', 'external_table finops.close_calendar finops.commitment_identity finops.compare_provider_invoice'),
+	('read', 'external_table finops.close_calendar finops.commitment_coverage finops.commitment_identity finops.compare_provider_invoice'),
 	('read', 'finops.cost_bridge finops.cost_forecast finops.entry_lines finops.explain_invoice_line finops.export_focus'),
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
