@@ -10838,6 +10838,14 @@ LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_invoice_ubl';
 COMMENT ON FUNCTION finops.invoice_ubl(text) IS 'an issued invoice or credit note as UBL 2.1, EN 16931; what is missing is named with the call that sets it';
 REVOKE ALL ON FUNCTION finops.invoice_ubl(text) FROM PUBLIC;
+-- topic month: a billing period on one page
+
+CREATE FUNCTION finops.report_html(period date)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_report_html';
+COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, reconciliation, budgets, documents, receivables and open findings';
+REVOKE ALL ON FUNCTION finops.report_html(date) FROM PUBLIC;
 -- room compat: functions that let SQL of other dialects run; those that
 -- runbooks call stand in the install schema
 
@@ -11089,7 +11097,7 @@ FROM (VALUES
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
 	('read', 'finops.tag_coverage_report finops.tag_key_candidates finops.tax_of finops.usage_projection finops.validate_rules'),
-	('read', 'finops.budget_guardrail finops.checklist_report finops.diagnose finops.entry_cost_daily finops.postmortem_html'),
+	('read', 'finops.budget_guardrail finops.checklist_report finops.diagnose finops.entry_cost_daily finops.postmortem_html finops.report_html'),
 
 	('verify', 'finops.journal_check finops.rebuild_invoice finops.replay_allocation finops.verify_invoices'),
 	('verify', 'finops.verify_payments finops.verify_period'),
