@@ -65,9 +65,14 @@ else
   psql "${settings[@]}" -v lines="${FINOPS_DEMO_LINES:-100000}" -f scripts/demo.sql
 fi
 
+page=$FINOPS_BUILD/demo-month.html
+PGCLIENTENCODING=UTF8 psql -XAt -d demo -v ON_ERROR_STOP=1 -o "$page" \
+  -c "SELECT finops.report_html(max(billing_period)) FROM finops.delivery WHERE status = 'current'"
+
 say "done; the server keeps running"
 cat <<END
 
+The month:     $page
 Look around:   $PGBIN/psql -h $PGHOST -p $PGPORT -U postgres demo$([ "$(id -un)" = "$SERVER_USER" ] || echo "   (as root or $SERVER_USER)")
 By TCP:        port $PGPORT on 127.0.0.1, after \\password in psql
 Throw it away: make demo-stop

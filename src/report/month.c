@@ -45,6 +45,7 @@ static const char *const style =
 	"th,td{padding:4px 0 4px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:top}"
 	"th:first-child,td:first-child{padding-inline-start:0}"
 	"th.n,td.n{text-align:end;font-variant-numeric:tabular-nums}td.n{direction:ltr;unicode-bidi:isolate;white-space:nowrap}.scroll{overflow-x:auto}th{overflow-wrap:normal}td:first-child{min-width:5em}"
+	"td:first-child bdi{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;overflow:hidden}"
 	"@media (max-width:500px){table{font-size:11.5px}th,td{padding-inline-start:6px}.tile strong{font-size:17px}}"
 	"footer{margin-top:16px;color:var(--soft);font-size:12px}"
 	"@page{size:A4;margin:12mm}"
@@ -225,6 +226,13 @@ element(StringInfo out, const char *tag, const char *class, const char *text)
 	appendStringInfo(out, "<%s", tag);
 	if (class[0] != '\0')
 		appendStringInfo(out, " class=\"%s\"", class);
+	/* names beyond three rows are cut where they are shown */
+	if (text != NULL && strlen(text) > 40)
+	{
+		appendStringInfoString(out, " title=\"");
+		MarkupText(out, text);
+		appendStringInfoChar(out, '"');
+	}
 	appendStringInfoString(out, "><bdi>");
 	MarkupText(out, text);
 	appendStringInfo(out, "</bdi></%s>", tag);
