@@ -25,7 +25,7 @@ rank(ChartNode *nodes, int n)
 	{
 		nodes[i].rank = 0;
 		for (int k = 0; k < n; k++)
-			if (nodes[k].value > nodes[i].value || (nodes[k].value == nodes[i].value && k < i))
+			if (nodes[k].value > nodes[i].value || (k < i && nodes[k].value == nodes[i].value))
 				nodes[i].rank++;
 	}
 }
