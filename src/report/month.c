@@ -171,8 +171,14 @@ static const char *const finding_table =
 	" SELECT CASE severity WHEN 'failed' THEN 0 ELSE 2 END AS n, severity, category || ': ' || coalesce(tenant_id, service, '') AS what, description AS seen"
 	"  FROM @s@.recon_exceptions e JOIN finops.recon_run r USING (recon_id) WHERE r.period_start = $1 AND e.status = 'open' AND severity <> 'info'"
 	" UNION ALL SELECT CASE p.severity WHEN 'critical' THEN 1 ELSE 3 END, p.severity, p.title, concat_ws(', ', nullif(a.scope, ''), 'since ' || to_char(a.since, 'YYYY-MM-DD HH24:MI'))"
-	"  FROM finops.alert a JOIN finops.alert_policy p USING (policy_id) WHERE a.state = 'firing') f"
+	"  FROM finops.alert a JOIN finops.alert_policy_in_force p USING (policy_id) WHERE a.state = 'firing') f"
 	" ORDER BY n, what, seen LIMIT 20";
+
+static const char *const anomaly_table =
+	"SELECT concat_ws(' ', a.dimension, a.key) AS \"What\", to_char(a.first_day, 'YYYY-MM-DD') AS \"From\", a.days::text AS \"Days\","
+	" " MONEY("a.impact") " AS \"Impact\", a.state AS \"State\" FROM finops.anomaly a"
+	" WHERE a.explained_by IS NULL AND a.state <> 'withdrawn' AND a.last_day >= $1 AND a.first_day < ($1 + interval '1 month')::date"
+	"  AND a.currency = $2 ORDER BY abs(a.impact) DESC, a.anomaly_id LIMIT 20";
 
 static const char *const other_currencies =
 	"SELECT string_agg(currency || ' ' || cost, ', ' ORDER BY currency) FROM"
@@ -199,6 +205,7 @@ static const Section sections[] = {
 	{ "Budgets, USD", budget_table, "tnnnnn" },
 	{ "Documents of the month", invoice_table, "tttnn" },
 	{ "Receivables today", receivables_table, "tnnnnn" },
+	{ "Anomalies", anomaly_table, "ttnnt" },
 	{ "Open findings", finding_table, "ttt" },
 };
 
@@ -344,6 +351,7 @@ finops_report_html(PG_FUNCTION_ARGS)
 	char *html;
 	text *result;
 
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FINOPS_STAGE("finops_month_cost", month_cost, ARG_DATE(period));
 	currency = value_of("SELECT currency FROM finops_month_cost WHERE $2 IS NULL GROUP BY currency"
