@@ -14,10 +14,13 @@
  *
  * With several plans no closed form is known: a plan that takes usage away
  * from another moves the other on to its next line.  Their joint cost is
- * searched by exact minimisation along one amount, and along the exchange of
- * one for another (where two kinks meet, moving one alone would not do), until
- * none improves; from several starts, the first of which passes through the
- * greedy answer, so that it is never worse than that.
+ * searched by minimisation along one amount, and along the exchange of one for
+ * another (where two kinks meet, moving one alone would not do), until none
+ * improves.  Mostly the cost is convex, but not where a plan for a family is
+ * dearer than the flexible one; so what the descent ends at is held against a
+ * scan of many amounts.  Of three starts the first passes through the greedy
+ * answer, so that the result is never worse, and the last is the best of a
+ * coarse grid.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +34,8 @@
 #define RATIO_BITS	60			/* of o / p after the point */
 #define MOST_RATIO	((int128) 1 << 90)
 #define MOST_ROUNDS 100
+#define SCANNED		32
+#define MOST_GRID	3000
 
 typedef struct Breakpoint
 {
@@ -247,17 +252,25 @@ cost_along(Joint *joint, int i, int j, int64 t)
 	return allowed(s) ? cost : NOT_ALLOWED;
 }
 
-/* Move to the lowest cost along one direction.  Did that improve it? */
+/* Move t steps along a direction, if that is cheaper. */
 static bool
-descend(Joint *joint, int i, int j, CommitmentMoney *cost)
+move(Joint *joint, int i, int j, int64 t, CommitmentMoney *cost)
 {
-	CommitmentMoney step = joint->s->step;
-	int64		low = j < 0 ? -(int64) (joint->at[i] / step) : 0;
-	int64		high = (int64) (Max(joint->most[i] - joint->at[i], 0) / step) + (j < 0 ? 1 : 0);
-	CommitmentMoney found;
+	CommitmentMoney found = cost_along(joint, i, j, t);
 
+	if (found >= *cost)
+		return false;
+	*cost = found;
+	joint->at[i] += joint->s->step * t;
 	if (j >= 0)
-		high = Min(high, (int64) (joint->at[j] / step));
+		joint->at[j] -= joint->s->step * t;
+	return true;
+}
+
+/* The first of low..high from which on the cost does not fall, taken as convex. */
+static int64
+bisect(Joint *joint, int i, int j, int64 low, int64 high)
+{
 	while (low < high)
 	{
 		int64		middle = low + (high - low) / 2;
@@ -267,19 +280,68 @@ descend(Joint *joint, int i, int j, CommitmentMoney *cost)
 		else
 			high = middle;
 	}
-	found = cost_along(joint, i, j, low);
-	if (found >= *cost)
-		return false;
-	*cost = found;
-	joint->at[i] += step * low;
+	return low;
+}
+
+/* The lowest cost of low..high: bisected wherever one of many points is a valley. */
+static int64
+scan(Joint *joint, int i, int j, int64 low, int64 high)
+{
+	int64		t[SCANNED + 1],
+				best = 0;
+	CommitmentMoney cost[SCANNED + 1] = {0},
+				lowest = NOT_ALLOWED;
+
+	for (int k = 0; k <= SCANNED; k++)
+	{
+		t[k] = low + (int64) ((int128) (high - low) * k / SCANNED);
+		cost[k] = k > 0 && t[k] == t[k - 1] ? cost[k - 1] : cost_along(joint, i, j, t[k]);
+	}
+	for (int k = 0; k <= SCANNED; k++)
+	{
+		int64		found;
+		CommitmentMoney found_cost;
+
+		if ((k > 0 && cost[k] >= cost[k - 1]) || (k < SCANNED && cost[k] > cost[k + 1]))
+			continue;
+		found = bisect(joint, i, j, t[Max(k - 1, 0)], t[Min(k + 1, SCANNED)]);
+		found_cost = cost_along(joint, i, j, found);
+		if (cost[k] < found_cost)
+		{
+			found = t[k];
+			found_cost = cost[k];
+		}
+		if (found_cost < lowest)
+		{
+			lowest = found_cost;
+			best = found;
+		}
+	}
+	return best;
+}
+
+/* Move to the lowest cost along one direction.  Did that improve it? */
+static bool
+descend(Joint *joint, int i, int j, bool thorough, CommitmentMoney *cost)
+{
+	CommitmentMoney step = joint->s->step;
+	int64		low = j < 0 ? -(int64) (joint->at[i] / step) : 0;
+	int64		high = (int64) (Max(joint->most[i] - joint->at[i], 0) / step);
+
 	if (j >= 0)
-		joint->at[j] -= step * low;
-	return true;
+		high = Min(high, (int64) (joint->at[j] / step));
+	if (thorough)
+		return move(joint, i, j, scan(joint, i, j, low, high), cost);
+	if (high > 0 && cost_along(joint, i, j, 1) < *cost)
+		return move(joint, i, j, bisect(joint, i, j, 1, high), cost);
+	if (low < 0 && cost_along(joint, i, j, -1) < *cost)
+		return move(joint, i, j, bisect(joint, i, j, low, -1), cost);
+	return false;
 }
 
 /* One pass over single amounts, first to last or last to first. */
 static bool
-pass(Joint *joint, bool backwards, CommitmentMoney *cost)
+pass(Joint *joint, bool backwards, bool thorough, CommitmentMoney *cost)
 {
 	CommitmentSearch *s = joint->s;
 	bool		better = false;
@@ -288,14 +350,14 @@ pass(Joint *joint, bool backwards, CommitmentMoney *cost)
 	{
 		int			i = backwards ? s->ncommitments - 1 - k : k;
 
-		if (s->free[i] && descend(joint, i, -1, cost))
+		if (s->free[i] && descend(joint, i, -1, thorough, cost))
 			better = true;
 	}
 	return better;
 }
 
 static bool
-exchange(Joint *joint, CommitmentMoney *cost)
+exchange(Joint *joint, bool thorough, CommitmentMoney *cost)
 {
 	CommitmentSearch *s = joint->s;
 	bool		better = false;
@@ -304,7 +366,7 @@ exchange(Joint *joint, CommitmentMoney *cost)
 	{
 		for (int j = 0; j < s->ncommitments; j++)
 		{
-			if (i != j && s->free[i] && s->free[j] && descend(joint, i, j, cost))
+			if (i != j && s->free[i] && s->free[j] && descend(joint, i, j, thorough, cost))
 				better = true;
 		}
 	}
@@ -328,15 +390,54 @@ descend_from(Joint *joint, bool backwards, bool first)
 {
 	CommitmentMoney cost = cost_along(joint, -1, -1, 0);
 
-	pass(joint, backwards, &cost);
+	pass(joint, backwards, true, &cost);
 	if (first)
 		joint->s->greedy = cost;
 	for (int round = 0; round < MOST_ROUNDS; round++)
 	{
-		if (!pass(joint, backwards, &cost) && !exchange(joint, &cost))
+		if (!pass(joint, backwards, false, &cost) && !exchange(joint, false, &cost) &&
+			!pass(joint, backwards, true, &cost) && !exchange(joint, true, &cost))
 			break;
 	}
 	keep_best(joint, cost);
+}
+
+/* Put joint->at to the best point of a grid of at most some thousands. */
+static void
+coarse_grid(Joint *joint)
+{
+	CommitmentSearch *s = joint->s;
+	CommitmentMoney lowest = NOT_ALLOWED;
+	int			nfree = 0,
+				side = 1,
+				npoints = 1,
+				best = 0;
+
+	for (int i = 0; i < s->ncommitments; i++)
+		nfree += s->free[i];
+	while (nfree > 0 && side < SCANNED && pow(side + 1, nfree) <= MOST_GRID)
+		side++;
+	for (int k = 0; k < nfree && side > 1; k++)
+		npoints *= side;
+	for (int point = 0; point <= npoints; point++)
+	{
+		int			rest = point < npoints ? point : best;
+		CommitmentMoney cost;
+
+		for (int i = 0; i < s->ncommitments; i++)
+		{
+			if (!s->free[i])
+				continue;
+			joint->at[i] = joint->most[i] / s->step * (rest % side) / Max(side - 1, 1) * s->step;
+			rest /= side;
+		}
+		cost = cost_along(joint, -1, -1, 0);
+		if (cost < lowest)
+		{
+			lowest = cost;
+			best = point;
+		}
+	}
 }
 
 /* What a plan could use at most in any hour, rounded up to a step. */
@@ -401,13 +502,11 @@ CommitmentJoint(void *memory, CommitmentSearch *s)
 	if (fault != COMMITMENT_FINE)
 		return fault;
 	s->cost = cost_along(&joint, -1, -1, 0);
-	for (int start = 0; start < 4; start++)
-	{
-		/* nothing, forwards and backwards; half; each alone at its most useful */
-		for (int i = 0; i < s->ncommitments; i++)
-			joint.at[i] = start < 2 ? 0 : joint.most[i] / s->step / (start == 2 ? 2 : 1) * s->step;
-		descend_from(&joint, start == 1 || start == 3, start == 0);
-	}
+	descend_from(&joint, false, true);
+	memset(joint.at, 0, s->ncommitments * sizeof(CommitmentMoney));
+	descend_from(&joint, true, false);
+	coarse_grid(&joint);
+	descend_from(&joint, false, false);
 	memcpy(joint.at, joint.best, s->ncommitments * sizeof(CommitmentMoney));
 	cost_along(&joint, -1, -1, 0);
 	s->cost = CommitmentSum(s->use, s->commitments, s->ncommitments).cost;

@@ -108,9 +108,11 @@ least_of_all_breakpoints(void)
 
 			for (int i = 0; i < use.nlines; i++)
 			{
-				int128		gain = (int128) lines[i].rate * rates[0][k] - (int128) lines[k].rate * rates[0][i];
+				int128		gain = (int128) lines[i].rate * rates[0][k] -
+					(int128) lines[k].rate * rates[0][i];
+				int64		dearer = rates[0][i] - rates[0][k];
 
-				if (gain > 0 || (gain == 0 && (rates[0][i] < rates[0][k] || (rates[0][i] == rates[0][k] && i <= k))))
+				if (gain > 0 || (gain == 0 && (dearer < 0 || (dearer == 0 && i <= k))))
 					at += quantities[h * use.nlines + i] * rates[0][i];
 			}
 			least = Min(least, cost_of(at));
@@ -353,11 +355,15 @@ figures(void *memory)
 	CommitmentJoint(memory, &s);
 	f = CommitmentSum(&use, c, 2);
 	/* 5.00 an hour: 4.00 of it lost in five of twenty hours */
-	ok(c[1].hourly == CENTS(500) && s.cost == CENTS(10000) && f.ondemand == CENTS(16000), "the best plan of known demand");
+	ok(c[1].hourly == CENTS(500) && s.cost == CENTS(10000) && f.ondemand == CENTS(16000),
+	   "the best plan of known demand");
 	ok(fabs(f.utilisation - 0.8) < 1e-12 && f.coverage == 1 && fabs(f.effective - 0.375) < 1e-12 &&
-	   fabs(f.discount - 0.5) < 1e-12 && fabs(f.break_even - 0.5) < 1e-12, "and its figures");
-	ok(CommitmentCurve(memory, &s, 1, CENTS(800), 3, points) == COMMITMENT_FINE && points[0].cost == CENTS(16000) &&
-	   points[1].fee == CENTS(8000) && points[1].cost == CENTS(8000 + 3000) && points[2].cost == CENTS(16000) &&
+	   fabs(f.discount - 0.5) < 1e-12 && fabs(f.break_even - 0.5) < 1e-12,
+	   "and its figures");
+	ok(CommitmentCurve(memory, &s, 1, CENTS(800), 3, points) == COMMITMENT_FINE &&
+	   points[0].cost == CENTS(16000) &&
+	   points[1].fee == CENTS(8000) && points[1].cost == CENTS(8000 + 3000) &&
+	   points[2].cost == CENTS(16000) &&
 	   c[1].hourly == CENTS(500) && isnan(points[0].utilisation) && points[0].effective == 0, "points of the curve");
 	c[0].hourly = CENTS(500);
 	CommitmentJoint(memory, &s);
