@@ -145,13 +145,8 @@ finops_purge_alerts(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "keep");
 	FinopsRequireWritable("finops.purge_alerts()");
-	keep = ARG_DATUM(INTERVALOID, PG_GETARG_DATUM(0), false);
+	keep = FinopsKeepArg(fcinfo, 0);
 	FinopsBegin(&session);
-	FINOPS_RUN("SELECT $1 < '0'", keep);
-	if (FinopsText(0, 1)[0] == 't')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("keep must not be negative")));
 	rows = (int64) FINOPS_RUN("DELETE FROM finops.alert_event e WHERE e.occurred_at < now() - $1 AND NOT EXISTS"
 							  " (SELECT FROM finops.alert a WHERE a.alert_id = e.alert_id AND a.state IN ('pending', 'firing'))", keep);
 	rows += (int64) FINOPS_RUN("DELETE FROM finops.alert a WHERE a.state IN ('ok', 'resolved') AND a.since < now() - $1", keep);

@@ -141,7 +141,7 @@ make_message(const char *channel, bool summary)
 
 /*
  * Under the lock of the channel: a message that was due, else a new one where
- * the limit leaves room; 0: nothing for now.
+ * the limit leaves room; 0 where neither is there.
  */
 static int64
 claim_from(const char *channel, FinopsArg due)

@@ -375,6 +375,7 @@ extern const char *FinopsApprovedBy(void);
  */
 extern void FinopsRequireArg(FunctionCallInfo fcinfo, int argno,
 							 const char *name); /* 22004 when NULL */
+extern FinopsArg FinopsKeepArg(FunctionCallInfo fcinfo, int argno);	/* 22023 when negative */
 extern char *FinopsQuoteForMessage(const char *s);	/* at most 64 characters */
 extern void FinopsRequireWritable(const char *what);	/* 25006 */
 

@@ -26,9 +26,11 @@
 #include "mb/pg_wchar.h"
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 typedef struct ExtensionRow
 {
@@ -344,6 +346,21 @@ FinopsRequireArg(FunctionCallInfo fcinfo, int argno, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", name)));
+}
+
+/* How long what is to be purged has been kept: an interval, or NULL. */
+FinopsArg
+FinopsKeepArg(FunctionCallInfo fcinfo, int argno)
+{
+	Interval	none = {0};
+
+	if (PG_ARGISNULL(argno))
+		return ARG_DATUM(INTERVALOID, (Datum) 0, true);
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(argno), IntervalPGetDatum(&none))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("keep must not be negative")));
+	return ARG_DATUM(INTERVALOID, PG_GETARG_DATUM(argno), false);
 }
 
 /* A user's string for a message: at most 64 characters, cut at a character. */

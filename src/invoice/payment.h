@@ -50,7 +50,4 @@ extern int64 PaymentApply(const FinopsSession *session, const char *payment_id,
 /* What little is missing after a payment is written off, by policy. */
 extern void PaymentWriteOffSmall(const FinopsSession *session, const char *invoice_id);
 
-/* Where payments are not reflected in invoices: a line in the log and a message. */
-extern void PaymentTellMismatches(void);
-
 #endif							/* FINOPS_INVOICE_PAYMENT_H */

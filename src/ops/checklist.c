@@ -302,17 +302,13 @@ Datum
 finops_purge_checklists(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	FinopsArg	keep = {INTERVALOID, PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0), PG_ARGISNULL(0)};
+	FinopsArg	keep;
 	int64		removed;
 
 	FinopsRequireArg(fcinfo, 0, "keep");
 	FinopsRequireWritable("finops.purge_checklists()");
+	keep = FinopsKeepArg(fcinfo, 0);
 	FinopsBegin(&session);
-	FINOPS_RUN("SELECT $1 < interval '0'", keep);
-	if (FinopsText(0, 1)[0] == 't')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("keep must not be negative")));
 	removed = (int64) FINOPS_RUN("DELETE FROM finops.checklist_run r WHERE r.started_at < now() - $1 OR r.started_at < now() - interval '7 days'"
 								 " AND EXISTS (SELECT FROM " CHECKLISTS " c WHERE c.name = r.checklist AND split_part(c.schedule, ' ', 2) = '*')", keep);
 	FinopsEnd(&session);

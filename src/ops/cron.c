@@ -398,17 +398,13 @@ Datum
 finops_purge_job_runs(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	FinopsArg	keep = {INTERVALOID, PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0), PG_ARGISNULL(0)};
+	FinopsArg	keep;
 	int64		removed;
 
 	FinopsRequireArg(fcinfo, 0, "keep");
 	FinopsRequireWritable("finops.purge_job_runs()");
+	keep = FinopsKeepArg(fcinfo, 0);
 	FinopsBegin(&session);
-	FINOPS_RUN("SELECT $1 < interval '0'", keep);
-	if (FinopsText(0, 1)[0] == 't')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("keep must not be negative")));
 	removed = OpsPurgeRuns(keep);
 	FinopsEnd(&session);
 	PG_RETURN_INT64(removed);

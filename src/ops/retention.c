@@ -69,15 +69,6 @@ keep_of(const char *object)
 	return keep;
 }
 
-static void
-check_keep(FinopsArg keep)
-{
-	if (!keep.isnull && FINOPS_RUN("SELECT WHERE $1 < interval '0'", keep) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("keep must not be negative")));
-}
-
 static int64
 delete_log(const Log *log, FinopsArg keep, FinopsArg as_of)
 {
@@ -227,12 +218,12 @@ Datum
 finops_purge_logs(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	FinopsArg	given = {INTERVALOID, PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0), PG_ARGISNULL(0)};
+	FinopsArg	given;
 	int64		removed;
 
 	FinopsRequireWritable("finops.purge_logs()");
+	given = FinopsKeepArg(fcinfo, 0);
 	FinopsBegin(&session);
-	check_keep(given);
 	removed = OpsPurgeRuns(given.isnull ? keep_of("job_run") : given);
 	for (size_t i = 0; i < lengthof(logs); i++)
 		if (logs[i].purged)
@@ -251,9 +242,8 @@ finops_cache_cleanup(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "keep");
 	FinopsRequireWritable("finops.cache_cleanup()");
-	keep = ARG_DATUM(INTERVALOID, PG_GETARG_DATUM(0), false);
+	keep = FinopsKeepArg(fcinfo, 0);
 	FinopsBegin(&session);
-	check_keep(keep);
 	removed = delete_log(&logs[0], keep, now_arg());
 	FinopsEnd(&session);
 	PG_RETURN_INT64(removed);
