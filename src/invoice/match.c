@@ -366,10 +366,10 @@ one_reference(Ladder *l, const Case *c, int32 i)
 	int			of_amount;
 	int32		rival;
 
-	(void) MatchOfAmount(l->ix, c->payment->currency, c->amount, &of_amount);
 	if (c->amount == invoice->open)
 	{
 		rival = mine ? -1 : rival_of_tenants(l, c, c->payer.tenant, c->payer.n, i, bare);
+		(void) MatchOfAmount(l->ix, c->payment->currency, c->amount, &of_amount);
 		if (rival < 0 && !mine && bare && len < BARE_SHORT && of_amount > 2)
 			suggest(l, c, i, MATCH_WHY_WEAK);
 		else if (rival < 0)

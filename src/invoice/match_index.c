@@ -358,12 +358,12 @@ MatchOfTenant(const MatchIndex *index, int32 tenant, int *n)
 	return index->of_tenant + index->tenant_from[tenant];
 }
 
-const int32 *
-MatchOfAmount(const MatchIndex *index, int32 currency, int64 amount, int *n)
+/* How many places come before that amount in that currency. */
+static int32
+before_amount(const MatchIndex *index, int32 currency, int64 amount)
 {
 	int32		low = 0;
 	int32		high = index->input->ninvoices;
-	int32		from;
 
 	while (low < high)
 	{
@@ -375,16 +375,16 @@ MatchOfAmount(const MatchIndex *index, int32 currency, int64 amount, int *n)
 		else
 			high = mid;
 	}
-	from = low;
-	while (low < index->input->ninvoices)
-	{
-		const MatchInvoice *i = &index->input->invoices[index->of_amount[low]];
+	return low;
+}
 
-		if (i->currency != currency || i->asked != amount)
-			break;
-		low++;
-	}
-	*n = low - from;
+/* A list price may have very many, so their end is searched as well. */
+const int32 *
+MatchOfAmount(const MatchIndex *index, int32 currency, int64 amount, int *n)
+{
+	int32		from = before_amount(index, currency, amount);
+
+	*n = before_amount(index, currency, amount + 1) - from;
 	return index->of_amount + from;
 }
 
