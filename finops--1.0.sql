@@ -6494,6 +6494,79 @@ COMMENT ON FUNCTION finops.commitment_coverage(date) IS 'what the commitments of
 
 -- what it shows are sums over all accounts
 REVOKE ALL ON FUNCTION finops.commitment_coverage(date) FROM PUBLIC;
+-- room insight: the key figures of a month against targets
+
+CREATE TABLE finops.kpi_target (
+	kpi text NOT NULL,
+	title text NOT NULL,
+	unit text NOT NULL,
+	better text NOT NULL DEFAULT 'higher',
+	crawl numeric,
+	walk numeric,
+	run numeric,
+	shipped boolean NOT NULL DEFAULT false,
+	CONSTRAINT kpi_target_pkey PRIMARY KEY (kpi, shipped),
+	CONSTRAINT kpi_target_better_check CHECK (better OPERATOR(pg_catalog.=) ANY (ARRAY['higher', 'lower'])),
+	CONSTRAINT kpi_target_order_check CHECK (
+		CASE better OPERATOR(pg_catalog.=) 'higher' WHEN true
+			THEN COALESCE(crawl OPERATOR(pg_catalog.<=) COALESCE(walk, run), true) AND COALESCE(walk OPERATOR(pg_catalog.<=) run, true)
+			ELSE COALESCE(crawl OPERATOR(pg_catalog.>=) COALESCE(walk, run), true) AND COALESCE(walk OPERATOR(pg_catalog.>=) run, true) END)
+);
+COMMENT ON TABLE finops.kpi_target IS 'the key figures of finops.kpi and what they should be at each maturity (crawl, walk, run); a row of your own overrides the shipped one of its kpi';
+COMMENT ON COLUMN finops.kpi_target.better IS 'whether a higher or a lower value is better';
+COMMENT ON COLUMN finops.kpi_target.crawl IS 'in unit; NULL: no target at this maturity';
+
+INSERT INTO finops.kpi_target (kpi, title, unit, better, crawl, walk, run, shipped) VALUES
+	('allocation_coverage', 'Cost with an owner, of all cost', 'percent', 'higher', 50, 80, 90, true),
+	('tag_compliance', 'Usage cost with a tenant, of the cost of usage', 'percent', 'higher', 50, 80, 90, true),
+	('shared_cost', 'Shared cost, of allocated cost', 'percent', 'lower', NULL, NULL, NULL, true),
+	('forecast_variance', 'Actual cost against the forecast made before the month', 'percent', 'lower', 20, 15, 12, true),
+	('commitment_coverage', 'Usage that commitments cover, of what they could', 'percent', 'higher', 60, 70, 80, true),
+	('commitment_utilisation', 'Commitments used, of those bought', 'percent', 'higher', NULL, NULL, 95, true),
+	('commitment_waste', 'Commitments not used, of those bought', 'percent', 'lower', NULL, NULL, 5, true),
+	('effective_savings_rate', 'Saved by commitments, of the price on demand', 'percent', 'higher', NULL, NULL, NULL, true),
+	('anomalies', 'Findings that began in the month', 'findings', 'lower', NULL, NULL, NULL, true),
+	('anomaly_cost', 'Cost of these that was not expected', 'money', 'lower', NULL, NULL, NULL, true),
+	('anomaly_detection', 'Median time from the end of the first day to its detection', 'hours', 'lower', NULL, 48, 24, true),
+	('anomaly_resolution', 'Median time from detection to judgement', 'hours', 'lower', NULL, NULL, NULL, true),
+	('anomaly_false_alarms', 'Findings judged as expected, of those judged', 'percent', 'lower', NULL, NULL, NULL, true),
+	('data_age', 'Time between loads of a bill of the month, 95 percent of them', 'hours', 'lower', NULL, 36, 24, true),
+	('unit_cost', 'Cost of one unit of a driver', 'money', 'lower', NULL, NULL, NULL, true),
+	('margin', 'Revenue less allocated cost, of revenue', 'percent', 'higher', NULL, NULL, NULL, true);
+
+CREATE FUNCTION finops.kpi(period date)
+RETURNS TABLE (kpi text, scope text, value numeric, unit text, crawl numeric, walk numeric, run numeric, level text, title text, reason text, evidence text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 25
+AS 'MODULE_PATHNAME', 'finops_kpi';
+COMMENT ON FUNCTION finops.kpi(date) IS 'the key figures of a month, each a ratio of sums, with its targets and the maturity reached (run, walk, crawl, below crawl); NULL with a reason where there is nothing to measure; evidence is the query that lists what is behind it';
+
+REVOKE ALL ON finops.kpi_target FROM PUBLIC;
+REVOKE ALL ON FUNCTION finops.kpi(date) FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.kpi_target', 'WHERE NOT shipped');
+-- room insight: what a unit costs, why that changed, and what is left of revenue
+
+CREATE FUNCTION finops.unit_economics(period date, months integer DEFAULT 3)
+RETURNS TABLE (driver_code text, currency text, total_cost numeric, quantity numeric, units numeric, unit_cost numeric, unit_cost_before numeric, change_pct numeric,
+	cost_share_pct numeric, basis text, points integer, fixed_cost numeric, variable_unit_cost numeric, r2 float8, elasticity float8, reason text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 10
+AS 'MODULE_PATHNAME', 'finops_unit_economics';
+COMMENT ON FUNCTION finops.unit_economics(date, integer) IS 'effective cost per unit of every driver in a month, its share of all cost, and by a robust line through the days of the last months (through up to 24 months where quantities are monthly) what is fixed in a month and what one more unit costs, estimates; NULL with a reason where there is no quantity or no line';
+
+CREATE FUNCTION finops.explain_unit_cost(driver_code text, from_period date, to_period date)
+RETURNS TABLE (currency text, units_from numeric, units_to numeric, unit_cost_from numeric, unit_cost_to numeric, change numeric,
+	volume_leverage numeric, rate numeric, intensity numeric, fixed_change numeric, marginal_cost numeric, reason text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 1
+AS 'MODULE_PATHNAME', 'finops_explain_unit_cost';
+COMMENT ON FUNCTION finops.explain_unit_cost(text, date, date) IS 'why a unit of a driver costs more or less: change = volume_leverage (fixed cost spread over other volume) + rate (prices) + intensity (usage per unit) + fixed_change, to the last digit; marginal_cost: usage cost of one more unit at the prices before. NULL with a reason where a month has no quantity';
+
+CREATE FUNCTION finops.tenant_margin(period date)
+RETURNS TABLE (tenant_id text, currency text, revenue numeric, allocated_cost numeric, margin numeric, margin_pct numeric, reason text)
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000
+AS 'MODULE_PATHNAME', 'finops_tenant_margin';
+COMMENT ON FUNCTION finops.tenant_margin(date) IS 'per tenant and in the reporting currency: documents of the month without tax, less their credit notes, against allocated cost; NULL with a reason where there is no revenue or no exchange rate. The largest loss comes first';
+
+REVOKE ALL ON FUNCTION finops.unit_economics(date, integer), finops.explain_unit_cost(text, date, date), finops.tenant_margin(date) FROM PUBLIC;
 -- room budget: budgets and how far they are used
 
 -- budgets
@@ -11112,9 +11185,9 @@ FROM (VALUES
 	('operate', 'finops.detect_anomalies finops.judge_anomaly finops.deliver_notifications finops.redeliver'),
 	('operate', 'finops.route_notifications finops.claim_message finops.send_message'),
 	('month', 'finops.anomaly finops.anomaly_day'),
-	('setting', 'finops.anomaly_policy'),
+	('setting', 'finops.anomaly_policy finops.kpi_target'),
 	('internal', 'finops.anomaly_series'),
-	('read', 'finops.anomaly_next finops.change_causes finops.explain_change'),
+	('read', 'finops.anomaly_next finops.change_causes finops.explain_change finops.explain_unit_cost finops.kpi finops.tenant_margin finops.unit_economics'),
 	('operate', 'finops.open_alert_incidents finops.purge_alerts finops.refresh_budgets'),
 	('operate', 'finops.set_budget finops.plan_budget finops.reingest finops.reprocess_period'),
 	('operate', 'finops.run_checklist finops.run_due_checklists finops.sign_step finops.purge_checklists'),

@@ -157,8 +157,7 @@ filter_sql(FunctionCallInfo fcinfo, int argno)
 static const char change_sql[] =
 "WITH fact AS (SELECT %s AS element, f.line_item_currency_code AS currency, f.bill_billing_period_start_date = $2 AS after,"
 "   CASE f.charge_category WHEN 'Usage' THEN 'usage' WHEN 'Credit' THEN 'credit' ELSE 'other' END AS kind,"
-"   concat_ws(E'\\x01', f.provider, f.service, f.product_region, f.line_item_usage_type, f.sku_id, f.line_item_operation) AS item,"
-"   coalesce(f.pricing_unit, f.consumed_unit, '') AS unit, coalesce(f.line_item_usage_amount, f.consumed_quantity, f.pricing_quantity) AS q,"
+"   " INSIGHT_ITEM_SQL " AS item, " INSIGHT_UNIT_SQL " AS unit, " INSIGHT_QUANTITY_SQL " AS q,"
 "   f.effective_cost AS e, coalesce(f.contracted_cost, f.list_cost, f.effective_cost) AS k,"
 "   coalesce(f.list_cost, f.contracted_cost, f.effective_cost) AS l"
 "  FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date IN ($1, $2)%s),"
