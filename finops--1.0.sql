@@ -6360,6 +6360,38 @@ AS 'MODULE_PATHNAME', 'finops_anomaly_next';
 COMMENT ON FUNCTION finops.anomaly_next(bytea, float8) IS 'finops.anomaly_scores for a stream, one value at a time: give the state that the call before returned, NULL first';
 REVOKE ALL ON FUNCTION finops.anomaly_next(bytea, float8) FROM PUBLIC;
 
+CREATE FUNCTION finops.daily_costs_accum(bytea, date, numeric)
+RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_daily_costs_accum';
+COMMENT ON FUNCTION finops.daily_costs_accum(bytea, date, numeric) IS 'transition of daily_costs';
+
+CREATE FUNCTION finops.daily_costs_combine(bytea, bytea)
+RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_daily_costs_combine';
+COMMENT ON FUNCTION finops.daily_costs_combine(bytea, bytea) IS 'adds two states of daily_costs';
+
+CREATE AGGREGATE finops.daily_costs(day date, cost numeric) (
+	SFUNC = finops.daily_costs_accum,
+	STYPE = bytea,
+	SSPACE = 1024,
+	COMBINEFUNC = finops.daily_costs_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.daily_costs(date, numeric) IS 'cost of each day from the first to the last in one value, in millionths; in any order of rows';
+
+CREATE AGGREGATE finops.sum_daily_costs(costs bytea) (
+	SFUNC = finops.daily_costs_combine,
+	STYPE = bytea,
+	SSPACE = 1024,
+	COMBINEFUNC = finops.daily_costs_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.sum_daily_costs(bytea) IS 'values of daily_costs added day by day';
+REVOKE ALL ON FUNCTION finops.daily_costs_accum(bytea, date, numeric), finops.daily_costs_combine(bytea, bytea),
+	finops.daily_costs(date, numeric), finops.sum_daily_costs(bytea) FROM PUBLIC;
+
 CREATE TABLE finops.anomaly_policy (
 	dimension text NOT NULL,
 	sensitivity float8 NOT NULL DEFAULT 5,
@@ -6392,8 +6424,12 @@ CREATE TABLE finops.anomaly_series (
 	last_day date NOT NULL,
 	state bytea NOT NULL,
 	CONSTRAINT anomaly_series_pkey PRIMARY KEY (dimension, key, currency)
-);
+) WITH (toast_tuple_target = 8160);
+-- in the order in which they are read
+CREATE INDEX anomaly_series_order_idx ON finops.anomaly_series (dimension, (key COLLATE "C"), (currency COLLATE "C"));
 COMMENT ON TABLE finops.anomaly_series IS 'what is known of each watched series up to a day; emptied, it is learned anew from the roll-up';
+-- a state fills half a page and is best left where it is
+ALTER TABLE finops.anomaly_series ALTER state SET STORAGE EXTERNAL;
 COMMENT ON COLUMN finops.anomaly_series.state IS 'in the byte order of the server; another one learns the series anew';
 
 CREATE TABLE finops.anomaly_day (
@@ -11219,6 +11255,7 @@ FROM (VALUES
 	('approve', 'finops.approve finops.approve_reopen finops.approve_rule finops.begin_close finops.close_month'),
 	('approve', 'finops.close_step finops.close_verdict finops.end_close finops.lock_period finops.reject'),
 
+	('owner', 'finops.daily_costs finops.sum_daily_costs'),
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),
 	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs'),

@@ -174,6 +174,7 @@ FROM (VALUES
 	('approve', 'finops.approve finops.approve_reopen finops.approve_rule finops.begin_close finops.close_month'),
 	('approve', 'finops.close_step finops.close_verdict finops.end_close finops.lock_period finops.reject'),
 
+	('owner', 'finops.daily_costs finops.sum_daily_costs'),
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),
 	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs'),

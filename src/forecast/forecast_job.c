@@ -3,28 +3,21 @@
  * forecast_job.c
  *	  A batch of series that several processes forecast together.
  *
- * The server's parallel workers are used: the batch is laid out in shared
- * memory, every process takes the next series until none is left, and the
- * leader takes part.  A series is forecast by one process from its own values
- * alone, so that who did it cannot be seen in the result.
- *
- * Batches are kept small, since shared memory may be: many containers allow
- * 64 MB in all.  Workers are started anew for each, which takes milliseconds
- * against seconds of work.  An error or a cancel in the leader ends the
- * workers with the transaction; a worker's error is raised in the leader.
+ * Each process takes the next series until none is left.  A series is forecast
+ * by one process from its own values alone, so that who did it cannot be seen
+ * in the result.
  *
  *-------------------------------------------------------------------------
  */
 #include "forecast/forecast_job.h"
 
-#include "access/parallel.h"
+#include "core/workers.h"
+
 #include "miscadmin.h"
-#include "storage/shm_toc.h"
 #include "utils/memutils.h"
 
 #include <math.h>
 
-#define JOB_KEY		UINT64_C(0x66696e6f70730001)
 #define MAX_VALUE	1e300		/* as finops.forecast has it */
 
 extern PGDLLEXPORT void FinopsForecastWorker(dsm_segment *seg, shm_toc *toc);
@@ -120,10 +113,18 @@ forecast_one(JobBatch *batch, int i)
 		series->status = JOB_MODEL;
 }
 
-/* Takes series until none is left; tick may be NULL. */
-static void
-work(JobBatch *batch, void (*tick) (uint32 done, void *arg), void *arg)
+/* Whom the leader tells how many are done. */
+typedef struct Listener
 {
+	void		(*tick) (uint32 done, void *arg);
+	void	   *arg;
+} Listener;
+
+static void
+work(void *shared, void *leader)
+{
+	JobBatch   *batch = shared;
+	const Listener *listener = leader;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "finops forecast of a batch",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -137,8 +138,8 @@ work(JobBatch *batch, void (*tick) (uint32 done, void *arg), void *arg)
 		forecast_one(batch, (int) i);
 		MemoryContextReset(context);
 		done = pg_atomic_add_fetch_u32(&batch->done, 1);
-		if (tick != NULL)
-			tick(done, arg);
+		if (listener != NULL && listener->tick != NULL)
+			listener->tick(done, listener->arg);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -148,38 +149,16 @@ work(JobBatch *batch, void (*tick) (uint32 done, void *arg), void *arg)
 void
 FinopsForecastWorker(dsm_segment *seg pg_attribute_unused(), shm_toc *toc)
 {
-	work(shm_toc_lookup(toc, JOB_KEY, false), NULL, NULL);
+	work(FinopsWorkerBatch(toc), NULL);
 }
 
 JobBatch *
 JobRun(JobBatch *batch, int workers, void (*tick) (uint32 done, void *arg), void *arg)
 {
-	Size		size = JobSize(&batch->settings, batch->capacity, batch->room);
-	ParallelContext *pcxt;
-	JobBatch   *shared;
+	Listener	listener = {tick, arg};
 
-	workers = Min(workers, batch->nseries - 1);
-	if (workers <= 0 || IsInParallelMode() || !IsUnderPostmaster)
-	{
-		work(batch, tick, arg);
-		return batch;
-	}
-	EnterParallelMode();
-	pcxt = CreateParallelContext("finops", "FinopsForecastWorker", workers);
-	shm_toc_estimate_chunk(&pcxt->estimator, size);
-	shm_toc_estimate_keys(&pcxt->estimator, 1);
-	InitializeParallelDSM(pcxt);
-	shared = shm_toc_allocate(pcxt->toc, size);
-	memcpy(shared, batch, size);
-	pg_atomic_init_u32(&shared->next, 0);
-	pg_atomic_init_u32(&shared->done, 0);
-	shm_toc_insert(pcxt->toc, JOB_KEY, shared);
-	LaunchParallelWorkers(pcxt);
-	work(shared, tick, arg);
-	WaitForParallelWorkersToFinish(pcxt);
-	memcpy(batch, shared, size);
-	DestroyParallelContext(pcxt);
-	ExitParallelMode();
+	FinopsWithWorkers("FinopsForecastWorker", batch, JobSize(&batch->settings, batch->capacity, batch->room),
+					  Min(workers, batch->nseries - 1), work, &listener);
 	return batch;
 }
 

@@ -41,13 +41,16 @@
 #define LEAST_SPREAD 0.012		/* in logarithms: what rounding and counting make */
 #define LIKE		0.4			/* charges that differ by this share are alike */
 #define CHARGE_DOUBT 0.25		/* of a charge that is expected */
+#define FEW				14			/* values that are sorted rather than searched */
 #define HOLIDAY_DOUBT 0.6		/* on a holiday before any was seen */
 
-/* The k-th day back, 1 is yesterday. */
+/* The k-th day back, 1 is yesterday; k within 1..CW_DAYS. */
 static CwDay *
 back(CwState *s, int k)
 {
-	return &s->days[(s->count - k) % CW_DAYS];
+	int			place = s->at - k;
+
+	return &s->days[place < 0 ? place + CW_DAYS : place];
 }
 
 static int
@@ -56,9 +59,8 @@ known(const CwState *s)
 	return Min(s->count, CW_DAYS);
 }
 
-/* Median of a few values, which are sorted. */
-static double
-median(float *v, int n)
+static void
+sort_few(float *v, int n)
 {
 	for (int i = 1; i < n; i++)
 	{
@@ -69,7 +71,54 @@ median(float *v, int n)
 			v[k] = v[k - 1];
 		v[k] = x;
 	}
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2.0;
+}
+
+/* The value that k others come before; the values are reordered around it (Hoare's selection). */
+static float
+selected(float *v, int n, int k)
+{
+	int			low = 0,
+				high = n - 1;
+
+	while (high - low > FEW)
+	{
+		float		pivot = v[low + (high - low) / 2];
+		int			i = low,
+					j = high;
+
+		while (i <= j)
+		{
+			while (v[i] < pivot)
+				i++;
+			while (v[j] > pivot)
+				j--;
+			if (i <= j)
+			{
+				float		x = v[i];
+
+				v[i++] = v[j];
+				v[j--] = x;
+			}
+		}
+		if (k <= j)
+			high = j;
+		else if (k >= i)
+			low = i;
+		else
+			return v[k];
+	}
+	sort_few(v + low, high - low + 1);
+	return v[k];
+}
+
+/* Median of values, which are reordered. */
+static double
+median(float *v, int n)
+{
+	float		upper = selected(v, n, n / 2);
+
+	/* those before it are not greater */
+	return n % 2 ? upper : (selected(v, n / 2, n / 2 - 1) + upper) / 2.0;
 }
 
 static double
@@ -97,11 +146,16 @@ weekday_part(CwState *s, int weekday)
 	float		v[WEEKS];
 	int			n = 0;
 
-	for (int k = 1; k <= known(s) && n < WEEKS; k++)
+	int			k = 1,
+				days = known(s);
+
+	while (k <= days && k <= 7 && back(s, k)->calendar.weekday != weekday)
+		k++;
+	for (; k <= days && n < WEEKS; k += 7)
 	{
 		CwDay	   *d = back(s, k);
 
-		if (d->calendar.weekday == weekday && !d->calendar.holiday)
+		if (!d->calendar.holiday)
 			v[n++] = d->plain - d->level;
 	}
 	return n >= 2 ? median(v, n) : 0;
@@ -140,7 +194,7 @@ spread_now(CwState *s)
 	if (n == 0)
 		return LEAST_SPREAD;
 	middle = 1.4826 * median(v, n);
-	return Max(Max(middle, v[n * 9 / 10] / 1.645), LEAST_SPREAD);
+	return Max(Max(middle, selected(v, n, n * 9 / 10) / 1.645), LEAST_SPREAD);
 }
 
 static bool
@@ -149,20 +203,26 @@ alike(double a, double b)
 	return a * b > 0 && fabs(a - b) <= LIKE * Max(fabs(a), fabs(b));
 }
 
-/* Charges of the last months on days that match; up to three, 0 for none. */
+/*
+ * Charges of the last months on days that match; up to three, 0 for none.  One
+ * to three months are 28 to 31, 59 to 62 or 89 to 92 days.
+ */
 static int
 month_charges(CwState *s, CwCalendar day, bool from_end, double *charges)
 {
+	static const int month_or_more[][2] = {{28, 31}, {59, 62}, {89, 92}};
 	int			n = 0;
 
-	for (int k = 26; k <= known(s) && n < 3; k++)
-	{
-		CwDay	   *d = back(s, k);
+	for (int m = 0; m < 3; m++)
+		for (int k = month_or_more[m][0]; k <= Min(month_or_more[m][1], known(s)); k++)
+		{
+			CwDay	   *d = back(s, k);
 
-		if (from_end ? d->calendar.days_left != day.days_left : d->calendar.month_day != day.month_day)
-			continue;
-		charges[n++] = fabs(d->extra) > d->usual ? d->extra : 0;
-	}
+			if (from_end ? d->calendar.days_left != day.days_left : d->calendar.month_day != day.month_day)
+				continue;
+			charges[n++] = fabs(d->extra) > d->usual ? d->extra : 0;
+			break;
+		}
 	return n;
 }
 
@@ -314,7 +374,7 @@ static void
 remember(CwState *s, CwCalendar day, double cost, const CwSettings *settings, double unit,
 		 const Expectation *e)
 {
-	CwDay	   *d = &s->days[s->count % CW_DAYS];
+	CwDay	   *d = &s->days[s->at];
 	double		rest = to_log(cost - e->charge, unit) - e->base_log,
 				most = CLIP * e->spread;
 
@@ -334,6 +394,7 @@ remember(CwState *s, CwCalendar day, double cost, const CwSettings *settings, do
 		d->clean = e->level + s->week[day.weekday];
 	}
 	s->count++;
+	s->at = s->at + 1 < CW_DAYS ? s->at + 1 : 0;
 	if (!day.holiday)
 		s->week[day.weekday] = weekday_part(s, day.weekday);
 	if (s->count <= SPREAD_DAYS / 2 || s->count % 7 == 0)

@@ -38,7 +38,8 @@ typedef struct CwDay
 /* All that is known of a series; it holds no pointers and can be stored as it is. */
 typedef struct CwState
 {
-	int32_t		count;			/* days seen */
+	int32_t		count;			/* days seen, each the day after the one before */
+	int32_t		at;				/* place of the next in the ring */
 	int32_t		run;			/* days in a row beyond the limits, signed by the side */
 	int32_t		holidays;		/* holidays seen */
 	int32_t		moved_at;		/* number of the day when a new level was accepted */

@@ -26,6 +26,15 @@ CREATE TEMP TABLE before AS SELECT * FROM finops.anomaly;
 SELECT count(*) FROM finops.detect_anomalies('2025-09-20') \g /dev/null
 SELECT set_eq($$SELECT * FROM finops.anomaly$$, $$SELECT * FROM before$$, 'a second run changes nothing');
 
+-- states as a server of the other byte order left them, of which only the first eight bytes are made here
+CREATE TEMP TABLE odd AS SELECT dimension, key, day FROM finops.anomaly_day;
+UPDATE finops.anomaly_series SET state = overlay(state PLACING '\x6643573300000001' FROM 1);
+SELECT count(*) FROM finops.detect_anomalies('2025-09-20') \g /dev/null
+SELECT set_eq($$SELECT dimension, key, day FROM finops.anomaly_day$$, $$SELECT * FROM odd$$, 'series whose state cannot be read are learned from all of their days');
+UPDATE finops.anomaly_series SET state = set_byte(state, 7, 255) WHERE dimension = 'total';
+SELECT throws_ok($$SELECT * FROM finops.detect_anomalies('2025-09-20')$$, 'XX001', NULL, 'a damaged state is refused');
+DELETE FROM finops.anomaly_series;
+
 -- an outage of an account, and late cost that fills it
 UPDATE finops.cost_daily SET effective_cost = 0 WHERE account_id = 'a4' AND usage_date = '2025-10-07';
 SELECT ok(bool_or(dimension = 'account' AND key = 'a4' AND direction = 'drop' AND first_day = '2025-10-07'), 'a drop is found') FROM finops.detect_anomalies('2025-10-09');
