@@ -1,5 +1,6 @@
 -- Holidays of a name and bookings at equal distances in the forecast of cost: working days of
--- 100 and weekends of 40, so April is 21 * 100 + 9 * 40 + 50, less 70 for the feast; then without it
+-- 100 and weekends of 40.  April and June have 21 and 9 of them: 2460; May has 23 and 8: 2620,
+-- and (50 + 70) / 2 booked every second month.  The feast takes 70 off a day; then without it
 BEGIN;
 DELETE FROM finops.cost_daily;
 INSERT INTO finops.holiday VALUES ('2029-02-14', 'feast', 'DE'), ('2029-03-14', 'feast', 'DE'), ('2029-04-18', 'feast', 'DE');

@@ -606,9 +606,8 @@ ArimaFill(ArimaWork *w, const double *x, ArimaFit *fit)
  * Starting point s.  The first few are what series mostly have.  Then the
  * corners in which autoregression and moving average all but cancel, where the
  * likelihood may have a narrow peak, without and with such a season.  Of the
- * others each coordinate walks
- * through its box by an irrational step of its own, so that they fill it
- * evenly.
+ * others each coordinate walks through its box by an irrational step of its
+ * own, so that they fill it evenly.
  */
 static void
 start_at(const ArimaOrder *o, int s, double *x)

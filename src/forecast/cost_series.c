@@ -25,7 +25,6 @@
 
 #include <math.h>
 
-#define WEEK		7
 #define COST_SEED	UINT64_C(20080229)
 #define MAX_COST_FORMS 6
 #define RECENT		3			/* months that say what is usual */
@@ -68,7 +67,7 @@ usual_around(const double *daily, int n, const int *holiday, int t)
 
 	for (int week = -2; week <= 2; week++)
 	{
-		int			s = t + week * WEEK;
+		int			s = t + week * FC_WEEK;
 
 		if (week != 0 && s >= 0 && s < n && holiday[s] < 0 && daily[s] > 0)
 			around[k++] = daily[s];
@@ -146,53 +145,65 @@ CostUsualDay(const double *daily, int n, int ahead)
 	double		same[4];
 	int			k = 0;
 
-	for (int t = n + ahead - (ahead / WEEK + 1) * WEEK; t >= 0 && k < 4; t -= WEEK)
+	for (int t = n + ahead - (ahead / FC_WEEK + 1) * FC_WEEK; t >= 0 && k < 4; t -= FC_WEEK)
 		same[k++] = daily[t];
 	return CostMedian(same, k);
 }
 
 /*
- * What bookings come to in the month that follows n complete ones after ahead
- * others.  What two of the last three months had comes every month, at their
- * median; of two months in all the smaller counts, and one shows no habit.
- * What came at least twice at equal distances of two to twelve months, and
- * has not failed to come, comes again at the median of the last three times.
+ * The distance in months at which bookings came, each time the same, at least
+ * twice; 0: none.  Their newest month, and the median of the last three times.
  */
-double
-CostScheduled(const double *booked, int n, int ahead)
+static int
+booking_distance(const double *booked, int n, int *newest, double *amount)
 {
-	const double *recent = booked + n - Min(n, RECENT);
-	double		sizes[RECENT],
-				monthly = 0;
-	int			last = -1,
+	double		sizes[RECENT] = {0};
+	int			before = -1,
 				distance = 0,
 				count = 0;
 
-	if (n == 2)
-		return fabs(recent[0]) < fabs(recent[1]) ? recent[0] : recent[1];
-	if (n < 2)
-		return 0;
-	monthly = CostMedian(recent, RECENT);
-	if (monthly != 0)
-		return monthly;
 	for (int i = n - 1; i >= 0; i--)
 	{
 		if (booked[i] == 0)
 			continue;
-		if (count > 0 && distance > 0 && last - i != distance)
+		if (count == 0)
+			*newest = i;
+		else if (count == 1)
+			distance = before - i;
+		else if (before - i != distance)
 			return 0;
-		distance = count > 0 ? last - i : 0;
 		if (count < RECENT)
 			sizes[count] = booked[i];
-		last = i;
+		before = i;
 		count++;
 	}
-	if (count < 2 || distance < 2 || distance > 12)
+	*amount = CostMedian(sizes, Min(count, RECENT));
+	return distance;
+}
+
+/*
+ * What bookings come to in the month that follows n complete ones after ahead
+ * others.  What came at least twice at equal distances of two to twelve
+ * months, and has not failed to come, comes again at the median of the last
+ * three times.  Other bookings come every month at the median of the last
+ * three months; of two months in all the smaller counts, and one shows no
+ * habit.
+ */
+double
+CostScheduled(const double *booked, int n, int ahead)
+{
+	int			newest = -1,
+				distance;
+	double		amount = 0;
+
+	distance = booking_distance(booked, n, &newest, &amount);
+	if (distance >= 2 && distance <= 12)
+		return n - 1 - newest < distance && (n + ahead - newest) % distance == 0 ? amount : 0;
+	if (n < 2)
 		return 0;
-	last += (count - 1) * distance; /* the newest */
-	if (n - 1 - last >= distance || (n + ahead - last) % distance != 0)
-		return 0;
-	return CostMedian(sizes, Min(count, RECENT));
+	if (n == 2)
+		return fabs(booked[0]) < fabs(booked[1]) ? booked[0] : booked[1];
+	return CostMedian(booked + n - RECENT, RECENT);
 }
 
 double
@@ -209,7 +220,7 @@ CostTakeFees(double *daily, int n, const int *day_of_month)
 
 		if (day_of_month[t] != 1)
 			continue;
-		usual = CostMedian(daily + t + 1, Min(WEEK, n - t - 1));
+		usual = CostMedian(daily + t + 1, Min(FC_WEEK, n - t - 1));
 		/* half as much again: far beyond the difference of weekdays */
 		unusual = daily[t] - usual > 0.5 * fabs(usual) && daily[t] > usual;
 		excess[count++] = unusual ? daily[t] - usual : 0;
@@ -249,9 +260,9 @@ fit_forms(const double *y, int n, EtsFit *fits, double *weights,
 
 	options.interrupt = interrupt;
 	for (int i = 0; i < MAX_COST_FORMS; i++)
-		if (n > EtsParameterCount(forms[i], WEEK) + 2 &&
-			(forms[i].season == FC_SEASON_NONE || n >= 3 * WEEK) &&
-			EtsFitForm(y, n, WEEK, forms[i], &options, &fits[count]) &&
+		if (n > EtsParameterCount(forms[i], FC_WEEK) + 2 &&
+			(forms[i].season == FC_SEASON_NONE || n >= 3 * FC_WEEK) &&
+			EtsFitForm(y, n, FC_WEEK, forms[i], &options, &fits[count]) &&
 			isfinite(fits[count].aicc))
 			count++;
 	for (int i = 0; i < count; i++)
@@ -297,8 +308,8 @@ add_automatic(const double *daily, int n, const double *smoothed, int ndays,
 			  double *extra, FinopsInterrupt interrupt)
 {
 	int			h = Min(ndays, AUTO_DAYS),
-				last = Min(h, 4 * WEEK);
-	FcRequest	q = {.y = daily, .n = n, .m = WEEK, .model = {FC_AUTO, {0}}, .h = h,
+				last = Min(h, 4 * FC_WEEK);
+	FcRequest	q = {.y = daily, .n = n, .m = FC_WEEK, .model = {FC_AUTO, {0}}, .h = h,
 	.interrupt = interrupt};
 	double		seam = 0;
 
@@ -343,13 +354,13 @@ clean_days(double *y, int n, CostMonths *m, FinopsInterrupt interrupt)
 	double		was[FC_LATE_DAYS];
 	int			at[FC_MAX_SHIFTS];
 
-	FcFillGaps(y, n, WEEK);
-	m->late = FcMaskLate(y, n, WEEK, was);
+	FcFillGaps(y, n, FC_WEEK);
+	m->late = FcMaskLate(y, n, FC_WEEK, was);
 	m->completion = 0;
 	for (int i = 0; i < m->late; i++)
 		m->completion += y[n - 1 - i] - was[i];
-	m->shifts = FcAlignShifts(y, n, WEEK, at);
-	m->outliers = FcReplaceOutliers(y, n, WEEK, interrupt, NULL);
+	m->shifts = FcAlignShifts(y, n, FC_WEEK, at);
+	m->outliers = FcReplaceOutliers(y, n, FC_WEEK, interrupt, NULL);
 }
 
 /* The smoothed days, and what the automatic model has beyond them. */

@@ -52,6 +52,7 @@ static void
 test_schedule(void)
 {
 	static const double monthly[4] = {0, 10, 12, 11},
+				bimonthly[5] = {50, 0, 70, 0, 90},
 				quarterly[8] = {90, 0, 0, 100, 0, 0, 110, 0},
 				once[8] = {0, 0, 0, 0, 0, 500, 0, 0},
 				irregular[9] = {5, 0, 0, 5, 0, 5, 0, 0, 0},
@@ -59,6 +60,10 @@ test_schedule(void)
 				yearly[15] = {0, -40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -60, 0};
 
 	ok(CostScheduled(monthly, 4, 0) == 11 && CostScheduled(monthly, 4, 7) == 11, "every month: the median of three");
+	/* months 0, 2 and 4: at the end of the history or a month before it */
+	ok(CostScheduled(bimonthly, 5, 0) == 0 && CostScheduled(bimonthly, 5, 1) == 70 &&
+	   CostScheduled(bimonthly, 4, 0) == 60 && CostScheduled(bimonthly, 4, 1) == 0 &&
+	   CostScheduled(bimonthly, 3, 0) == 0 && CostScheduled(bimonthly, 3, 1) == 60, "every second month");
 	/* months 0, 3 and 6 had it; month 9 is the second ahead */
 	ok(CostScheduled(quarterly, 8, 1) == 100 && CostScheduled(quarterly, 8, 0) == 0 &&
 	   CostScheduled(quarterly, 8, 4) == 100, "every quarter");
