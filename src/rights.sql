@@ -78,13 +78,13 @@ FROM (VALUES
 	('month', 'finops.tax_rate finops.tenant_key'),
 	('month', 'forecast.account_monthly_cost forecast.accuracy forecast.backtest forecast.daily_cost forecast.drivers'),
 	('month', 'forecast.hourly_gpu_cost forecast.outlier forecast.prediction forecast.run forecast.service_daily_cost'),
-	('month', 'forecast.vw_unit_cost'),
+	('month', 'forecast.vw_unit_cost forecast.day_seen'),
 
 	('decision', 'recon_summary'),
 
 	('setting', 'budget_master tbl_ml_model_registry finops.allocation_policy finops.driver finops.dunning_policy'),
 	('setting', 'finops.expected_delivery finops.invoice_phrase finops.pool finops.resource_tag finops.tenant_successor'),
-	('setting', 'finops.virtual_tag_rule finops.warehouse forecast.driver_scope forecast.unit_kpi'),
+	('setting', 'finops.virtual_tag_rule finops.warehouse forecast.driver_scope forecast.unit_kpi forecast.known_step forecast.commitment_end'),
 	('setting', 'finops.severity_scale'),
 
 	('reference', 'tag_policy finops.close_policy finops.currency finops.holiday finops.recon_policy finops.service_catalog'),
@@ -121,7 +121,7 @@ FROM (VALUES
 	('own call', 'finops.account_statement finops.explain_allocation finops.invoice_html finops.invoice_ubl'),
 
 	('read', 'external_table finops.close_calendar finops.commitment_coverage finops.commitment_identity finops.compare_provider_invoice'),
-	('read', 'finops.cost_bridge finops.cost_forecast finops.entry_lines finops.explain_invoice_line finops.export_focus'),
+	('read', 'finops.completion_curve finops.cost_bridge finops.cost_forecast finops.explain_cost_forecast finops.entry_lines finops.explain_invoice_line finops.export_focus'),
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
 	('read', 'finops.tag_coverage_report finops.tag_key_candidates finops.tax_of finops.usage_projection finops.validate_rules'),
@@ -184,7 +184,7 @@ FROM (VALUES
 	('month', 'forecast.cost_outlook'),
 	('read', 'finops.guard_refusal'),
 	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
-	('operate', 'finops.bill_sources finops.ingest_bills finops.refresh_outlook finops.registered_models finops.run_forecasts'),
+	('operate', 'finops.bill_sources finops.ingest_bills finops.note_days finops.refresh_known_steps finops.refresh_outlook finops.registered_models finops.run_forecasts'),
 	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')
 ) AS v(object_group, objects)
 	JOIN finops.access_group g ON g.object_group OPERATOR(pg_catalog.=) v.object_group,

@@ -246,7 +246,7 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.credit_amount IS 'sum of credits, ne
 COMMENT ON COLUMN @extschema@.fact_cost_raw.discounts IS 'discounts of this line by kind, as delivered (AWS)';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.cost_categories IS 'cost categories of this line, as delivered (AWS)';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.virtual_tags IS 'tags that the registry and the rules of room tag add to resource_tags or put in their place (finops.tag_sync)';
-COMMENT ON COLUMN @extschema@.fact_cost_raw.other_columns IS 'columns of the bill that its format does not know, by name as delivered (finops.keep_unknown_columns), and those of Azure, Google Cloud and Oracle that no column here takes';
+COMMENT ON COLUMN @extschema@.fact_cost_raw.other_columns IS 'columns of the bill that its format does not know, by name as delivered (finops.keep_unknown_columns), those of Azure, Google Cloud and Oracle that no column here takes, and ends of commitments of AWS';
 
 CREATE VIEW cur_database.cur_table AS
 SELECT f.*,

@@ -419,7 +419,10 @@ map_column(BillHeader *h, const FormatColumns *format, int column, OutBuf *key)
 						  BO_DISCOUNTS : BO_COST_CATEGORIES, NULL);
 	if (member_key(h->format, text, &object, key))
 		return key->ok && add_member(h, column, object, key);
-	return leave_over(h, column, in_group(format, name), format->keep);
+	/* forecasts ask for the end of a commitment; no field has it */
+	return leave_over(h, column, in_group(format, name),
+					  format->keep || strcmp(name, "reservationendtime") == 0 ||
+					  strcmp(name, "savingsplanendtime") == 0);
 }
 
 /* Which reads and copies this header needs, and what they fill. */

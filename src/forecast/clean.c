@@ -19,6 +19,7 @@
  */
 #include "forecast/clean.h"
 
+#include <limits.h>
 #include <math.h>
 
 #define SHIFT_SIZE	4.5			/* standard errors */
@@ -173,15 +174,43 @@ best_boundary(const double *x, int n, int t, double before, double after)
 }
 
 /*
- * Moves what lies before the shifts to the newest level; returns how many,
- * positions (first value of the new level) in at[], at most four.
+ * Sizes of shifts from their ratios or differences: the level goes back shift
+ * by shift from the newest one.
+ */
+static void
+shift_sizes(const int *at, const double *change, int count, bool ratio,
+			double level, double *size)
+{
+	int			before = INT_MAX;
+
+	for (int i = 0; i < count; i++)
+	{
+		int			k = 0;
+
+		for (int j = 1; j < count; j++)
+			if (at[j] < before && (at[k] >= before || at[j] > at[k]))
+				k = j;
+		size[k] = ratio ? level - level / change[k] : change[k];
+		level -= size[k];
+		before = at[k];
+	}
+}
+
+/*
+ * Moves what lies before the shifts to the newest level; returns how many, at
+ * most four: positions (first value of the new level) in at[], in size[] (may
+ * be NULL) by how much the level went up, together from the oldest level to
+ * the newest.
  */
 int
-FcAlignShifts(double *y, int n, int m, int *at)
+FcAlignShifts(double *y, int n, int m, int *at, double *size)
 {
 	bool		ratio = FcIsPositive(y, n);
-	int			count = 0;
-	double	   *x,
+	int			count = 0,
+				last = 0;
+	double		change[FC_MAX_SHIFTS],
+				newest = 0,
+			   *x,
 			   *scratch,
 			   *next;
 
@@ -214,8 +243,13 @@ FcAlignShifts(double *y, int n, int m, int *at)
 			break;
 		for (int s = 0; s < t; s++)
 			y[s] = ratio ? y[s] * (after / before) : y[s] + (after - before);
+		newest = t >= last ? after : newest;
+		last = Max(last, t);
+		change[count] = ratio ? after / before : after - before;
 		at[count++] = t;
 	}
+	if (size != NULL)
+		shift_sizes(at, change, count, ratio, newest, size);
 	FcFree(x);
 	return count;
 }

@@ -13,7 +13,7 @@
 #define FC_MAX_SHIFTS	4
 #define FC_LATE_DAYS	3
 
-extern int	FcAlignShifts(double *y, int n, int m, int *at);
+extern int	FcAlignShifts(double *y, int n, int m, int *at, double *size);
 extern int	FcReplaceOutliers(double *y, int n, int m,
 							  FinopsInterrupt interrupt, bool *flag);
 

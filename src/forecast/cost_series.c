@@ -28,6 +28,7 @@
 #define COST_SEED	UINT64_C(20080229)
 #define MAX_COST_FORMS 6
 #define RECENT		3			/* months that say what is usual */
+#define FEE_MONTHS	6			/* of which each must show a fee */
 #define LEAST_EFFECT 0.1		/* of a holiday on its day */
 #define AUTO_DAYS	62			/* that the automatic model forecasts */
 
@@ -225,8 +226,8 @@ CostTakeFees(double *daily, int n, const int *day_of_month)
 		unusual = daily[t] - usual > 0.5 * fabs(usual) && daily[t] > usual;
 		excess[count++] = unusual ? daily[t] - usual : 0;
 	}
-	fee = count > 0 ? CostMedian(excess, count) : 0;
-	for (int i = 0; i < count; i++)
+	fee = CostMedian(excess + count - Min(count, RECENT), Min(count, RECENT));
+	for (int i = Max(count - FEE_MONTHS, 0); i < count; i++)
 		if (excess[i] == 0)
 			fee = 0;
 	if (fee > 0)
@@ -274,6 +275,14 @@ fit_forms(const double *y, int n, EtsFit *fits, double *weights,
 	return count;
 }
 
+static void
+add_day(CostMonths *m, int j, double amount)
+{
+	m->mean[m->month[j]] += amount;
+	if (m->day != NULL)
+		m->day[j] += amount;
+}
+
 /* A few days or the same amount every day: their mean goes on. */
 static void
 forecast_flat(const double *y, int n, double floor, CostMonths *m)
@@ -296,7 +305,7 @@ forecast_flat(const double *y, int n, double floor, CostMonths *m)
 			m->sample[m->month[j] * COST_PATHS + k] += level;
 	}
 	for (int j = 0; j < m->ndays; j++)
-		m->mean[m->month[j]] += mean;
+		add_day(m, j, mean);
 }
 
 /*
@@ -351,15 +360,18 @@ simulate(const EtsFit *fit, const double *mean, const double *extra, double floo
 static void
 clean_days(double *y, int n, CostMonths *m, FinopsInterrupt interrupt)
 {
-	double		was[FC_LATE_DAYS];
+	double		was[FC_LATE_DAYS],
+				size[FC_MAX_SHIFTS];
 	int			at[FC_MAX_SHIFTS];
 
 	FcFillGaps(y, n, FC_WEEK);
 	m->late = FcMaskLate(y, n, FC_WEEK, was);
-	m->completion = 0;
 	for (int i = 0; i < m->late; i++)
-		m->completion += y[n - 1 - i] - was[i];
-	m->shifts = FcAlignShifts(y, n, FC_WEEK, at);
+		m->completion[i] = y[n - 1 - i] - was[i];
+	m->shifts = FcAlignShifts(y, n, FC_WEEK, at, size);
+	m->shifted = 0;
+	for (int i = 0; i < m->shifts; i++)
+		m->shifted += size[i];
 	m->outliers = FcReplaceOutliers(y, n, FC_WEEK, interrupt, NULL);
 }
 
@@ -403,7 +415,7 @@ forecast_forms(const EtsFit *fits, const double *weights, int count, int n,
 		until = i == count - 1 ? COST_PATHS : (int) (share * COST_PATHS + 0.5);
 		EtsForecast(&fits[i], m->ndays, mean);
 		for (int j = 0; j < m->ndays; j++)
-			m->mean[m->month[j]] += weights[i] * Max(mean[j] + extra[j], floor);
+			add_day(m, j, weights[i] * Max(mean[j] + extra[j], floor));
 		simulate(&fits[i], mean, extra, floor, 1.16 + 7.0 / n, done, until, m,
 				 &random, path, interrupt);
 		done = until;
@@ -426,6 +438,8 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 				exponent = 0;
 
 	memset(m->mean, 0, m->nmonths * sizeof(double));
+	if (m->day != NULL)
+		memset(m->day, 0, m->ndays * sizeof(double));
 	memset(m->sample, 0, (size_t) m->nmonths * COST_PATHS * sizeof(double));
 	scaled = FcAlloc(2 * (size_t) n + m->ndays);
 	y = scaled + n;
@@ -439,7 +453,9 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		scaled[t] = ldexp(daily[t], 10 - exponent);
 	memcpy(y, scaled, n * sizeof(double));
 	clean_days(y, n, m, interrupt);
-	m->completion = ldexp(m->completion, exponent - 10);
+	for (int i = 0; i < m->late; i++)
+		m->completion[i] = ldexp(m->completion[i], exponent - 10);
+	m->shifted = ldexp(m->shifted, exponent - 10);
 	if (!FcIsConstant(y, n))
 		count = fit_forms(y, n, fits, weights, interrupt);
 	for (int t = 0; t < n && (t == 0 || floor == 0); t++)
@@ -451,6 +467,8 @@ CostForecastDays(const double *daily, int n, CostMonths *m,
 		middle_days(scaled, n, fits, weights, count, m, extra, interrupt);
 		forecast_forms(fits, weights, count, n, extra, floor, m, interrupt);
 	}
+	for (int j = 0; m->day != NULL && j < m->ndays; j++)
+		m->day[j] = ldexp(m->day[j], exponent - 10);
 	for (int i = 0; i < m->nmonths; i++)
 	{
 		m->mean[i] = ldexp(m->mean[i], exponent - 10);

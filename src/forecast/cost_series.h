@@ -8,13 +8,14 @@
 #ifndef FINOPS_COST_SERIES_H
 #define FINOPS_COST_SERIES_H
 
-#include "core/pure.h"
+#include "forecast/clean.h"
 
 #define COST_PATHS	1000
 
 /*
- * What stands on the first day of a month above the days after it, when that
- * is a pattern: taken out of the days, its usual amount returned, else 0.
+ * What stands on the first day of a month above the days after it, when the
+ * newest six months have it: taken out of the days, the median of the newest
+ * three returned, else 0.
  */
 extern double CostTakeFees(double *daily, int n, const int *day_of_month);
 
@@ -30,10 +31,13 @@ typedef struct CostMonths
 	const int  *month;			/* [ndays] 0, 1, ... of each of them */
 	int			nmonths;
 	double	   *mean;			/* [nmonths] sums of the days' forecasts */
+	double	   *day;			/* [ndays] the forecasts; or NULL */
 	double	   *sample;			/* [nmonths * COST_PATHS] simulated sums, ascending */
 	int			late;			/* newest days taken as incomplete */
-	double		completion;		/* what is expected to come for them */
+	double		completion[FC_LATE_DAYS];	/* what is expected to come for
+											 * them, the last day first */
 	int			shifts;			/* level shifts taken out */
+	double		shifted;		/* what they put on a day, in all */
 	int			outliers;		/* days replaced */
 } CostMonths;
 

@@ -7,14 +7,17 @@
  */
 #include "forecast/arguments.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(finops_explain_forecast);
 
 /*
  * finops.explain_forecast(series, horizon, season_length, model, options):
- * rows (step, mean, level, trend, season, regressors, fees); the last five
- * add up to the mean.
+ * rows (step, mean, level, trend, season, regressors, fees, shifts, seasons):
+ * level, trend, season, regressors, fees and shifts add up to the mean, the
+ * elements of seasons (shortest first) to season.
  */
 Datum
 finops_explain_forecast(PG_FUNCTION_ARGS)
@@ -42,13 +45,17 @@ finops_explain_forecast(PG_FUNCTION_ARGS)
 	q.options = ForecastOptionsArg(fcinfo, 4, q.n, q.h);
 	q.interrupt = ForecastInterrupt;
 	detail = palloc(sizeof(FcDetail));
-	mean = palloc_array(double, 6 * (Size) q.h);
-	parts = (FcParts) {mean + q.h, mean + 2 * q.h, mean + 3 * q.h, mean + 4 * q.h, mean + 5 * q.h};
+	mean = palloc_array(double, (7 + FC_MOST_SEASONS) * (Size) q.h);
+	parts = (FcParts) {.level = mean + q.h, .trend = mean + 2 * q.h, .season = mean + 3 * q.h,
+		.regressors = mean + 4 * q.h, .fees = mean + 5 * q.h, .shifts = mean + 6 * q.h,
+		.seasons = mean + 7 * (Size) q.h
+	};
 	ForecastCheck(FcExplain(&q, mean, &parts, detail), &q, name);
 	for (int j = 0; j < q.h; j++)
 	{
-		Datum		values[7];
-		bool		nulls[7] = {false};
+		Datum		values[9],
+					seasons[FC_MOST_SEASONS];
+		bool		nulls[9] = {false};
 
 		values[0] = Int32GetDatum(j + 1);
 		values[1] = Float8GetDatum(mean[j]);
@@ -57,6 +64,11 @@ finops_explain_forecast(PG_FUNCTION_ARGS)
 		values[4] = Float8GetDatum(parts.season[j]);
 		values[5] = Float8GetDatum(parts.regressors[j]);
 		values[6] = Float8GetDatum(parts.fees[j]);
+		values[7] = Float8GetDatum(parts.shifts[j]);
+		for (int k = 0; k < parts.nseasons; k++)
+			seasons[k] = Float8GetDatum(parts.seasons[(Size) k * q.h + j]);
+		values[8] = PointerGetDatum(construct_array(seasons, parts.nseasons, FLOAT8OID,
+													sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	MemoryContextSwitchTo(old);

@@ -239,10 +239,11 @@ COMMENT ON FUNCTION finops.fit_model(float8[], integer, text, jsonb) IS 'what a 
 
 CREATE FUNCTION finops.explain_forecast(series float8[], horizon integer, season_length integer DEFAULT NULL,
 	model text DEFAULT 'auto', options jsonb DEFAULT NULL)
-RETURNS TABLE (step integer, mean float8, level float8, trend float8, season float8, regressors float8, fees float8)
+RETURNS TABLE (step integer, mean float8, level float8, trend float8, season float8, regressors float8, fees float8,
+	shifts float8, seasons float8[])
 AS 'MODULE_PATHNAME', 'finops_explain_forecast'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000 ROWS 12 SUPPORT finops.forecast_support;
-COMMENT ON FUNCTION finops.explain_forecast(float8[], integer, integer, text, jsonb) IS 'means of finops.forecast as level + trend + season + regressors + monthly fees';
+COMMENT ON FUNCTION finops.explain_forecast(float8[], integer, integer, text, jsonb) IS 'means of finops.forecast as level + shifts + trend + season + regressors + monthly fees; seasons: the parts of season, the shortest first';
 
 CREATE FUNCTION finops.backtest(series float8[], horizon integer, season_length integer DEFAULT NULL,
 	model text DEFAULT 'auto', folds integer DEFAULT 5)
@@ -263,6 +264,15 @@ AS 'MODULE_PATHNAME', 'finops_cost_forecast'
 LANGUAGE C VOLATILE COST 1000000 ROWS 12;
 COMMENT ON FUNCTION finops.cost_forecast(integer, text, date, text) IS 'cost of the coming months, the one in course first, in total or by provider, account, service, region or tenant; days before as_of are used; estimates';
 REVOKE ALL ON FUNCTION finops.cost_forecast(integer, text, date, text) FROM PUBLIC;
+
+CREATE FUNCTION finops.explain_cost_forecast(horizon_months integer DEFAULT 12, group_by text DEFAULT 'total',
+	as_of date DEFAULT NULL, basis text DEFAULT NULL)
+RETURNS TABLE (key text, currency text, month date, mean float8, usage_to_date float8, late float8, level float8,
+	shifts float8, trend float8, season float8, holidays float8, fees float8, steps float8, tax float8, bookings float8)
+AS 'MODULE_PATHNAME', 'finops_explain_cost_forecast'
+LANGUAGE C VOLATILE COST 1000000 ROWS 12;
+COMMENT ON FUNCTION finops.explain_cost_forecast(integer, text, date, text) IS 'means of finops.cost_forecast as usage to date + late days + level + shifts + trend + season + holidays + fees + steps + tax + bookings';
+REVOKE ALL ON FUNCTION finops.explain_cost_forecast(integer, text, date, text) FROM PUBLIC;
 
 -- drivers and the forecast of unit cost
 

@@ -458,6 +458,7 @@ typedef struct FcDetail
 	double		spike;			/* their size */
 	int			shifts;			/* level shifts taken out */
 	int			shift_at[4];	/* first observation of the new level */
+	double		shift_size[4];	/* by how much it lies above the one before */
 	int			nregressors;
 	double		beta[FC_SHOWN_REGRESSORS];
 	double		ridge;			/* penalty used */
@@ -552,15 +553,26 @@ typedef struct FcRequest
 extern FcStatus FcForecast(const FcRequest *request, double *mean,
 						   double *lower, double *upper, FcDetail *detail);
 
-/* Parts of a forecast, explain.c; each [h]. */
+/*
+ * Parts of a forecast, explain.c; each [h] but seasons, which is
+ * [FC_MOST_SEASONS * h], season by season: the parts of season.
+ */
+#define FC_MOST_SEASONS	(STL_MAX_SEASONS + 1)
+
 typedef struct FcParts
 {
 	double	   *level;
+	double	   *shifts;
 	double	   *trend;
 	double	   *season;
 	double	   *regressors;
 	double	   *fees;
+	double	   *seasons;
+	int			nseasons;
+	int			length[FC_MOST_SEASONS];	/* ascending */
 } FcParts;
+
+extern double FcBase(const double *path, int m, double *slope);
 
 extern FcStatus FcExplain(const FcRequest *request, double *mean,
 						  FcParts *parts, FcDetail *detail);

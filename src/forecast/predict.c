@@ -304,7 +304,7 @@ clean(const FcRequest *q, double *y, double *extra, FcDetail *detail)
 		detail->late = FcMaskLate(y, q->n, q->m, was);
 	}
 	if (treats(q, q->options->shifts))
-		detail->shifts = FcAlignShifts(y, q->n, q->m, detail->shift_at);
+		detail->shifts = FcAlignShifts(y, q->n, q->m, detail->shift_at, detail->shift_size);
 	/* where most values are zero, what is not is no outlier */
 	if (treats(q, q->options->outliers) &&
 		!(q->options->outliers == FC_TREAT_DEFAULT && FcMostlyZero(y, q->n)))
@@ -430,6 +430,8 @@ FcForecast(const FcRequest *request, double *mean, double *lower,
 		for (int i = 0; i < Min(d->nregressors, FC_SHOWN_REGRESSORS); i++)
 			d->beta[i] = unscaled(d->beta[i], scale);
 		d->spike = unscaled(d->spike, scale);
+		for (int i = 0; i < d->shifts; i++)
+			d->shift_size[i] = unscaled(d->shift_size[i], scale);
 	}
 	if (detail == NULL)
 		FcFree((double *) d);

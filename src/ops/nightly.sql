@@ -80,6 +80,8 @@ AS $$
 DECLARE
 	name text;
 BEGIN
+	PERFORM finops.note_days();
+	PERFORM finops.refresh_known_steps();
 	RETURN QUERY SELECT 'cost by ' OPERATOR(pg_catalog.||) o.dimension, o.series, o.days, NULL::text FROM finops.refresh_outlook() AS o;
 	FOR name IN SELECT m.model FROM finops.registered_models() AS m WHERE m.active LOOP
 		BEGIN

@@ -1,6 +1,6 @@
 -- Models and options of finops.forecast.
 BEGIN;
-SELECT plan(36);
+SELECT plan(37);
 
 CREATE TEMP TABLE s AS
 SELECT array_agg(100 + t + 20 * sin(2 * pi() * t / 12) + (hashint4(t) & 255) / 32.0 ORDER BY t) AS y FROM generate_series(1, 96) AS t;
@@ -48,8 +48,13 @@ SELECT is((SELECT finops.fit_model(v.y, 1, 'mean', '{"level_shifts": true}') ->>
 SELECT is((SELECT finops.fit_model(y, 12, 'ARIMA(0,1,1)(0,1,1)') #>> '{members,0,model}' FROM s), 'ARIMA(0,1,1)(0,1,1)[12]', 'orders');
 SELECT is((SELECT round(sum((m ->> 'weight')::numeric), 9) FROM s, jsonb_array_elements(finops.fit_model(y, 12) -> 'members') AS m), 1.000000000, 'weights sum to one');
 
-SELECT is((SELECT bool_and(abs(e.mean - (e.level + e.trend + e.season + e.regressors + e.fees)) < 1e-9 * abs(e.mean) AND abs(e.mean - f.mean) < 1e-9 * abs(f.mean))
+SELECT is((SELECT bool_and(abs(e.mean - (e.level + e.trend + e.season + e.regressors + e.fees + e.shifts)) < 1e-9 * abs(e.mean) AND abs(e.season - e.seasons[1]) < 1e-9 AND abs(e.mean - f.mean) < 1e-9 * abs(f.mean))
 	FROM s, unnest('{auto,arima,theta,"mean(ets, ces)"}'::text[]) AS m, finops.explain_forecast(y, 6, 12, m) AS e JOIN LATERAL finops.forecast(y, 6, 12, m) AS f USING (step)), true, 'parts add up to the forecast');
+
+-- level shifts: 100 until day 50, 300 since
+SELECT ok(bool_and(abs(e.shifts - 200) < 3 AND abs(e.level - 100) < 3 AND e.seasons = '{}'::float8[] AND abs(e.mean - (e.level + e.shifts + e.trend)) < 1e-9), 'what a shift has put on the level')
+FROM (SELECT array_agg((CASE WHEN t > 50 THEN 300 ELSE 100 END + (t % 5) - 2)::float8 ORDER BY t) AS y FROM generate_series(1, 70) AS t) AS v,
+	finops.explain_forecast(v.y, 3, 1, 'ses', '{"level_shifts": true}') AS e;
 
 -- a day of hours in a week of days: the longer season is found
 SELECT is((SELECT finops.fit_model(array_agg(v ORDER BY t), 24) -> 'seasons'

@@ -24,6 +24,7 @@ my %value = (
 	'fact_cost_delta.bill_period' => "'2025-06'",
 	'incident.status' => "'resolved'",
 	'invoice_phrase.language' => "'de'",
+	'known_step.ends_on' => "'2025-06-02'",
 	'plan_master.billing_cycle' => "'monthly'",
 	'job.guard' => "'last day'",
 	'job.schedule' => "'0 3 * * *'",

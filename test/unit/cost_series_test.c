@@ -20,11 +20,12 @@ static int	day_of_month[DAYS + AHEAD];
 static int	month[AHEAD];
 static double mean[2];
 static double sample[2 * COST_PATHS];
+static double day[AHEAD];
 
 static void
 run(const double *y, int n)
 {
-	CostMonths	m = {AHEAD, month, 2, mean, sample, 0, 0, 0, 0};
+	CostMonths	m = {.ndays = AHEAD, .month = month, .nmonths = 2, .mean = mean, .sample = sample, .day = day};
 
 	CostForecastDays(y, n, &m, NULL);
 }
@@ -40,6 +41,9 @@ test_fees(void)
 	ok(fabs(CostTakeFees(y, DAYS, day_of_month) - (530 + 2 - 3)) < 1e-9,
 	   "the usual fee of the first");
 	ok(y[0] == 103 && y[30] == 103 && y[31] == 103, "and the day without it");
+	for (int t = 0; t < DAYS; t++)
+		y[t] = 100 + (day_of_month[t] == 1 ? 400 + 100 * (t >= 30) : 0);
+	ok(fabs(CostTakeFees(y, DAYS, day_of_month) - 500) < 1e-9 && y[0] == 100 && y[60] == 100, "a fee that has grown");
 	for (int t = 0; t < DAYS; t++)
 		y[t] = 100 + (t == 30 ? 500 : 0);
 	ok(CostTakeFees(y, DAYS, day_of_month) == 0 && y[30] == 600,

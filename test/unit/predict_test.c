@@ -168,6 +168,7 @@ static void
 test_cleaning(void)
 {
 	double		y[120],
+				size[FC_MAX_SHIFTS],
 				keep;
 	int			at[FC_MAX_SHIFTS],
 				count;
@@ -176,12 +177,18 @@ test_cleaning(void)
 	FmathSeed(&random, 8);
 	for (int t = 0; t < 120; t++)
 		y[t] = (t < 70 ? 100 : 160) * (1 + 0.1 * (t % 7 < 2)) + FmathNormal(&random);
-	count = FcAlignShifts(y, 120, 7, at);
+	count = FcAlignShifts(y, 120, 7, at, size);
 	ok(count == 1 && at[0] >= 69 && at[0] <= 71, "a level shift is found where it is");
 	ok(near(y[3], 160, 6), "and what was before it moved to the new level");
+	ok(near(size[0], 60 * (1 + 0.1 * 2 / 7), 3), "its size is that of the level");
+	for (int t = 0; t < 120; t++)
+		y[t] = (t < 40 ? 100 : (t < 80 ? 200 : 150)) + FmathNormal(&random);
+	count = FcAlignShifts(y, 120, 7, at, size);
+	ok(count == 2 && near(size[0] + size[1], 50, 3) &&
+	   near(size[at[0] < at[1] ? 0 : 1], 100, 3), "sizes of two shifts lead from the oldest level to the newest");
 	for (int t = 0; t < 120; t++)
 		y[t] = 100 + 10 * (t % 7 == 3) + FmathNormal(&random);
-	ok(FcAlignShifts(y, 120, 7, at) == 0, "a season is no shift");
+	ok(FcAlignShifts(y, 120, 7, at, NULL) == 0, "a season is no shift");
 	keep = y[40];
 	y[50] += 80;
 	count = FcReplaceOutliers(y, 120, 7, NULL, NULL);
@@ -283,8 +290,9 @@ static void
 test_parts(void)
 {
 	double		y[96],
-				memory[6 * 24];
-	FcParts		parts = {memory + 24, memory + 48, memory + 72, memory + 96, memory + 120};
+				memory[(7 + FC_MOST_SEASONS) * 24];
+	FcParts		parts = {.level = memory + 24, .trend = memory + 48, .season = memory + 72, .regressors = memory + 96,
+	.fees = memory + 120, .shifts = memory + 144, .seasons = memory + 168};
 	FcRequest	q = {.y = y, .n = 96, .m = 12, .h = 24};
 	FcDetail   *detail = malloc(sizeof(FcDetail));
 	bool		good = true;
@@ -298,7 +306,33 @@ test_parts(void)
 			near(parts.trend[j], 2 * (j + 1), 0.05) &&
 			near(parts.season[j], 10 * FmathCosTurn((96 + j) / 12.0), 0.3) &&
 			near(parts.level[j], 50 + 2 * 95, 0.5);
-	ok(good, "level, trend and season of a line with a wave");
+	ok(good && parts.nseasons == 1 && parts.length[0] == 12, "level, trend and season of a line with a wave");
+	free(detail);
+}
+
+/* A day of hours within a week of days: each its own part, adding up to the season. */
+static void
+test_two_seasons(void)
+{
+	static double y[24 * 7 * 6],
+				memory[(7 + FC_MOST_SEASONS) * 48];
+	FcParts		parts = {.level = memory + 48, .trend = memory + 96, .season = memory + 144, .regressors = memory + 192,
+	.fees = memory + 240, .shifts = memory + 288, .seasons = memory + 336};
+	FcRequest	q = {.y = y, .n = 24 * 7 * 6, .m = 24, .h = 5};
+	FcDetail   *detail = malloc(sizeof(FcDetail));
+	double		own[5];
+	bool		good = true;
+
+	for (int t = 0; t < q.n; t++)
+		y[t] = 100 + 30 * FmathCosTurn(t / 24.0) + (t / 24 % 7 < 5 ? 10 : -25);
+	FcModelFromName("auto", &q.model);
+	good = FcForecast(&q, own, NULL, NULL, NULL) == FC_OK && FcExplain(&q, memory, &parts, detail) == FC_OK;
+	for (int j = 0; j < 5; j++)
+		good = good && own[j] == memory[j] &&
+			near(parts.season[j], parts.seasons[j] + parts.seasons[5 + j], 1e-9) &&
+			near(memory[j], parts.level[j] + parts.trend[j] + parts.season[j], 1e-9) &&
+			near(parts.seasons[j], 30 * FmathCosTurn(j / 24.0), 3) && near(parts.seasons[5 + j], 10, 3);
+	ok(good && parts.nseasons == 2 && parts.length[0] == 24 && parts.length[1] == 168, "a day and a week are told apart, the means are those of a horizon of five");
 	free(detail);
 }
 
@@ -405,6 +439,7 @@ main(void)
 	test_trailing_zeros();
 	test_levels();
 	test_parts();
+	test_two_seasons();
 	test_pipeline();
 	test_names();
 	printf("1..%d\n", number);
