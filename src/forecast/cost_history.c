@@ -268,7 +268,8 @@ apply_step(const Calendar *cal, CostHistory *h, const KnownStep *step)
 		DateADT		day = cal->last + 1 + j;
 
 		if (in_force(step, day) != now)
-			h->steps[CostMonthNumber(day) - CostMonthNumber(cal->start)] += now ? -step->amount : step->amount;
+			h->steps[CostMonthNumber(day) - CostMonthNumber(cal->start)] +=
+				now ? -step->amount : step->amount;
 	}
 }
 
@@ -282,7 +283,8 @@ read_steps(const Calendar *cal, const char *column, const char *basis,
 												 " FROM forecast.known_step c WHERE (c.basis IS NULL OR c.basis = $1)"
 												 " AND c.starts_on <= $3 AND (c.starts_on > $2 OR c.ends_on > $2)"
 												 " ORDER BY c.step_id", column),
-										ARG_TEXT(basis), ARG_DATE(cal->first), ARG_DATE(cal->last + cal->ndays));
+										ARG_TEXT(basis), ARG_DATE(cal->first),
+										ARG_DATE(cal->last + cal->ndays));
 
 	for (int i = 0; i < rows; i++)
 	{

@@ -46,10 +46,13 @@ finops_explain_forecast(PG_FUNCTION_ARGS)
 	q.interrupt = ForecastInterrupt;
 	detail = palloc(sizeof(FcDetail));
 	mean = palloc_array(double, (7 + FC_MOST_SEASONS) * (Size) q.h);
-	parts = (FcParts) {.level = mean + q.h, .trend = mean + 2 * q.h, .season = mean + 3 * q.h,
-		.regressors = mean + 4 * q.h, .fees = mean + 5 * q.h, .shifts = mean + 6 * q.h,
-		.seasons = mean + 7 * (Size) q.h
-	};
+	parts.level = mean + q.h;
+	parts.trend = mean + 2 * q.h;
+	parts.season = mean + 3 * q.h;
+	parts.regressors = mean + 4 * q.h;
+	parts.fees = mean + 5 * q.h;
+	parts.shifts = mean + 6 * q.h;
+	parts.seasons = mean + 7 * (Size) q.h;
 	ForecastCheck(FcExplain(&q, mean, &parts, detail), &q, name);
 	for (int j = 0; j < q.h; j++)
 	{

@@ -25,7 +25,8 @@ static double day[AHEAD];
 static void
 run(const double *y, int n)
 {
-	CostMonths	m = {.ndays = AHEAD, .month = month, .nmonths = 2, .mean = mean, .sample = sample, .day = day};
+	CostMonths	m = {.ndays = AHEAD, .month = month, .nmonths = 2, .mean = mean,
+	.sample = sample, .day = day};
 
 	CostForecastDays(y, n, &m, NULL);
 }

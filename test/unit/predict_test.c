@@ -291,8 +291,9 @@ test_parts(void)
 {
 	double		y[96],
 				memory[(7 + FC_MOST_SEASONS) * 24];
-	FcParts		parts = {.level = memory + 24, .trend = memory + 48, .season = memory + 72, .regressors = memory + 96,
-	.fees = memory + 120, .shifts = memory + 144, .seasons = memory + 168};
+	FcParts		parts = {.level = memory + 24, .trend = memory + 48, .season = memory + 72,
+		.regressors = memory + 96, .fees = memory + 120, .shifts = memory + 144,
+	.seasons = memory + 168};
 	FcRequest	q = {.y = y, .n = 96, .m = 12, .h = 24};
 	FcDetail   *detail = malloc(sizeof(FcDetail));
 	bool		good = true;
@@ -316,8 +317,9 @@ test_two_seasons(void)
 {
 	static double y[24 * 7 * 6],
 				memory[(7 + FC_MOST_SEASONS) * 48];
-	FcParts		parts = {.level = memory + 48, .trend = memory + 96, .season = memory + 144, .regressors = memory + 192,
-	.fees = memory + 240, .shifts = memory + 288, .seasons = memory + 336};
+	FcParts		parts = {.level = memory + 48, .trend = memory + 96, .season = memory + 144,
+		.regressors = memory + 192, .fees = memory + 240, .shifts = memory + 288,
+	.seasons = memory + 336};
 	FcRequest	q = {.y = y, .n = 24 * 7 * 6, .m = 24, .h = 5};
 	FcDetail   *detail = malloc(sizeof(FcDetail));
 	double		own[5];
