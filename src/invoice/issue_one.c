@@ -74,6 +74,8 @@ read_gates(DateADT period)
 static const char *const metered_sql =
 	"SELECT WHERE EXISTS (SELECT FROM @s@.usage_snapshot_daily u WHERE u.tenant_id = $3 AND u.usage_date < $2"
 	"  AND u.usage_date >= ($1 - $4 * interval '1 month')::date)"
+	" OR EXISTS (SELECT FROM finops.late_usage l WHERE l.tenant_id = $3 AND l.usage_date < $2"
+	"  AND l.usage_date >= ($1 - $4 * interval '1 month')::date)"
 	" OR EXISTS (SELECT FROM finops.usage_event e WHERE e.tenant_id = $3 AND e.usage_date >= $1 AND e.usage_date < $2)"
 	" OR EXISTS (SELECT FROM finops.usage_balance_entry b WHERE b.tenant_id = $3)"
 	" OR EXISTS (SELECT FROM finops.topup_consent c WHERE c.tenant_id = $3)"

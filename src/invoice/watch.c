@@ -32,6 +32,7 @@
  */
 #include "invoice/watch.h"
 
+#include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -73,6 +74,24 @@ WatchMove(WatchKind kind)
 	own_moves[kind]++;
 }
 
+/* Whether the statement gives rows to another tenant or day. */
+static bool
+moves_rows(const TriggerData *trigger)
+{
+	static const char *const keys[] = {"tenant_id", "usage_date"};
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	for (int i = 0; i < (int) lengthof(keys); i++)
+	{
+		int			column = SPI_fnumber(desc, keys[i]);
+
+		if (column > 0 &&
+			bms_is_member(column - FirstLowInvalidHeapAttributeNumber, trigger->tg_updatedcols))
+			return true;
+	}
+	return false;
+}
+
 /* Usage that is taken away may leave a tenant without any: that is the other kind. */
 Datum
 finops_note_document_input(PG_FUNCTION_ARGS)
@@ -85,7 +104,8 @@ finops_note_document_input(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function was not called as a trigger")));
 	usage = trigger->tg_trigger->tgnargs > 0 &&
-		(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || TRIGGER_FIRED_BY_UPDATE(trigger->tg_event));
+		(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		 (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && !moves_rows(trigger)));
 	WatchMove(usage ? WATCH_USAGE : WATCH_INPUT);
 	return PointerGetDatum(NULL);
 }

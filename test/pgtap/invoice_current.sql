@@ -24,6 +24,7 @@ FROM unnest(ARRAY['DELETE FROM %s WHERE false', 'INSERT INTO %1$s SELECT * FROM 
 SELECT is(pg_temp.moved(format(s, t)), kind, format(s, t))
 FROM (VALUES ('DELETE FROM %s WHERE false', 'input'), ('INSERT INTO %1$s SELECT * FROM %1$s WHERE false', 'usage')) v(s, kind), unnest(ARRAY['usage_snapshot_daily', 'finops.usage_event', 'finops.usage_balance_entry', 'topup_catalog', 'finops.topup_consent', 'topup_ledger']) t;
 SELECT is(pg_temp.moved('UPDATE usage_snapshot_daily SET metric_value = metric_value WHERE false'), 'usage', 'usage that changes');
+SELECT is(pg_temp.moved(format('UPDATE usage_snapshot_daily SET %1$s = %1$s WHERE false', c)), 'input', 'usage that goes to another ' || c) FROM unnest(ARRAY['tenant_id', 'usage_date']) c;
 SELECT is(pg_temp.moved('TRUNCATE finops.tax_code'), 'input', 'a truncated table');
 SELECT is(pg_temp.moved('INSERT INTO finops.run (kind) SELECT kind FROM finops.run WHERE false'), '', 'a table that no document depends on');
 SET LOCAL session_replication_role = replica;
@@ -106,5 +107,20 @@ UPDATE usage_snapshot_daily SET metric_value = 4, last_updated_at = clock_timest
 SELECT is(total, 12.00, 'March has what came in late') FROM finops.prepare_invoices('2023-03-01') WHERE tenant_id = 'IC-L';
 SELECT is(total, 11.00, 'February too') FROM finops.prepare_invoices('2023-02-01') WHERE tenant_id = 'IC-L';
 SELECT throws_ok($$SELECT finops.issue_invoices('2023-03-01', 'IC-L')$$, '55000', 'documents of billing period 2023-03 are out of date', 'but it is billed once');
+
+-- what comes late for a tenant that never had usage, while its document is prepared
+SELECT count(*) FROM finops.register_tenant('IC-N', 'N', '{"address": "x"}', '{"rate_pct": 0}', currency => 'USD') r, finops.bind_plan('IC-N', 'IC', '2023-01-01') b \g /dev/null
+INSERT INTO fact_cost_allocated (tenant_id, period_start, period_end, service, category, rule_id, rule_version, run_id, kind, origin, currency, allocated_cost_usd)
+SELECT 'IC-N', p, p + 27, 'EC2', 'OTHER', 'direct-tag', 1, 1, 'direct', 'o', 'USD', 1 FROM unnest(ARRAY['2023-01-01', '2023-03-01']::date[]) p;
+SELECT count(*) FROM finops.prepare_invoices('2023-01-01', 'IC-N') a, finops.prepare_invoices('2023-03-01') b \g /dev/null
+INSERT INTO finops.period_gate (period_start, gate, position, status) SELECT p, 'reconciliation', 3, 'ok' FROM unnest(ARRAY['2023-01-01', '2023-03-01']::date[]) p
+ON CONFLICT (period_start, gate) DO UPDATE SET status = 'ok';
+SELECT is(total, 11.00, 'January without usage') FROM finops.issue_invoices('2023-01-01', 'IC-N');
+SELECT count(*) FROM finops.prepare_invoices('2023-03-01') \g /dev/null
+SAVEPOINT ready;
+SELECT is(total, 11.00, 'so March') FROM finops.issue_invoices('2023-03-01', 'IC-N');
+ROLLBACK TO ready;
+INSERT INTO finops.late_usage (tenant_id, metric_code, usage_date, metric_value, recorded_by) VALUES ('IC-N', 'IC_M', '2023-01-05', 2, 'test');
+SELECT throws_ok($$SELECT finops.issue_invoices('2023-03-01', 'IC-N')$$, '55000', 'documents of billing period 2023-03 are out of date', 'the late usage is not missed');
 SELECT * FROM finish();
 ROLLBACK;
