@@ -229,7 +229,6 @@ typedef struct InvoiceHeld
 extern uint64 InvoiceWriterHeld(const InvoiceWriter *writer);
 extern void InvoiceHeldRewind(InvoiceWriter *writer);
 extern bool InvoiceHeldNext(InvoiceWriter *writer, InvoiceHeld *held);
-extern void InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls);
 
 /*
  * Issue it, and write that down in the audit trail.  The hashes are digest,
@@ -244,9 +243,8 @@ extern void InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const
  */
 extern bool InvoiceAnswerHeld(InvoiceWriter *writer, Tuplestorestate *answer, TupleDesc desc);
 extern Datum InvoiceNewEventId(void);	/* uuid of an entry in the audit trail */
-extern void InvoiceEndHeld(InvoiceWriter *writer);
 
-/* All that wait are written as open. */
+/* Ends the wait: where demands were issued the others are written as open, else all. */
 extern void InvoiceReleaseHeld(InvoiceWriter *writer);
 
 #endif							/* FINOPS_INVOICE_DOCUMENT_H */

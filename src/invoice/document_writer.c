@@ -143,6 +143,7 @@ struct InvoiceWriter
 	Tuplestorestate *added;		/* tenant and plan of new headers */
 	TupleDesc	added_desc;
 	uint64		nadded;
+	uint64		nissued;		/* of the headers that were held */
 	Tuplestorestate *rewritten; /* headers of rewritten documents */
 	TupleDesc	rewritten_desc;
 	uint64		nrewritten;
@@ -646,12 +647,6 @@ unstage_header(InvoiceWriter *writer, const Datum *values, const bool *nulls)
 	return header;
 }
 
-void
-InvoiceWriteOpen(InvoiceWriter *writer, const Datum *values, const bool *nulls)
-{
-	end_row(unstage_header(writer, values, nulls), false);
-}
-
 bool
 InvoiceAnswerHeld(InvoiceWriter *writer, Tuplestorestate *answer, TupleDesc desc)
 {
@@ -730,12 +725,35 @@ InvoiceWriteIssued(InvoiceWriter *writer, const Datum *values, const bool *nulls
 	if (writer->answer != NULL)
 		tuplestore_putvalues(writer->answer, writer->answer_desc, t->values, t->nulls);
 	end_row(t, false);
+	writer->nissued++;
 	audit_issue(writer, issue);
 }
 
-void
-InvoiceEndHeld(InvoiceWriter *writer)
+static void
+write_open(InvoiceWriter *writer)
 {
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "finops held", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	InvoiceHeld held;
+
+	InvoiceHeldRewind(writer);
+	while (InvoiceHeldNext(writer, &held))
+	{
+		if (writer->nissued == 0 || !held.demand)
+			end_row(unstage_header(writer, held.values, held.nulls), false);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+void
+InvoiceReleaseHeld(InvoiceWriter *writer)
+{
+	if (!writer->hold || writer->held == NULL)
+		return;
+	if (writer->nissued < writer->nadded)
+		write_open(writer);
 	(void) BillBulkClose(writer->table[TABLE_HEADER].bulk);
 	writer->table[TABLE_HEADER].bulk = NULL;
 	if (writer->table[TABLE_AUDIT].bulk != NULL)
@@ -743,26 +761,4 @@ InvoiceEndHeld(InvoiceWriter *writer)
 	writer->table[TABLE_AUDIT].bulk = NULL;
 	writer->hold = false;
 	FinopsEndStage("inv_held");
-}
-
-void
-InvoiceReleaseHeld(InvoiceWriter *writer)
-{
-	MemoryContext scratch;
-	MemoryContext old;
-	InvoiceHeld held;
-
-	if (!writer->hold || writer->held == NULL)
-		return;
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "finops held", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(scratch);
-	InvoiceHeldRewind(writer);
-	while (InvoiceHeldNext(writer, &held))
-	{
-		InvoiceWriteOpen(writer, held.values, held.nulls);
-		MemoryContextReset(scratch);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
-	InvoiceEndHeld(writer);
 }

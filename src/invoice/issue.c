@@ -389,25 +389,6 @@ count_held(InvoiceWriter *writer, IssuerPart **parts, bool *negative)
 	return nparts;
 }
 
-/* What is no demand for money stays open. */
-static void
-write_open(InvoiceWriter *writer)
-{
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "finops open", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(scratch);
-	InvoiceHeld held;
-
-	InvoiceHeldRewind(writer);
-	while (InvoiceHeldNext(writer, &held))
-	{
-		if (!held.demand)
-			InvoiceWriteOpen(writer, held.values, held.nulls);
-		MemoryContextReset(scratch);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
-}
-
 /* Whether nothing is missing of the issuer, reconciled and allocated. */
 static bool
 may_issue(DateADT period, const IssuerPart *part)
@@ -458,9 +439,7 @@ issue_held(const FinopsSession *session, DateADT period, InvoiceWriter *held, Fu
 				   ARG_DATE(period)) == 0)
 		answer_held(held, fcinfo);
 	number_all(session, period, parts, nparts, 0, held);
-	if ((uint64) count < InvoiceWriterHeld(held))
-		write_open(held);
-	InvoiceEndHeld(held);
+	InvoiceReleaseHeld(held);
 	forget_failures(period);
 	if (negative)
 		report_negative(period, NULL);
