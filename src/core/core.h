@@ -243,6 +243,7 @@ typedef enum FinopsLockKind
 
 extern void FinopsLock(FinopsLockKind kind, int32 key);
 extern void FinopsLockShared(FinopsLockKind kind, int32 key);
+extern void FinopsUnlockShared(FinopsLockKind kind, int32 key); /* before the transaction's end */
 extern bool FinopsTryLock(FinopsLockKind kind, int32 key);
 
 /*

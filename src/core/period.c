@@ -13,6 +13,7 @@
  */
 #include "core/core.h"
 
+#include "storage/lock.h"
 #include "utils/datetime.h"
 #include "utils/inval.h"
 #include "utils/timestamp.h"
@@ -44,12 +45,26 @@ FinopsLockShared(FinopsLockKind kind, int32 key)
 	AcceptInvalidationMessages();
 }
 
+void
+FinopsUnlockShared(FinopsLockKind kind, int32 key)
+{
+	LOCKTAG		tag;
+
+	/* the fields of an advisory lock with two keys */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, FINOPS_LOCK_CLASS + (uint32) kind, (uint32) key, 2);
+	(void) LockRelease(&tag, ShareLock, false);
+}
+
 bool
 FinopsTryLock(FinopsLockKind kind, int32 key)
 {
-	return DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4,
-											Int32GetDatum(FINOPS_LOCK_CLASS + (int32) kind),
-											Int32GetDatum(key)));
+	bool		locked = DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4,
+														  Int32GetDatum(FINOPS_LOCK_CLASS + (int32) kind),
+														  Int32GetDatum(key)));
+
+	if (locked)
+		AcceptInvalidationMessages();
+	return locked;
 }
 
 static void

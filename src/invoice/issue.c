@@ -474,6 +474,45 @@ issue_period(const FinopsSession *session, DateADT period, const char *tenant, F
 		issue_prepared(session, period, tenant, &done);
 }
 
+/*
+ * Nothing is left to issue and nothing to tell of: all documents of the
+ * period are issued, and a preparation would change none.
+ */
+static bool
+is_issued(DateADT period)
+{
+	static const char *const counts_sql =
+		"SELECT count(*) FILTER (WHERE h.status = 'open'), count(*) FROM @s@.invoice_header h"
+		" WHERE h.period_start = $1 AND h.kind = 'invoice' AND h.status <> 'void'";
+
+	if (FinopsPeriodIsLocked(period))
+		return true;
+	if (!is_prepared(period))
+		return false;
+	(void) FINOPS_RUN_KEPT(counts_sql, ARG_DATE(period));
+	return FinopsInt64(0, 1) == 0 && FinopsInt64(0, 2) > 0;
+}
+
+/*
+ * The month's lock, or false where another session has issued the month
+ * meanwhile.  Whoever waits shares the lock when that session ends: all that
+ * waited look at once, rather than one after the other.  What only shares the
+ * lock issues nothing, so that where something is left they give it back and
+ * queue.
+ */
+static bool
+lock_month(DateADT period)
+{
+	if (FinopsTryLock(FINOPS_LOCK_PERIOD, period))
+		return true;
+	FinopsLockShared(FINOPS_LOCK_PERIOD, period);
+	if (is_issued(period))
+		return false;
+	FinopsUnlockShared(FINOPS_LOCK_PERIOD, period);
+	FinopsLock(FINOPS_LOCK_PERIOD, period);
+	return true;
+}
+
 /* The tenant's documents of the period, by a kept statement. */
 static uint64
 select_of_tenant(DateADT period, const char *tenant)
@@ -560,6 +599,26 @@ issue_tenant(const FinopsSession *session, DateADT period, const char *tenant)
 	(void) select_of_tenant(period, tenant);
 }
 
+/* All tenants, or one under a snapshot of the transaction. */
+static void
+issue_month(const FinopsSession *session, DateADT period, const char *tenant, FunctionCallInfo fcinfo)
+{
+	bool		locked = true;
+
+	InvoiceRequireTenant(tenant);
+	if (tenant != NULL || IsolationUsesXactSnapshot())
+		FinopsLock(FINOPS_LOCK_PERIOD, period);
+	else
+		locked = lock_month(period);
+	if (locked && !FinopsPeriodIsLocked(period))
+	{
+		FinopsOpenPeriod(period);
+		issue_period(session, period, tenant, fcinfo);
+	}
+	if (((ReturnSetInfo *) fcinfo->resultinfo)->setResult == NULL)
+		InvoiceReturnDocuments(fcinfo, period, tenant);
+}
+
 /*
  * finops.issue_invoices(period date, tenant_id text DEFAULT NULL)
  *	-> SETOF invoice_header
@@ -588,17 +647,7 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 		FinopsReturnRows(fcinfo);
 	}
 	else
-	{
-		InvoiceRequireTenant(tenant);
-		FinopsLock(FINOPS_LOCK_PERIOD, period);
-		if (!FinopsPeriodIsLocked(period))
-		{
-			FinopsOpenPeriod(period);
-			issue_period(&session, period, tenant, fcinfo);
-		}
-		if (((ReturnSetInfo *) fcinfo->resultinfo)->setResult == NULL)
-			InvoiceReturnDocuments(fcinfo, period, tenant);
-	}
+		issue_month(&session, period, tenant, fcinfo);
 	FinopsEnd(&session);
 	if (tenant != NULL)
 		InvoiceCommitEarly();

@@ -15,9 +15,15 @@
 #include "invoice/usage.h"
 #include "invoice/watch.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "common/hashfn.h"
+#include "executor/executor.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(finops_prepare_invoices);
 
@@ -573,16 +579,42 @@ InvoicePrepare(const FinopsSession *session, DateADT period, const char *tenant,
 	return prep.done;
 }
 
+/*
+ * Sorted by where they stand: rows of forty columns would go to disk and back
+ * for it.  The snapshot keeps what the query has found from being removed
+ * when somebody changes it meanwhile.
+ */
 void
 InvoiceReturnDocuments(FunctionCallInfo fcinfo, DateADT period, const char *tenant)
 {
-	FinopsArg	args[] = {ARG_DATE(period), ARG_TEXT(tenant)};
+	const char *sql = psprintf("SELECT h.ctid FROM @s@.invoice_header h WHERE h.period_start = '%s-01'"
+							   " AND h.kind = 'invoice' AND h.status <> 'void'%s ORDER BY h.tenant_id COLLATE \"C\", h.revision",
+							   FinopsPeriodText(period), tenant == NULL ? "" :
+							   psprintf(" AND h.tenant_id = %s", quote_literal_cstr(tenant)));
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Relation	rel = table_open(get_relname_relid("invoice_header", FinopsSchemaOid()), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	TupleTableSlot *at;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Tuplestorestate *places;
+	TupleDesc	desc;
+	bool		isnull;
 
-	FinopsReturnQuery(fcinfo, "SELECT * FROM @s@.invoice_header WHERE period_start = $1"
-					  " AND kind = 'invoice' AND status <> 'void'"
-					  " AND ($2 IS NULL OR tenant_id = $2)"
-					  " ORDER BY tenant_id COLLATE \"C\", revision",
-					  lengthof(args), args);
+	places = FinopsCollect(sql, &desc);
+	at = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	InitMaterializedSRF(fcinfo, 0);
+	FinopsCheckReturned(RelationGetDescr(rel), rsinfo->setDesc);
+	while (tuplestore_gettupleslot(places, true, false, at))
+	{
+		if (!table_tuple_fetch_row_version(rel, (ItemPointer) DatumGetPointer(slot_getattr(at, 1, &isnull)),
+										   SnapshotAny, row))
+			elog(ERROR, "document is gone");
+		tuplestore_puttupleslot(rsinfo->setResult, row);
+	}
+	ExecDropSingleTupleTableSlot(at);
+	ExecDropSingleTupleTableSlot(row);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
 }
 
 /*
