@@ -127,12 +127,16 @@ extern char *InvoiceNumberDocuments(const FinopsSession *session,
  */
 extern bool InvoiceIsCurrent(DateADT period, const char *tenant);
 
+/* Whether the tenant has an issued document of the period. */
+extern bool InvoiceIsIssued(DateADT period, const char *tenant);
+
 /*
  * Issue the tenant's open document of the period when all is complete; false
- * when something is in the way.
+ * when something is in the way.  Answers the function with the document, or
+ * leaves that to the caller.
  */
-extern bool InvoiceIssueOne(const FinopsSession *session, DateADT period,
-							const char *tenant, const char *recon_id);
+extern bool InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant,
+							const char *recon_id, FunctionCallInfo fcinfo);
 
 /* Keep in finops.invoice_failure which documents of inv_ready lack something. */
 extern void InvoiceKeepBlocked(DateADT period);

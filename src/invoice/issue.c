@@ -513,28 +513,13 @@ lock_month(DateADT period)
 	return true;
 }
 
-/* The tenant's documents of the period, by a kept statement. */
-static uint64
+/* The tenant's documents of the period, as the last result. */
+static void
 select_of_tenant(DateADT period, const char *tenant)
 {
-	return FINOPS_RUN_KEPT("SELECT h.* FROM @s@.invoice_header h WHERE h.tenant_id = $2 AND h.period_start = $1"
+	(void) FINOPS_RUN_KEPT("SELECT h.* FROM @s@.invoice_header h WHERE h.tenant_id = $2 AND h.period_start = $1"
 						   " AND h.kind = 'invoice' AND h.status <> 'void' ORDER BY h.revision",
 						   ARG_DATE(period), ARG_TEXT(tenant));
-}
-
-static bool
-has_final(uint64 n)
-{
-	int			column = n == 0 ? 0 : SPI_fnumber(SPI_tuptable->tupdesc, "status");
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		char	   *status = FinopsText(i, column);
-
-		if (strcmp(status, "issued") == 0 || strcmp(status, "paid") == 0)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -566,37 +551,31 @@ refuse_to_wait(const char *tenant)
 /*
  * One tenant: many sessions may do this for the same month at once.  They
  * share the month's lock, and a lock of the tenant lets one of them issue;
- * the others find its document.  Leaves the documents as the last result.
+ * the others find its document.  May answer the function.
  */
 static void
-issue_tenant(const FinopsSession *session, DateADT period, const char *tenant)
+issue_tenant(const FinopsSession *session, DateADT period, const char *tenant, FunctionCallInfo fcinfo)
 {
 	InvoicePreparation done;
 	bool		locked;
 	const char *recon_id = psprintf("RECON-%s", FinopsPeriodText(period));
 
 	FinopsLockShared(FINOPS_LOCK_PERIOD, period);
-	if (has_final(select_of_tenant(period, tenant)))
+	if (InvoiceIsIssued(period, tenant))
 		return;
 	locked = lock_tenant(tenant);
 	if (!FinopsPeriodIsLocked(period) && InvoiceIsCurrent(period, tenant) &&
-		InvoiceIssueOne(session, period, tenant, recon_id))
-	{
-		(void) select_of_tenant(period, tenant);
+		InvoiceIssueOne(session, period, tenant, recon_id, fcinfo))
 		return;
-	}
 	if (!locked)
 		refuse_to_wait(tenant);
 	InvoiceRequireTenant(tenant);
-	if (has_final(select_of_tenant(period, tenant)) || FinopsPeriodIsLocked(period))
-	{
-		(void) select_of_tenant(period, tenant);
+	if (InvoiceIsIssued(period, tenant) || FinopsPeriodIsLocked(period))
 		return;
-	}
 	done = InvoicePrepare(session, period, tenant, false);
-	if (done.rewritten > 0 || !allocated(period) || !InvoiceIssueOne(session, period, tenant, recon_id))
+	if (done.rewritten > 0 || !allocated(period) ||
+		!InvoiceIssueOne(session, period, tenant, recon_id, fcinfo))
 		issue_prepared(session, period, tenant, &done);
-	(void) select_of_tenant(period, tenant);
 }
 
 /* All tenants, or one under a snapshot of the transaction. */
@@ -643,8 +622,12 @@ finops_issue_invoices(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	if (tenant != NULL && !IsolationUsesXactSnapshot())
 	{
-		issue_tenant(&session, period, tenant);
-		FinopsReturnRows(fcinfo);
+		issue_tenant(&session, period, tenant, fcinfo);
+		if (((ReturnSetInfo *) fcinfo->resultinfo)->setResult == NULL)
+		{
+			select_of_tenant(period, tenant);
+			FinopsReturnRows(fcinfo);
+		}
 	}
 	else
 		issue_month(&session, period, tenant, fcinfo);

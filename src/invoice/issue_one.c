@@ -111,7 +111,7 @@ InvoiceIsCurrent(DateADT period, const char *tenant)
  */
 typedef struct Found
 {
-	DirectRow  *header;
+	DirectRow  *header;			/* NULL: only count */
 	int			open;			/* of documents that are not void */
 	int			others;
 } Found;
@@ -127,9 +127,19 @@ look_at_header(const DirectRow *row, void *arg)
 		return true;
 	if (strcmp(status, "open") != 0)
 		found->others++;
-	else if (found->open++ == 0)
+	else if (found->open++ == 0 && found->header != NULL)
 		DirectKeep(row, found->header);
 	return true;
+}
+
+bool
+InvoiceIsIssued(DateADT period, const char *tenant)
+{
+	const Datum key[2] = {CStringGetTextDatum(tenant), DateADTGetDatum(period)};
+	Found		found = {NULL};
+
+	DirectScan(false, "invoice_header", "invoice_header_tenant_key", 2, key, look_at_header, &found);
+	return found.others > 0;
 }
 
 static bool
@@ -233,9 +243,10 @@ update_by_statement(const InvoiceIssue *issue, const Frozen *frozen, const char 
 		elog(ERROR, "document \"%s\" changed while it was issued", issue->invoice_id);
 }
 
+/* Answers the function with the document where it can. */
 static void
 write_issue(const DirectRow *header, const InvoiceIssue *issue, const Frozen *frozen,
-			const char *const hashes[3])
+			const char *const hashes[3], FunctionCallInfo fcinfo)
 {
 	static const char *const triggers[] = {"invoice_header_guard", NULL};
 	const DirectChange changes[] = {
@@ -255,7 +266,14 @@ write_issue(const DirectRow *header, const InvoiceIssue *issue, const Frozen *fr
 	};
 
 	if (DirectMayUpdate(header, triggers, InvoiceHeaderChecks))
+	{
+		ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
 		DirectUpdate(header, changes, lengthof(changes));
+		InitMaterializedSRF(fcinfo, 0);
+		FinopsCheckReturned(header->desc, rsinfo->setDesc);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, header->values, header->nulls);
+	}
 	else
 		update_by_statement(issue, frozen, hashes);
 }
@@ -309,7 +327,8 @@ is_still(const DirectRow *header)
 }
 
 bool
-InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant, const char *recon_id)
+InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant, const char *recon_id,
+				FunctionCallInfo fcinfo)
 {
 	OneTenant	one = {0};
 	Frozen		frozen;
@@ -348,6 +367,6 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 		issue.due_at += block.issued_at - now;
 	InvoiceNumberDocument(&block, &issue, DirectText(&one.header, "input_digest"), digest, prev_hash);
 	InvoiceEndSeries(&block);
-	write_issue(&one.header, &issue, &frozen, (const char *const[]) {digest, prev_hash, block.last_hash});
+	write_issue(&one.header, &issue, &frozen, (const char *const[]) {digest, prev_hash, block.last_hash}, fcinfo);
 	return true;
 }
