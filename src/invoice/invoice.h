@@ -127,7 +127,7 @@ extern char *InvoiceNumberDocuments(const FinopsSession *session,
  */
 extern bool InvoiceIsCurrent(DateADT period, const char *tenant);
 
-/* Whether the tenant has an issued document of the period. */
+/* Whether the tenant has an issued document of the period that was not replaced. */
 extern bool InvoiceIsIssued(DateADT period, const char *tenant);
 
 /*

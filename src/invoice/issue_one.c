@@ -28,6 +28,7 @@ typedef struct OneTenant
 	DirectRow	tenant;
 	DirectRow	billing;		/* may have no tuple */
 	DirectRow	issuer;
+	bool		alone;			/* there is no other document but void ones */
 } OneTenant;
 
 /* ---------------------------------------------------------------------
@@ -113,8 +114,19 @@ typedef struct Found
 {
 	DirectRow  *header;			/* NULL: only count */
 	int			open;			/* of documents that are not void */
+	int			replaced;
 	int			others;
 } Found;
+
+/* By a revision, or to be. */
+static bool
+is_replaced(const DirectRow *row)
+{
+	bool		isnull;
+	Datum		key = DirectDatum(row, "invoice_id", &isnull);
+
+	return DirectFetch(true, "invoice_replacement", "invoice_replacement_pkey", 1, &key).tuple != NULL;
+}
 
 static bool
 look_at_header(const DirectRow *row, void *arg)
@@ -126,7 +138,12 @@ look_at_header(const DirectRow *row, void *arg)
 	if (strcmp(kind, "invoice") != 0 || strcmp(status, "void") == 0)
 		return true;
 	if (strcmp(status, "open") != 0)
-		found->others++;
+	{
+		if (is_replaced(row))
+			found->replaced++;
+		else
+			found->others++;
+	}
 	else if (found->open++ == 0 && found->header != NULL)
 		DirectKeep(row, found->header);
 	return true;
@@ -152,6 +169,7 @@ read_tenant(OneTenant *one, DateADT period, const char *tenant)
 	DirectScan(false, "invoice_header", "invoice_header_tenant_key", 2, key, look_at_header, &found);
 	if (found.open != 1 || found.others > 0)
 		return false;
+	one->alone = found.replaced == 0;
 	one->tenant = DirectFetch(false, "tenant_master", "tenant_master_pkey", 1, key);
 	one->billing = DirectFetch(true, "tenant_billing", "tenant_billing_pkey", 1, key);
 	key[0] = DirectDatum(&one->header, "issuer_id", &isnull);
@@ -243,10 +261,10 @@ update_by_statement(const InvoiceIssue *issue, const Frozen *frozen, const char 
 		elog(ERROR, "document \"%s\" changed while it was issued", issue->invoice_id);
 }
 
-/* Answers the function with the document where it can. */
-static void
+/* Whether it was written to the row, so that this is what it is now. */
+static bool
 write_issue(const DirectRow *header, const InvoiceIssue *issue, const Frozen *frozen,
-			const char *const hashes[3], FunctionCallInfo fcinfo)
+			const char *const hashes[3])
 {
 	static const char *const triggers[] = {"invoice_header_guard", NULL};
 	const DirectChange changes[] = {
@@ -265,17 +283,23 @@ write_issue(const DirectRow *header, const InvoiceIssue *issue, const Frozen *fr
 		{"hash", CStringGetTextDatum(hashes[2])},
 	};
 
-	if (DirectMayUpdate(header, triggers, InvoiceHeaderChecks))
+	if (!DirectMayUpdate(header, triggers, InvoiceHeaderChecks))
 	{
-		ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-		DirectUpdate(header, changes, lengthof(changes));
-		InitMaterializedSRF(fcinfo, 0);
-		FinopsCheckReturned(header->desc, rsinfo->setDesc);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, header->values, header->nulls);
-	}
-	else
 		update_by_statement(issue, frozen, hashes);
+		return false;
+	}
+	DirectUpdate(header, changes, lengthof(changes));
+	return true;
+}
+
+static void
+return_header(const DirectRow *header, FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	FinopsCheckReturned(header->desc, rsinfo->setDesc);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, header->values, header->nulls);
 }
 
 static InvoiceIssuer
@@ -367,6 +391,8 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 		issue.due_at += block.issued_at - now;
 	InvoiceNumberDocument(&block, &issue, DirectText(&one.header, "input_digest"), digest, prev_hash);
 	InvoiceEndSeries(&block);
-	write_issue(&one.header, &issue, &frozen, (const char *const[]) {digest, prev_hash, block.last_hash}, fcinfo);
+	if (write_issue(&one.header, &issue, &frozen, (const char *const[]) {digest, prev_hash, block.last_hash}) &&
+		one.alone)
+		return_header(&one.header, fcinfo);
 	return true;
 }

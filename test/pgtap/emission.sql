@@ -1,7 +1,7 @@
 -- Issued documents: rebuilt from their inputs, issued beside tenants that
 -- cannot be, with terms, languages and policies of their own.
 BEGIN;
-SELECT plan(29);
+SELECT plan(33);
 
 CREATE TABLE finops.fact_cost_allocated_2021_11 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2021-11-01') TO ('2021-12-01');
 SELECT count(*) FROM finops.set_issuer('Example Ltd', '1 High Street', 'DE1', number_format => 'EM{SEQ:5}') \g /dev/null
@@ -72,6 +72,14 @@ SET LOCAL session_replication_role = origin;
 SELECT is((SELECT array_agg(part ORDER BY part) FROM finops.rebuild_invoice('INV-202111-EM04') WHERE NOT identical), ARRAY['document', 'line 2'], 'a changed line does not follow from the inputs');
 SELECT is((SELECT count(*) FROM finops.verify_invoices() WHERE invoice_id = 'INV-202111-EM04'), 1::bigint, 'and is found by verification');
 SELECT throws_ok($$SELECT finops.rebuild_invoice('nothing')$$, 'P0002', NULL, 'an unknown document');
+
+-- a replaced invoice of one tenant: its revision is issued by a call for the tenant too
+SELECT count(*) FROM finops.reissue_invoice('INV-202111-EM07', 'tax came late') \g /dev/null
+INSERT INTO finops.period_gate (period_start, gate, position, status) VALUES ('2021-11-01', 'reconciliation', 3, 'ok') ON CONFLICT (period_start, gate) DO UPDATE SET status = 'ok';
+SELECT results_eq($$SELECT invoice_id, status FROM finops.issue_invoices('2021-11-01', 'EM-07')$$, $$VALUES ('INV-202111-EM07', 'paid'), ('INV-202111-EM07-R2', 'issued')$$, 'the revision of a replaced invoice is issued');
+SELECT results_eq($$SELECT invoice_id, number_seq FROM finops.issue_invoices('2021-11-01', 'EM-07')$$, $$SELECT invoice_id, number_seq FROM invoice_header WHERE tenant_id = 'EM-07' AND kind = 'invoice' ORDER BY revision$$, 'once');
+SELECT is((SELECT count(*) FROM finops.verify_invoices() WHERE invoice_id LIKE 'INV-202111-EM07%'), 0::bigint, 'and stands in the chain');
+SELECT is((SELECT sum(total) FROM invoice_header WHERE coalesce(original_invoice_id, invoice_id) = 'INV-202111-EM07'), 0.00, 'what it replaced sums to 0');
 
 -- the calls that are named help
 SELECT is(call, $$SELECT finops.register_tenant('EM-X2', billing_contact => '{"address": "Main Street 2, Example City"}')$$, 'the call gives what is missing and nothing else') FROM helps WHERE tenant_id = 'EM-X2';
