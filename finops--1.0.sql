@@ -2305,6 +2305,7 @@ CREATE TABLE finops.issuer (
 	tax_rounding text NOT NULL DEFAULT 'category',
 	zero_invoices text NOT NULL DEFAULT 'skip',
 	credit_balances text NOT NULL DEFAULT 'hold',
+	tax_currency text,
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT issuer_pkey PRIMARY KEY (issuer_id),
 	CONSTRAINT issuer_terms_check CHECK (payment_terms_days OPERATOR(pg_catalog.>=) 0 AND payment_terms_days OPERATOR(pg_catalog.<=) 3650),
@@ -2321,6 +2322,7 @@ COMMENT ON COLUMN finops.issuer.time_zone IS 'in which days of issue, due days a
 COMMENT ON COLUMN finops.issuer.tax_rounding IS 'line: the tax is rounded for each line and added up; category: once for each tax category and rate on the sum of its lines';
 COMMENT ON COLUMN finops.issuer.zero_invoices IS 'skip: a document of 0 stays open; issue: it is issued';
 COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; otherwise it is issued and its balance, like that of credit notes and money that is not applied, stands (issue), pays the next invoices (carry) or is to be paid back (refund); finops.settle_credits';
+COMMENT ON COLUMN finops.issuer.tax_currency IS 'in which the issuer accounts for tax: documents in another currency state their tax in it too, at the rates of their billing period (finops.fx_rate_of); NULL: they do not';
 COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
 
 CREATE TABLE finops.tenant_billing (
@@ -2692,12 +2694,13 @@ COMMENT ON FUNCTION finops.set_billing(text, text, text, text, text, integer, te
 REVOKE ALL ON FUNCTION finops.set_billing(text, text, text, text, text, integer, text, text, text) FROM PUBLIC;
 
 CREATE FUNCTION finops.set_issuer_policy(issuer_id text DEFAULT 'default', language text DEFAULT NULL, time_zone text DEFAULT NULL,
-	payment_terms_from text DEFAULT NULL, tax_rounding text DEFAULT NULL, zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL)
+	payment_terms_from text DEFAULT NULL, tax_rounding text DEFAULT NULL, zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL,
+	tax_currency text DEFAULT NULL)
 RETURNS SETOF finops.issuer
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_issuer_policy';
-COMMENT ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) IS 'how an issuer bills: language, time zone, from when payment terms run, where tax is rounded, zero invoices, credit balances; what is NULL keeps its value';
-REVOKE ALL ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text, text) IS 'how an issuer bills: language, time zone, from when payment terms run, where tax is rounded, zero invoices, credit balances, in which currency it accounts for tax; what is NULL keeps its value';
+REVOKE ALL ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text, text) FROM PUBLIC;
 
 -- what is issued stays
 

@@ -113,14 +113,16 @@ finops_set_billing(PG_FUNCTION_ARGS)
 /*
  * finops.set_issuer_policy(issuer_id text, ...) -> finops.issuer
  *
- * Errors: 22004, 22023 for values that are not among the choices, P0002 for
- * an unknown issuer.
+ * An empty tax_currency takes it back.  Errors: 22004, 22023 for values that
+ * are not among the choices and an unknown currency, P0002 for an unknown
+ * issuer.
  */
 Datum
 finops_set_issuer_policy(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
 	char	   *issuer = InvoiceRequiredText(fcinfo, 0, "issuer_id");
+	char	   *tax_currency = InvoiceTextArg(fcinfo, 7);
 
 	FinopsRequireWritable("finops.set_issuer_policy()");
 	check_choice("payment_terms_from", InvoiceTextArg(fcinfo, 3), starts, false);
@@ -130,14 +132,19 @@ finops_set_issuer_policy(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	InvoiceCheckLanguage(InvoiceTextArg(fcinfo, 1));
 	check_zone(InvoiceTextArg(fcinfo, 2));
+	if (tax_currency != NULL && tax_currency[0] != '\0')
+		(void) InvoiceCurrencyDigits(tax_currency);
 	if (FINOPS_RUN("UPDATE finops.issuer i SET language = coalesce(nullif($2, ''), i.language),"
 				   " time_zone = coalesce(nullif($3, ''), i.time_zone), payment_terms_from = coalesce($4, i.payment_terms_from),"
 				   " tax_rounding = coalesce($5, i.tax_rounding), zero_invoices = coalesce($6, i.zero_invoices),"
-				   " credit_balances = coalesce($7, i.credit_balances), updated_at = now() WHERE i.issuer_id = $1"
+				   " credit_balances = coalesce($7, i.credit_balances),"
+				   " tax_currency = CASE WHEN $8 IS NULL THEN i.tax_currency ELSE nullif($8, '') END,"
+				   " updated_at = now() WHERE i.issuer_id = $1"
 				   " RETURNING to_jsonb(i.*)::text", ARG_TEXT(issuer), ARG_TEXT(InvoiceTextArg(fcinfo, 1)),
 				   ARG_TEXT(InvoiceTextArg(fcinfo, 2)), ARG_TEXT(InvoiceTextArg(fcinfo, 3)),
 				   ARG_TEXT(InvoiceTextArg(fcinfo, 4)),
-				   ARG_TEXT(InvoiceTextArg(fcinfo, 5)), ARG_TEXT(InvoiceTextArg(fcinfo, 6))) == 0)
+				   ARG_TEXT(InvoiceTextArg(fcinfo, 5)), ARG_TEXT(InvoiceTextArg(fcinfo, 6)),
+				   ARG_TEXT(tax_currency)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("unknown issuer \"%s\"", FinopsQuoteForMessage(issuer)),

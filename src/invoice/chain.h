@@ -42,7 +42,8 @@ extern void InvoiceEndSeries(InvoiceNumberBlock *block);
 
 /* JSON of issuer "i" and tenant "t" that is frozen into documents. */
 #define INVOICE_ISSUER_SNAPSHOT "jsonb_strip_nulls(jsonb_build_object('legal_name', i.legal_name," \
-	" 'address', i.address, 'vat_id', i.vat_id, 'bank', i.bank, 'payment_terms_days', i.payment_terms_days))"
+	" 'address', i.address, 'vat_id', i.vat_id, 'bank', i.bank, 'payment_terms_days', i.payment_terms_days," \
+	" 'time_zone', i.time_zone, 'tax_currency', i.tax_currency))"
 #define INVOICE_RECIPIENT_SNAPSHOT "jsonb_strip_nulls(jsonb_build_object('tenant_id', t.tenant_id," \
 	" 'tenant_name', t.tenant_name, 'billing_contact', t.billing_contact, 'tax_profile', t.tax_profile))"
 

@@ -38,12 +38,13 @@ COMMENT ON FUNCTION finops.set_billing(text, text, text, text, text, integer, te
 REVOKE ALL ON FUNCTION finops.set_billing(text, text, text, text, text, integer, text, text, text) FROM PUBLIC;
 
 CREATE FUNCTION finops.set_issuer_policy(issuer_id text DEFAULT 'default', language text DEFAULT NULL, time_zone text DEFAULT NULL,
-	payment_terms_from text DEFAULT NULL, tax_rounding text DEFAULT NULL, zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL)
+	payment_terms_from text DEFAULT NULL, tax_rounding text DEFAULT NULL, zero_invoices text DEFAULT NULL, credit_balances text DEFAULT NULL,
+	tax_currency text DEFAULT NULL)
 RETURNS SETOF finops.issuer
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'finops_set_issuer_policy';
-COMMENT ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) IS 'how an issuer bills: language, time zone, from when payment terms run, where tax is rounded, zero invoices, credit balances; what is NULL keeps its value';
-REVOKE ALL ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text, text) IS 'how an issuer bills: language, time zone, from when payment terms run, where tax is rounded, zero invoices, credit balances, in which currency it accounts for tax; what is NULL keeps its value';
+REVOKE ALL ON FUNCTION finops.set_issuer_policy(text, text, text, text, text, text, text, text) FROM PUBLIC;
 
 -- what is issued stays
 

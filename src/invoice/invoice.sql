@@ -83,6 +83,7 @@ CREATE TABLE finops.issuer (
 	tax_rounding text NOT NULL DEFAULT 'category',
 	zero_invoices text NOT NULL DEFAULT 'skip',
 	credit_balances text NOT NULL DEFAULT 'hold',
+	tax_currency text,
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT issuer_pkey PRIMARY KEY (issuer_id),
 	CONSTRAINT issuer_terms_check CHECK (payment_terms_days OPERATOR(pg_catalog.>=) 0 AND payment_terms_days OPERATOR(pg_catalog.<=) 3650),
@@ -99,6 +100,7 @@ COMMENT ON COLUMN finops.issuer.time_zone IS 'in which days of issue, due days a
 COMMENT ON COLUMN finops.issuer.tax_rounding IS 'line: the tax is rounded for each line and added up; category: once for each tax category and rate on the sum of its lines';
 COMMENT ON COLUMN finops.issuer.zero_invoices IS 'skip: a document of 0 stays open; issue: it is issued';
 COMMENT ON COLUMN finops.issuer.credit_balances IS 'of a document with a negative total: hold: it stays open; otherwise it is issued and its balance, like that of credit notes and money that is not applied, stands (issue), pays the next invoices (carry) or is to be paid back (refund); finops.settle_credits';
+COMMENT ON COLUMN finops.issuer.tax_currency IS 'in which the issuer accounts for tax: documents in another currency state their tax in it too, at the rates of their billing period (finops.fx_rate_of); NULL: they do not';
 COMMENT ON COLUMN finops.issuer.number_format IS 'text with {SEQ:n} (running number, at least n digits) and {YYYY}, {YY}, {MM} of the day of issue; with {YYYY} or {YY} numbers start at 1 each year';
 
 CREATE TABLE finops.tenant_billing (

@@ -192,7 +192,8 @@ static const char *const frozen_sql =
 	" FROM (SELECT $3 AS total, $4 AS tax, $5 AS plan_code, $6 AS input_digest, $7 AS issuer, $8 AS recipient,"
 	"  $9 AS payment_terms_from, $10 AS payment_terms_days) h,"
 	" (SELECT $11 AS tenant_id, $12 AS tenant_name, $13 AS billing_contact, $14 AS tax_profile) t,"
-	" (SELECT $15 AS legal_name, $16 AS address, $17 AS vat_id, $18 AS bank, $19 AS payment_terms_days) i";
+	" (SELECT $15 AS legal_name, $16 AS address, $17 AS vat_id, $18 AS bank, $19 AS payment_terms_days,"
+	"  $20 AS time_zone, $21 AS tax_currency) i";
 
 typedef struct Frozen
 {
@@ -221,7 +222,8 @@ freeze(const OneTenant *one, TimestampTz now, Frozen *frozen)
 						   DirectArg(&one->tenant, "tax_profile", JSONBOID),
 						   DirectArg(&one->issuer, "legal_name", TEXTOID), DirectArg(&one->issuer, "address", JSONBOID),
 						   DirectArg(&one->issuer, "vat_id", TEXTOID), DirectArg(&one->issuer, "bank", JSONBOID),
-						   DirectArg(&one->issuer, "payment_terms_days", INT4OID));
+						   DirectArg(&one->issuer, "payment_terms_days", INT4OID),
+						   DirectArg(&one->issuer, "time_zone", TEXTOID), DirectArg(&one->issuer, "tax_currency", TEXTOID));
 	if (!DatumGetBool(FinopsValue(0, 4, &isnull)))
 		return false;
 	frozen->recipient = SPI_datumTransfer(FinopsValue(0, 1, &isnull), false, -1);

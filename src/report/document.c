@@ -20,11 +20,15 @@ static const char *const header_sql =
 	"SELECT h.invoice_id, h.invoice_number, h.tenant_id, h.kind, h.status, h.currency,"
 	" (SELECT c.minor_unit::int4 FROM finops.currency c WHERE c.code = h.currency ORDER BY c.shipped LIMIT 1),"
 	" h.subtotal, h.tax, h.total, h.tax_inclusive, h.period_start, h.period_end, h.po_number, h.terms, h.language,"
-	" h.reason, h.issuer, h.recipient, (h.issued_at AT TIME ZONE z.zone)::date, (h.due_at AT TIME ZONE z.zone)::date,"
+	" h.reason, h.issuer, h.recipient, (h.issued_at AT TIME ZONE z.zone)::date, (h.due_at AT TIME ZONE CASE h.payment_terms_from WHEN 'month_end' THEN coalesce(b.time_zone, z.zone) ELSE z.zone END)::date,"
 	" o.invoice_number, (o.issued_at AT TIME ZONE z.zone)::date, h.issuer_id,"
-	" EXISTS (SELECT FROM finops.currency y WHERE y.code = h.currency AND y.shipped)"
+	" EXISTS (SELECT FROM finops.currency y WHERE y.code = h.currency AND y.shipped),"
+	" z.tax_currency, (SELECT c.minor_unit::int4 FROM finops.currency c WHERE c.code = z.tax_currency ORDER BY c.shipped LIMIT 1),"
+	" CASE WHEN z.tax_currency IS NOT NULL THEN h.tax_usd / finops.fx_rate_of(z.tax_currency, h.period_start) END"
 	" FROM @s@.invoice_header h LEFT JOIN @s@.invoice_header o ON o.invoice_id = h.original_invoice_id"
-	" CROSS JOIN LATERAL (SELECT coalesce(h.issuer ->> 'time_zone', 'UTC') AS zone) z WHERE h.invoice_id = $1";
+	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id"
+	" CROSS JOIN LATERAL (SELECT coalesce(h.issuer ->> 'time_zone', 'UTC') AS zone,"
+	"  CASE WHEN h.tax <> 0 THEN nullif(h.issuer ->> 'tax_currency', h.currency) END AS tax_currency) z WHERE h.invoice_id = $1";
 
 static const char *const lines_sql =
 	"SELECT l.line_no, l.description, l.unit, l.tax_category, l.period_start,"
@@ -376,6 +380,21 @@ number_column(uint64 row, int column)
 	return value;
 }
 
+/* The tax in the currency in which the issuer accounts for it, rounded once. */
+static void
+read_tax_in_currency(Document *doc)
+{
+	bool		isnull;
+	Datum		tax = FinopsValue(0, 28, &isnull);
+
+	doc->tax_currency = FinopsText(0, 26);
+	if (doc->tax_currency == NULL)
+		return;
+	doc->tax_digits = (int) FinopsInt64(0, 27);
+	if (!isnull)
+		doc->tax_in_currency = number_text(CALL2(numeric_round, signed_number(doc, tax), Int32GetDatum(doc->tax_digits)));
+}
+
 static void
 read_header(Document *doc)
 {
@@ -406,6 +425,7 @@ read_header(Document *doc)
 	doc->original_day = FinopsText(0, 23);
 	doc->issuer_id = FinopsText(0, 24);
 	doc->is_iso4217 = DatumGetBool(number_column(0, 25));
+	read_tax_in_currency(doc);
 	doc->unit = CALL2(numeric_round, CALL2(numeric_power, number_of(10), number_of(-doc->digits)),
 					  Int32GetDatum(doc->digits));
 }

@@ -88,6 +88,10 @@ typedef struct Document
 	char	   *tax;
 	char	   *total;
 	bool		inclusive;
+	/* BT-6, BT-111: of a document in another currency that has tax, else NULL */
+	char	   *tax_currency;
+	char	   *tax_in_currency;	/* NULL: there is no exchange rate */
+	int			tax_digits;
 	char	   *issue_day;		/* YYYY-MM-DD */
 	char	   *due_day;
 	char	   *period_start;

@@ -264,13 +264,16 @@ sums(StringInfo out, const Document *doc, const InvoiceText *text)
 	appendStringInfoString(out, "</tbody></table></section>\n");
 }
 
-/* Why there is no tax, why there is a credit. */
+/* The tax in another currency, why there is none, why there is a credit. */
 static void
 notes(StringInfo out, const Document *doc, const InvoiceText *text)
 {
 	StringInfoData inner;
 
 	initStringInfo(&inner);
+	if (doc->tax_in_currency != NULL)
+		isolated(&inner, "p", psprintf("%s: %s %s", text->tax,
+									   InvoiceTextNumber(text, doc->tax_in_currency, doc->tax_digits), doc->tax_currency));
 	isolated(&inner, "p", doc->reason == NULL ? NULL : psprintf("%s: %s", text->reason, doc->reason));
 	for (int i = 0; i < doc->ntaxes; i++)
 	{

@@ -156,6 +156,9 @@ check_expressible(const Document *doc)
 		inexpressible(doc, psprintf("an e-invoice cannot be in %s", doc->currency),
 					  psprintf("Amounts in %s have %d decimals; EN 16931 allows 2.", doc->currency, doc->digits),
 					  psprintf("Send SELECT finops.invoice_html('%s') instead, or invoice in another currency.", doc->invoice_id));
+	if (doc->tax_digits > 2)
+		inexpressible(doc, psprintf("an e-invoice cannot state its tax in %s", doc->tax_currency),
+					  psprintf("Amounts in %s have %d decimals; EN 16931 allows 2.", doc->tax_currency, doc->tax_digits), NULL);
 	if (doc->far_from_base)
 		inexpressible(doc, psprintf("tax of \"%s\" is not what EN 16931 computes", doc->invoice_id),
 					  "It was rounded line by line; EN 16931 rounds it once for each category and rate.",
@@ -184,6 +187,9 @@ check_document(const Document *doc)
 				 errdetail("Its status is %s; an e-invoice has a number.", doc->status),
 				 errhint("Issue it with finops.issue_invoices('%s').", doc->period_start)));
 	check_expressible(doc);
+	if (doc->tax_currency != NULL && doc->tax_in_currency == NULL)
+		missing(doc, psprintf("an exchange rate for %s", doc->tax_currency),
+				psprintf("finops.set_fx_rate('%s', '%s', 1.0)", doc->tax_currency, doc->period_start));
 	if (doc->nlines == 0)
 		missing(doc, "a line", psprintf("finops.prepare_invoices('%s')", doc->period_start));
 	if (doc->issuer.name == NULL)
@@ -479,6 +485,12 @@ totals(StringInfo out, const Document *doc)
 		close_tag(out, "cac:TaxSubtotal");
 	}
 	close_tag(out, "cac:TaxTotal");
+	if (doc->tax_currency != NULL)
+	{
+		open_tag(out, "cac:TaxTotal");
+		attributed(out, "cbc:TaxAmount", "currencyID", doc->tax_currency, doc->tax_in_currency);
+		close_tag(out, "cac:TaxTotal");
+	}
 	open_tag(out, "cac:LegalMonetaryTotal");
 	amount(out, doc, "cbc:LineExtensionAmount", doc->subtotal);
 	amount(out, doc, "cbc:TaxExclusiveAmount", doc->base_total);
@@ -544,6 +556,7 @@ build_ubl(const Document *doc)
 	MarkupElement(&out, doc->credit ? "cbc:CreditNoteTypeCode" : "cbc:InvoiceTypeCode", doc->credit ? "381" : "380");
 	MarkupElement(&out, "cbc:Note", plain_note(doc->reason));
 	MarkupElement(&out, "cbc:DocumentCurrencyCode", doc->currency);
+	MarkupElement(&out, "cbc:TaxCurrencyCode", doc->tax_currency);
 	MarkupElement(&out, "cbc:BuyerReference", doc->recipient.buyer_reference);
 	period(&out, doc->period_start, doc->period_end);
 	if (doc->po_number != NULL)

@@ -4,6 +4,7 @@ CREATE FUNCTION pg_temp.rnd(seed bigint, below bigint) RETURNS bigint LANGUAGE s
 	$$ SELECT (((seed * 1103515245 + 12345) % 2147483647 * 48271 + 11) % 2147483647 * 16807 % 2147483647) % below $$;
 SELECT count(*) FROM finops.set_issuer('Müller & Söhne <Cloud> GmbH', '{"street": "Hauptstraße 1", "city": "Köln", "postal_code": "50667", "country": "DE", "company_id": "HRB 1234", "email": "billing@example.com"}',
 	'DE 123456789', 'EUR', bank => '{"name": "Bank \"A\"", "iban": "DE89 3704 0044 0532 0130 00", "bic": "COBADEFFXXX"}');
+SELECT count(*) FROM finops.set_fx_rate('EUR', '2024-01-01', 1.0843) a, finops.set_issuer_policy(tax_currency => 'EUR') b;
 CREATE TEMP TABLE kind AS SELECT n, CASE WHEN n % 10 < 5 THEN 'S' ELSE (ARRAY['Z','E','AE','K','G','O'])[1 + n / 10 % 6] END AS category, n % 7 = 3 AND n % 10 < 5 AS inclusive, n % 11 = 0 AS per_line,
 	CASE n % 13 WHEN 1 THEN 'JPY' WHEN 2 THEN 'USD' ELSE 'EUR' END AS currency, CASE n % 13 WHEN 1 THEN 1 ELSE 0.01 END AS unit FROM generate_series(1, :documents) n;
 SELECT count(*) FROM kind k, LATERAL finops.register_tenant('UB-' || k.n, CASE WHEN k.n % 17 = 0 THEN 'Ltd "O''Hare" & <Sons> ' || chr(8238) || 'x' ELSE 'Tenant ' || k.n END,

@@ -2,7 +2,7 @@
 -- once; money that has not come, and the same bank lines under two names of
 -- their account.
 BEGIN;
-SELECT plan(38);
+SELECT plan(46);
 SET LOCAL client_min_messages = warning;
 CREATE TABLE finops.fact_cost_allocated_2021_09 PARTITION OF fact_cost_allocated FOR VALUES FROM ('2021-09-01') TO ('2021-10-01');
 INSERT INTO tenant_master (tenant_id, tenant_name, currency, billing_mode) SELECT 'IS-' || n, 'T' || n, 'USD', 'invoice' FROM generate_series(1, 4) n;
@@ -37,6 +37,10 @@ SELECT throws_ok($$SELECT finops.set_issuer(issuer_id => 'AT', credit_number_for
 SELECT throws_ok($$SELECT finops.set_issuer(issuer_id => 'A T')$$, '22023', NULL, 'an id is a word');
 SELECT throws_ok($$SELECT finops.set_issuer(issuer_id => NULL)$$, '22004', NULL, 'or is missing');
 SELECT is((SELECT issuer_id FROM finops.set_billing('IS-3', issuer_id => 'AT')), 'AT', 'a tenant is invoiced by it');
+-- where it is another day than in UTC, and tax is accounted for in euros
+SELECT CASE WHEN extract(hour FROM now() AT TIME ZONE 'UTC') >= 10 THEN 'Pacific/Kiritimati' ELSE 'Pacific/Pago_Pago' END AS zone \gset
+SELECT throws_ok($$SELECT finops.set_issuer_policy('AT', tax_currency => 'XQX')$$, '22023', NULL, 'tax is accounted for in a currency that exists');
+SELECT is((SELECT (time_zone, tax_currency)::text FROM finops.set_issuer_policy('AT', time_zone => :'zone', tax_currency => 'EUR')), format('(%s,EUR)', :'zone'), 'an issuer has a time zone and a currency of tax');
 UPDATE finops.period_gate SET status = 'ok' WHERE period_start = '2021-09-01';
 SELECT count(*) FROM finops.prepare_invoices('2021-09-01') \g /dev/null
 INSERT INTO finops.period_gate (period_start, gate, position, status) VALUES ('2021-09-01', 'reconciliation', 3, 'ok') ON CONFLICT (period_start, gate) DO UPDATE SET status = 'ok';
@@ -47,7 +51,17 @@ SELECT results_eq($$SELECT number_series LIKE 'AT:credit_note/%', invoice_number
 	$$VALUES (true, true, 'ATU12345678')$$, 'who issued the invoice issues its credit note');
 SELECT is_empty($$SELECT * FROM finops.verify_invoices()$$, 'both chains hold');
 SELECT matches(finops.invoice_html('INV-202109-IS3'), 'Beispiel GmbH', 'it stands on the document');
+SELECT count(*) FROM finops.set_fx_rate('EUR', '2021-09-01', 1.25) \g /dev/null
 SELECT matches(finops.invoice_ubl('INV-202109-IS3')::text, 'ATU12345678', 'and in the e-invoice');
+SELECT is((xpath('//*[local-name() = "TaxCurrencyCode" or local-name() = "IssueDate"]/text()', x))::text, format('{%s,EUR}', to_char(d, 'YYYY-MM-DD')), 'with the day of its issuer and the currency of its tax')
+FROM (SELECT finops.invoice_ubl('INV-202109-IS3') AS x) u, LATERAL (SELECT (issued_at AT TIME ZONE :'zone')::date AS d FROM invoice_header WHERE invoice_id = 'INV-202109-IS3') h;
+-- 20 % of 5.00 are 1.00 USD, at 1.25 USD for a euro 0.80 EUR
+SELECT matches(finops.invoice_ubl('INV-202109-IS3')::text, '<cbc:TaxAmount currencyID="USD">1.00</cbc:TaxAmount>.*</cac:TaxTotal><cac:TaxTotal><cbc:TaxAmount currencyID="EUR">0.80</cbc:TaxAmount></cac:TaxTotal>', 'the tax in both');
+SELECT matches(finops.invoice_ubl(invoice_id)::text, '<cbc:TaxAmount currencyID="EUR">0.80</cbc:TaxAmount>', 'of its credit note too') FROM invoice_header WHERE original_invoice_id = 'INV-202109-IS3';
+SELECT matches(finops.invoice_html('INV-202109-IS3'), 'VAT: 0.80 EUR', 'and on the page');
+SELECT doesnt_match(finops.invoice_ubl('INV-202109-IS1')::text, 'TaxCurrencyCode', 'other issuers state it once');
+DELETE FROM finops.fx_rate WHERE currency = 'EUR';
+SELECT is((SELECT hint FROM pg_temp.refusal($$SELECT finops.invoice_ubl('INV-202109-IS3')$$)), $$Run SELECT finops.set_fx_rate('EUR', '2021-09-01', 1.0) with your own data.$$, 'without a rate the call is named');
 
 -- money that has not come
 SELECT throws_ok($$SELECT finops.record_payment('IS-P1', 5, 'USD', 'card', 'x', 'INV-202109-IS1', now() + interval '2 days')$$, '22023', NULL, 'a payment of a day to come is refused');

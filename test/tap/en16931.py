@@ -19,7 +19,7 @@ CBC = "{" + UBL + "CommonBasicComponents-2}"
 PARTY_ORDER = "EndpointID PartyIdentification* PartyName PostalAddress PartyTaxScheme* PartyLegalEntity Contact"
 TAX_ORDER = "ID! Percent TaxExemptionReasonCode TaxExemptionReason TaxScheme!"
 LINE_ORDER = "ID! Note InvoicedQuantity CreditedQuantity LineExtensionAmount! InvoicePeriod OrderLineReference AllowanceCharge* Item! Price!"
-COMMON_TAIL = "PaymentTerms AllowanceCharge* TaxTotal! LegalMonetaryTotal! InvoiceLine* CreditNoteLine*"
+COMMON_TAIL = "PaymentTerms AllowanceCharge* TaxTotal* LegalMonetaryTotal! InvoiceLine* CreditNoteLine*"
 ORDER = {
     "Invoice": "CustomizationID! ProfileID ID! IssueDate! DueDate InvoiceTypeCode! Note TaxPointDate DocumentCurrencyCode! TaxCurrencyCode AccountingCost BuyerReference"
                " InvoicePeriod OrderReference BillingReference* ContractDocumentReference ProjectReference AccountingSupplierParty! AccountingCustomerParty! PayeeParty"
@@ -145,9 +145,12 @@ class Check:
         self.ok("BR-05", currency in CURRENCIES, currency)
         self.ok("BR-02", self.text("ID"))
         self.ok("BR-03", self.text("IssueDate"))
+        accounting = self.text("TaxCurrencyCode")
+        self.ok("BR-CL-05", accounting is None or (accounting in CURRENCIES and accounting != currency), str(accounting))
         for element in self.root.iter():
             if "currencyID" in element.attrib:
-                self.ok("currency", element.attrib["currencyID"] == currency, local(element))
+                allowed = (currency, accounting) if local(element) == "TaxAmount" else (currency,)
+                self.ok("currency", element.attrib["currencyID"] in allowed, local(element))
                 if local(element) != "PriceAmount":
                     self.ok("BR-DEC", re.fullmatch(r"-?\d+(\.\d{1,2})?", element.text), element.text)
                 else:
@@ -274,7 +277,9 @@ class Check:
             taxes += tax
         self.ok("BR-CO-18", bool(seen), "no VAT breakdown")
         self.ok("BR-*-01", not sums, str(sums))
-        self.ok("one total", len(self.all("TaxTotal")) == 1)
+        accounting = self.text("TaxCurrencyCode")
+        tax_totals = [(self.one("TaxAmount", t).attrib["currencyID"], len(self.all("TaxSubtotal", t)) > 0) for t in self.all("TaxTotal")]
+        self.ok("BR-53", tax_totals == [(self.text("DocumentCurrencyCode"), True)] + ([(accounting, False)] if accounting else []), str(tax_totals))
         self.ok("BR-CO-10", self.number("LineExtensionAmount", total) == self.line_total)
         self.ok("BR-CO-11", (self.number("AllowanceTotalAmount", total) or 0) == shifts["false"])
         self.ok("BR-CO-12", (self.number("ChargeTotalAmount", total) or 0) == shifts["true"])
