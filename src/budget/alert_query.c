@@ -127,9 +127,12 @@ AlertObserve(const char *query, Oid role)
 		enable_timeout_after(query_timeout, finops_alert_timeout * 1000);
 		run(query, &result, context);
 		disable_timeout(query_timeout, false);
+		/* a time that ran out just now ends the query, not what follows it */
+		CHECK_FOR_INTERRUPTS();
 		if (SPI_finish() != SPI_OK_FINISH)
 			elog(ERROR, "SPI_finish failed");
-		AtEOXact_GUC(true, guc_level);
+		/* what the query set goes with it: the session is somebody else's */
+		AtEOXact_GUC(false, guc_level);
 		SetUserIdAndSecContext(user, sec_context);
 		ReleaseCurrentSubTransaction();
 	}
@@ -145,9 +148,13 @@ AlertObserve(const char *query, Oid role)
 		CurrentResourceOwner = owner;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !query_took_too_long)
 			ReThrowError(error);
+		/* it failed as its time ran out: nothing is left to be cancelled */
 		if (query_took_too_long)
+		{
+			QueryCancelPending = false;
 			result.error = psprintf("%s: it took longer than %d s",
 									unpack_sql_state(ERRCODE_QUERY_CANCELED), finops_alert_timeout);
+		}
 		else
 			result.error = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 		tuplestore_clear(result.store);
