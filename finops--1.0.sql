@@ -7761,8 +7761,8 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'gives back the space of deleted cache entries', '{cache-cleanup}', 3, '1 hour', true, true),
 	('retention', '10 2 * * 0', 'SELECT * FROM finops.apply_retention()',
 		'deletes what is older than finops.retention_policy keeps', NULL, 3, '2 hours', true, true),
-	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed',
-		'deletes runs of jobs and other logs that are older than 90 days', NULL, 3, '1 hour', true, true);
+	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed, finops.purge_checklists() AS checklists_removed',
+		'deletes runs of jobs, of checklists and other logs that are kept no longer', NULL, 3, '1 hour', true, true);
 
 CREATE VIEW finops.job_registry WITH (security_invoker = true) AS
 SELECT n.job_name,
@@ -7900,7 +7900,7 @@ BEGIN
 				PERFORM finops.run_in_worker(job_command);
 			END IF;
 			PERFORM finops.limit_job(NULL);
-		EXCEPTION WHEN query_canceled OR OTHERS THEN
+		EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
 			GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 		END;
 		SELECT f.code_of, f.message_of, f.wait INTO code, said, wait FROM finops.finish_job(run, code, said, detail, hint, answer) f;
@@ -8522,13 +8522,13 @@ CREATE FUNCTION finops.disable_check(check_id text, reason text)
 RETURNS void
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_disable_check';
-COMMENT ON FUNCTION finops.disable_check(text, text) IS 'takes a check out of the diagnosis; audited. UPDATE finops.diagnosis_check SET enabled = true brings it back';
+COMMENT ON FUNCTION finops.disable_check(text, text) IS 'takes a check out of the diagnosis; audited. A shipped one comes back with DELETE of its row in finops.diagnosis_check that is not shipped, one of yours with SET enabled = true';
 
 CREATE FUNCTION finops.escalate_finding(check_id text, scope text, note text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_escalate_finding';
-COMMENT ON FUNCTION finops.escalate_finding(text, text, text) IS 'opens an incident for a finding whose repair is outside of the database; until its post-mortem or acknowledgement is overdue, or it is resolved, the diagnosis leaves the finding to whoever works on it';
+COMMENT ON FUNCTION finops.escalate_finding(text, text, text) IS 'opens an incident for a finding whose repair is outside of the database; until it is resolved, or overdue to be acknowledged or resolved, the diagnosis leaves the finding to whoever works on it';
 
 REVOKE ALL ON finops.diagnosis_check FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.diagnose(), finops.disable_check(text, text), finops.escalate_finding(text, text, text) FROM PUBLIC;

@@ -33,13 +33,13 @@ CREATE FUNCTION finops.disable_check(check_id text, reason text)
 RETURNS void
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_disable_check';
-COMMENT ON FUNCTION finops.disable_check(text, text) IS 'takes a check out of the diagnosis; audited. UPDATE finops.diagnosis_check SET enabled = true brings it back';
+COMMENT ON FUNCTION finops.disable_check(text, text) IS 'takes a check out of the diagnosis; audited. A shipped one comes back with DELETE of its row in finops.diagnosis_check that is not shipped, one of yours with SET enabled = true';
 
 CREATE FUNCTION finops.escalate_finding(check_id text, scope text, note text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_escalate_finding';
-COMMENT ON FUNCTION finops.escalate_finding(text, text, text) IS 'opens an incident for a finding whose repair is outside of the database; until its post-mortem or acknowledgement is overdue, or it is resolved, the diagnosis leaves the finding to whoever works on it';
+COMMENT ON FUNCTION finops.escalate_finding(text, text, text) IS 'opens an incident for a finding whose repair is outside of the database; until it is resolved, or overdue to be acknowledged or resolved, the diagnosis leaves the finding to whoever works on it';
 
 REVOKE ALL ON finops.diagnosis_check FROM PUBLIC;
 REVOKE ALL ON FUNCTION finops.diagnose(), finops.disable_check(text, text), finops.escalate_finding(text, text, text) FROM PUBLIC;

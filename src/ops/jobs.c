@@ -301,12 +301,19 @@ cancel_work(void)
 	SetLatch(MyLatch);
 }
 
-static void
+/* Whether the limit was reached; a cancel that came after the work is void. */
+static bool
 end_limit(void)
 {
-	if (!limit_registered)
-		return;
-	disable_timeout(limit_timeout, false);
+	bool		reached;
+
+	if (limit_registered)
+		disable_timeout(limit_timeout, false);
+	reached = limit_reached;
+	if (reached)
+		QueryCancelPending = false;
+	limit_reached = false;
+	return reached;
 }
 
 /* finops.limit_job(run_id bigint): begins the limit of a run, or ends it (NULL). */
@@ -319,11 +326,7 @@ finops_limit_job(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 	{
-		end_limit();
-		/* the work is done, the timer came too late */
-		if (limit_reached)
-			QueryCancelPending = false;
-		limit_reached = false;
+		(void) end_limit();
 		PG_RETURN_VOID();
 	}
 	FinopsBegin(&session);
@@ -417,15 +420,14 @@ finops_finish_job(PG_FUNCTION_ARGS)
 	char	   *error = NULL;
 	char	   *job = NULL;
 	bool		again = false;
+	bool		limit_ended = end_limit();
 
-	end_limit();
 	FinopsRequireArg(fcinfo, 0, "run_id");
 	FinopsBegin(&session);
 	if (code == NULL && (message = error_in_rows(answer)) != NULL)
 		code = "P0001";
-	if (code != NULL && strcmp(code, "57014") == 0 && limit_reached)
+	if (code != NULL && strcmp(code, "57014") == 0 && limit_ended)
 		message = "canceled at its time limit";
-	limit_reached = false;
 	if (code != NULL)
 		error = describe_error(code, message, optional_text(fcinfo, 3), optional_text(fcinfo, 4));
 	if (FINOPS_RUN("UPDATE finops.job_run r SET status = CASE WHEN $2 IS NULL THEN 'succeeded' ELSE 'failed' END,"

@@ -134,8 +134,8 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'gives back the space of deleted cache entries', '{cache-cleanup}', 3, '1 hour', true, true),
 	('retention', '10 2 * * 0', 'SELECT * FROM finops.apply_retention()',
 		'deletes what is older than finops.retention_policy keeps', NULL, 3, '2 hours', true, true),
-	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed',
-		'deletes runs of jobs and other logs that are older than 90 days', NULL, 3, '1 hour', true, true);
+	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed, finops.purge_checklists() AS checklists_removed',
+		'deletes runs of jobs, of checklists and other logs that are kept no longer', NULL, 3, '1 hour', true, true);
 
 CREATE VIEW finops.job_registry WITH (security_invoker = true) AS
 SELECT n.job_name,
@@ -273,7 +273,7 @@ BEGIN
 				PERFORM finops.run_in_worker(job_command);
 			END IF;
 			PERFORM finops.limit_job(NULL);
-		EXCEPTION WHEN query_canceled OR OTHERS THEN
+		EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
 			GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 		END;
 		SELECT f.code_of, f.message_of, f.wait INTO code, said, wait FROM finops.finish_job(run, code, said, detail, hint, answer) f;

@@ -82,12 +82,11 @@ delete_log(const Log *log, FinopsArg keep, FinopsArg as_of)
  * ---------------------------------------------------------------------
  */
 
-/* Partitions of a table whose month ended before the horizon, with their lock. */
+/* Partitions of a table whose month ended before the horizon. */
 static uint64
 old_months(const char *table, FinopsArg keep, FinopsArg as_of)
 {
-	return FINOPS_RUN(psprintf("SELECT c.relname, m.period, EXISTS (SELECT FROM @s@.period_lock l"
-							   "   WHERE l.period_start = m.period AND l.state = 'LOCKED')"
+	return FINOPS_RUN(psprintf("SELECT c.relname, m.period"
 							   " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,"
 							   " LATERAL (SELECT to_date(substring(c.relname FROM '_(\\d{4}_\\d\\d)$'), 'YYYY_MM') AS period) m"
 							   " WHERE i.inhparent = '@s@.%s'::regclass AND m.period + interval '1 month' <= $2 - $1"
@@ -107,12 +106,13 @@ remove_months(const char *table, const char *action, FinopsArg keep, FinopsArg a
 		bool		isnull;
 		DateADT		period = DatumGetDateADT(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull));
 
-		if (SPI_getvalue(rows->vals[i], rows->tupdesc, 3)[0] == 't')
+		/* a close of the month may be at work: whether it is locked is asked after */
+		FinopsLock(FINOPS_LOCK_PERIOD, period);
+		if (FinopsPeriodIsLocked(period))
 		{
 			++*locked;
 			continue;
 		}
-		FinopsLock(FINOPS_LOCK_PERIOD, period);
 		FINOPS_RUN0(psprintf("ALTER TABLE @s@.%s DETACH PARTITION finops.%s", table, partition));
 		if (strcmp(action, "detach") != 0)
 			FINOPS_RUN0(psprintf("DROP TABLE finops.%s", partition));
@@ -259,6 +259,7 @@ finops_rotate_partitions(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	StringInfoData answer;
 	DateADT		period;
+	bool		isnull;
 
 	FinopsRequireArg(fcinfo, 0, "as_of");
 	FinopsRequireWritable("finops.rotate_partitions()");
@@ -266,11 +267,7 @@ finops_rotate_partitions(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	initStringInfo(&answer);
 	FINOPS_RUN("SELECT date_trunc('month', $1::timestamp)::date", ARG_DATE(PG_GETARG_DATEADT(0)));
-	{
-		bool		isnull;
-
-		period = DatumGetDateADT(FinopsValue(0, 1, &isnull));
-	}
+	period = DatumGetDateADT(FinopsValue(0, 1, &isnull));
 	for (int i = 0; i < 2; i++)
 	{
 		char	   *month = FinopsPeriodText(period);

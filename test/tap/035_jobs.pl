@@ -76,6 +76,12 @@ ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activi
 $node->safe_psql('postgres', q{SELECT pg_terminate_backend(backend_pid) FROM finops.job_run WHERE job_name = 'long'});
 $session->{handle}->finish;
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'finops job'}), 'it ends with the session that waits for it');
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION public.asserts() RETURNS void LANGUAGE plpgsql AS 'BEGIN ASSERT false, ''one is not two''; END';
+	SELECT finops.set_job('asserts', command => 'SELECT public.asserts()')});
+(undef, undef, $said) = $node->psql('postgres', q{CALL finops.run_job('asserts')});
+like($said, qr/job "asserts" failed: one is not two/, 'an assertion that fails, which no handler of others takes');
+is($node->safe_psql('postgres', q{SELECT string_agg(status, ',') FROM finops.job_run WHERE job_name = 'asserts'}), 'failed', 'is recorded');
 $node->safe_psql('postgres', q{CALL finops.run_job('cache-vacuum')});
 is($node->safe_psql('postgres', q{SELECT status FROM finops.job_run WHERE job_name = 'cache-vacuum'}), 'succeeded', 'VACUUM');
 
