@@ -7328,7 +7328,7 @@ $$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-
 FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s
  WHERE s.usage_date >= date_trunc('month', now() AT TIME ZONE 'UTC') AND s.utilization IS NOT NULL ORDER BY s.tenant_id, s.metric_code, s.usage_date DESC) u$$, NULL, true),
 	('quota-100', 'Quota reached', 'critical', 'commercial-ops', 'SEV-2', '>=', 100, NULL, NULL, NULL, NULL, NULL, '{quota_event}', true, false,
-		'SELECT finops.buy_topup(...), or another plan',
+		'SELECT finops.top_up(<tenant_id>, <sku_code>), or another plan',
 $$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-MM')) AS scope, u.utilization * 100 AS value,
  jsonb_build_object('tenant_id', u.tenant_id, 'metric_code', u.metric_code, 'cap_value', u.cap_value, 'usage_date', u.usage_date, 'unit', 'percent') AS detail
 FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s
@@ -7894,7 +7894,9 @@ BEGIN
 		BEGIN
 			PERFORM finops.limit_job(run);
 			PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-			IF job_command OPERATOR(pg_catalog.~*) '^\s*(\(|(select|with|values|table)\M)' THEN
+			IF job_command OPERATOR(pg_catalog.~*) '^\s*(\(|(select|with|values|table)\M)'
+				-- a WITH that changes rows is no subquery
+				AND NOT (job_command OPERATOR(pg_catalog.~*) '^\s*with\M' AND job_command OPERATOR(pg_catalog.~*) '\m(insert|update|delete|merge)\M') THEN
 				EXECUTE pg_catalog.format('SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), ''[]'') FROM (%s) AS r', job_command) INTO answer;
 			ELSE
 				PERFORM finops.run_in_worker(job_command);
@@ -8951,7 +8953,8 @@ WHERE g.set_at > v.refreshed_at
 $q$),
 
 ('period-attention', 1020, 'Commercial-Ops 10: General recovery', 'SEV-2', 'somebody marked the month', '{}', true, $q$
-SELECT to_char(l.period_start, 'YYYY-MM') AS scope, format('%s needs attention', to_char(l.period_start, 'YYYY-MM')) AS seen, format('CALL finops.close_month(%L)', l.period_start) AS resolve_call,
+SELECT to_char(l.period_start, 'YYYY-MM') AS scope, format('%s needs attention', to_char(l.period_start, 'YYYY-MM')) AS seen,
+	CASE WHEN now() >= timezone('UTC', l.period_start + interval '1 month') THEN format('CALL finops.close_month(%L)', l.period_start) END AS resolve_call,
 	format('SELECT * FROM period_lock WHERE period_start = %L', l.period_start) AS evidence_query
 FROM @s@.period_lock l WHERE l.state = 'ATTENTION_REQUIRED'
 $q$),
@@ -8990,13 +8993,17 @@ $q$),
 SELECT d.load_dt::text AS scope, format('drivers of %s are in no forecast', d.load_dt) AS seen, 'SELECT * FROM finops.recalc_forecast()' AS resolve_call,
 	'SELECT run_name, driver_load_dt, status FROM forecast.run ORDER BY started_at DESC LIMIT 5' AS evidence_query
 FROM (SELECT max(load_dt) AS load_dt FROM forecast.drivers) d
-WHERE d.load_dt IS NOT NULL AND EXISTS (SELECT FROM forecast.run) AND NOT EXISTS (SELECT FROM forecast.run r WHERE r.status = 'completed' AND r.driver_load_dt >= d.load_dt)
+WHERE d.load_dt IS NOT NULL AND EXISTS (SELECT FROM forecast.run) AND NOT EXISTS (SELECT FROM forecast.run r WHERE r.status IN ('completed', 'warning') AND r.driver_load_dt >= d.load_dt)
 $q$),
 
 ('model-drift', 1220, 'Resource forecaster 11.1: RMSE drift', 'SEV-3', 'the series has changed since the model was trained', '{job-failed=*}', true, $q$
-SELECT r.model_name AS scope, format('model %s %s has drifted: score %s, from 1 on it is too much', r.model_name, r.model_version, round(r.drift_score::numeric, 2)) AS seen,
-	'SELECT * FROM finops.retrain_drifted()' AS resolve_call, format('SELECT * FROM tbl_ml_model_registry WHERE model_name = %L', r.model_name) AS evidence_query
-FROM @s@.tbl_ml_model_registry r WHERE r.status = 'ACTIVE' AND r.drift_score >= 1
+SELECT d.model_of AS scope, format('model %s %s has drifted by %s', d.model_of, d.model_version, d.reasons) AS seen,
+	format('SELECT * FROM finops.train_model(%L)', d.model_of) AS resolve_call, format('SELECT * FROM finops.model_drift(%L)', d.model_of) AS evidence_query
+FROM finops.model_drift() d WHERE d.drifted
+UNION ALL
+SELECT r.model_name, format('model %s %s has drifted: score %s, from 1 on it is too much', r.model_name, r.model_version, round(r.drift_score::numeric, 2)),
+	NULL, format('SELECT * FROM tbl_ml_model_registry WHERE model_name = %L', r.model_name)
+FROM @s@.tbl_ml_model_registry r WHERE r.status = 'ACTIVE' AND r.drift_score >= 1 AND NOT EXISTS (SELECT FROM forecast.prediction p WHERE p.model_id = r.model_id)
 $q$),
 
 ('feature-drift', 1230, 'Logistics: Feature drift', 'SEV-3', 'the feature is distributed otherwise than when the models were trained', '{model-drift=*}', true, $q$
@@ -9028,13 +9035,14 @@ $q$),
 
 ('idle-in-transaction', 1340, 'Costs dashboard: Memory and connections', 'SEV-3', 'a client has forgotten its transaction; it keeps locks and hinders vacuum', '{}', true, $q$
 SELECT a.pid::text AS scope, format('session %s of %s idles in a transaction since %s', a.pid, coalesce(a.usename, '?'), to_char(a.state_change, 'YYYY-MM-DD HH24:MI')) AS seen,
-	format('SELECT pg_catalog.pg_terminate_backend(%s)', a.pid) AS resolve_call, 'SELECT state, COUNT(*) FROM pg_stat_activity GROUP BY state' AS evidence_query
+	format('SELECT pg_catalog.pg_terminate_backend(%s, 5000)', a.pid) AS resolve_call, 'SELECT state, COUNT(*) FROM pg_stat_activity GROUP BY state' AS evidence_query
 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.state LIKE 'idle in transaction%' AND a.state_change < now() - interval '1 hour' AND a.pid <> pg_backend_pid()
 $q$),
 
 ('connections-full', 1350, 'Costs dashboard: Memory and connections', 'SEV-1', 'clients open more sessions than they use', '{idle-in-transaction=*}', true, $q$
 SELECT 'connections' AS scope, format('%s of %s connections are taken', count(*), current_setting('max_connections')) AS seen,
-	'SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND state = ''idle'' AND pid <> pg_catalog.pg_backend_pid()' AS resolve_call,
+	CASE WHEN count(*) FILTER (WHERE a.datname = current_database() AND a.state = 'idle') > 0
+		THEN 'SELECT count(pg_catalog.pg_terminate_backend(pid, 5000)) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND state = ''idle'' AND pid <> pg_catalog.pg_backend_pid()' END AS resolve_call,
 	'SELECT state, COUNT(*) FROM pg_stat_activity GROUP BY state' AS evidence_query
 FROM pg_stat_activity a WHERE a.backend_type = 'client backend' HAVING count(*) >= 0.9 * current_setting('max_connections')::numeric
 $q$),
@@ -9043,7 +9051,9 @@ $q$),
 
 ('source-stale', 1410, 'Logistics: Data freshness', 'SEV-3', 'what fills the table has not run', '{load-job-failed=*,job-failed=*,job-stuck=*}', true, $q$
 SELECT s.table_name AS scope, format('%s was brought up to date on %s, %s minutes may pass', s.table_name, to_char(s.last_sync_at, 'YYYY-MM-DD HH24:MI'), s.sla_minutes) AS seen,
-	CASE WHEN s.table_name = 'tbl_ml_consolidated_feature_store' THEN 'SELECT finops.refresh_features()' END AS resolve_call,
+	coalesce(CASE WHEN s.table_name = 'tbl_ml_consolidated_feature_store' THEN 'SELECT finops.refresh_features()' END,
+		(SELECT format('CALL finops.run_job(%L)', j.job_name) FROM finops.job_registry j WHERE j.enabled AND (j.job_name IN (s.table_name, s.data_source) OR s.table_name = ANY (regexp_split_to_array(j.command, '\W+')))
+			ORDER BY j.job_name = s.data_source DESC NULLS LAST, j.job_name LIMIT 1)) AS resolve_call,
 	'SELECT table_name, minutes_since_sync FROM vw_data_freshness_monitoring WHERE minutes_since_sync > 360' AS evidence_query
 FROM finops.source_sync s WHERE s.last_sync_at < now() - s.sla_minutes * interval '1 minute'
 $q$),
@@ -9105,10 +9115,25 @@ HAVING count(*) > 0
 $q$),
 
 ('message-waiting', 330, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'nobody sends what stands in the outbox', '{job-failed=delivery,job-stuck=delivery,job-late=*,jobs-unscheduled=*}', 'finops.notification', true, $q$
-SELECT 'outbox' AS scope, format('%s message(s) wait for longer than an hour, the first since %s', count(*), to_char(min(o.created_at), 'YYYY-MM-DD HH24:MI')) AS seen,
+WITH able AS (SELECT c.* FROM finops.channel c LEFT JOIN finops.channel_state s ON s.channel_id = c.channel_id
+	WHERE c.enabled AND coalesce(s.paused_until < now() - interval '5 minutes', true) AND coalesce(s.last_summary_at + c.digest_interval < now() - interval '1 hour', true)
+		AND (SELECT count(*) FROM finops.delivery_attempt t WHERE t.channel_id = c.channel_id AND t.started_at > now() - c.rate_interval - interval '5 minutes') < c.rate_limit),
+waits AS (SELECT o.outbox_id, o.created_at FROM finops.notification n JOIN able c ON c.channel_id = n.channel_id JOIN finops.outbox o ON o.outbox_id = n.outbox_id
+	WHERE n.message_id IS NULL AND o.status = 'queued' AND o.created_at < now() - interval '1 hour'
+	UNION SELECT o.outbox_id, o.created_at FROM finops.outbox o JOIN able c ON c.channel_id = ANY (o.channels) OR (c.topics IS NULL OR o.topic = ANY (c.topics)) AND (c.policies IS NULL OR o.topic = 'alert' AND o.payload ->> 'policy_id' = ANY (c.policies))
+		AND array_position(ARRAY['info', 'warning', 'critical'], o.severity) >= array_position(ARRAY['info', 'warning', 'critical'], c.min_severity)
+	WHERE o.status = 'pending' AND o.created_at < now() - interval '1 hour')
+SELECT 'outbox' AS scope, format('%s message(s) wait for longer than an hour, the first since %s', count(*), to_char(min(w.created_at), 'YYYY-MM-DD HH24:MI')) AS seen,
 	'CALL finops.deliver_notifications()' AS resolve_call, 'SELECT topic, count(*), min(created_at) FROM finops.outbox WHERE status IN (''pending'', ''queued'') GROUP BY 1' AS evidence_query
-FROM finops.outbox o JOIN finops.notification n ON n.outbox_id = o.outbox_id AND n.message_id IS NULL
-WHERE o.status = 'queued' AND o.created_at < now() - interval '1 hour' HAVING count(*) > 0
+FROM waits w HAVING count(*) > 0
+$q$),
+
+('delivery-failed', 340, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'the other side did not take the messages; finops.redeliver() lets them go once more when it does', '{}', 'finops.notification', true, $q$
+SELECT m.channel_id AS scope, format('%s message(s) of channel %s were given up, the last of them because of %s', count(*), m.channel_id, left((array_agg(m.error ORDER BY m.message_id DESC))[1], 300)) AS seen,
+	format('SELECT finops.redeliver(channel_id => %L)', m.channel_id) AS resolve_call,
+	format('SELECT * FROM finops.notification_message WHERE channel_id = %L AND status = ''dead''', m.channel_id) AS evidence_query
+FROM finops.notification_message m JOIN finops.channel c ON c.channel_id = m.channel_id AND c.enabled
+WHERE m.status = 'dead' AND m.created_at > now() - interval '7 days' GROUP BY m.channel_id
 $q$);
 -- room ops: the calls that put findings right, where no other room has them
 

@@ -81,7 +81,7 @@ $$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-
 FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s
  WHERE s.usage_date >= date_trunc('month', now() AT TIME ZONE 'UTC') AND s.utilization IS NOT NULL ORDER BY s.tenant_id, s.metric_code, s.usage_date DESC) u$$, NULL, true),
 	('quota-100', 'Quota reached', 'critical', 'commercial-ops', 'SEV-2', '>=', 100, NULL, NULL, NULL, NULL, NULL, '{quota_event}', true, false,
-		'SELECT finops.buy_topup(...), or another plan',
+		'SELECT finops.top_up(<tenant_id>, <sku_code>), or another plan',
 $$SELECT concat_ws('/', u.tenant_id, u.metric_code, to_char(u.usage_date, 'YYYY-MM')) AS scope, u.utilization * 100 AS value,
  jsonb_build_object('tenant_id', u.tenant_id, 'metric_code', u.metric_code, 'cap_value', u.cap_value, 'usage_date', u.usage_date, 'unit', 'percent') AS detail
 FROM (SELECT DISTINCT ON (s.tenant_id, s.metric_code) s.* FROM @extschema@.usage_snapshot_daily s

@@ -416,7 +416,8 @@ WHERE g.set_at > v.refreshed_at
 $q$),
 
 ('period-attention', 1020, 'Commercial-Ops 10: General recovery', 'SEV-2', 'somebody marked the month', '{}', true, $q$
-SELECT to_char(l.period_start, 'YYYY-MM') AS scope, format('%s needs attention', to_char(l.period_start, 'YYYY-MM')) AS seen, format('CALL finops.close_month(%L)', l.period_start) AS resolve_call,
+SELECT to_char(l.period_start, 'YYYY-MM') AS scope, format('%s needs attention', to_char(l.period_start, 'YYYY-MM')) AS seen,
+	CASE WHEN now() >= timezone('UTC', l.period_start + interval '1 month') THEN format('CALL finops.close_month(%L)', l.period_start) END AS resolve_call,
 	format('SELECT * FROM period_lock WHERE period_start = %L', l.period_start) AS evidence_query
 FROM @s@.period_lock l WHERE l.state = 'ATTENTION_REQUIRED'
 $q$),
@@ -455,13 +456,17 @@ $q$),
 SELECT d.load_dt::text AS scope, format('drivers of %s are in no forecast', d.load_dt) AS seen, 'SELECT * FROM finops.recalc_forecast()' AS resolve_call,
 	'SELECT run_name, driver_load_dt, status FROM forecast.run ORDER BY started_at DESC LIMIT 5' AS evidence_query
 FROM (SELECT max(load_dt) AS load_dt FROM forecast.drivers) d
-WHERE d.load_dt IS NOT NULL AND EXISTS (SELECT FROM forecast.run) AND NOT EXISTS (SELECT FROM forecast.run r WHERE r.status = 'completed' AND r.driver_load_dt >= d.load_dt)
+WHERE d.load_dt IS NOT NULL AND EXISTS (SELECT FROM forecast.run) AND NOT EXISTS (SELECT FROM forecast.run r WHERE r.status IN ('completed', 'warning') AND r.driver_load_dt >= d.load_dt)
 $q$),
 
 ('model-drift', 1220, 'Resource forecaster 11.1: RMSE drift', 'SEV-3', 'the series has changed since the model was trained', '{job-failed=*}', true, $q$
-SELECT r.model_name AS scope, format('model %s %s has drifted: score %s, from 1 on it is too much', r.model_name, r.model_version, round(r.drift_score::numeric, 2)) AS seen,
-	'SELECT * FROM finops.retrain_drifted()' AS resolve_call, format('SELECT * FROM tbl_ml_model_registry WHERE model_name = %L', r.model_name) AS evidence_query
-FROM @s@.tbl_ml_model_registry r WHERE r.status = 'ACTIVE' AND r.drift_score >= 1
+SELECT d.model_of AS scope, format('model %s %s has drifted by %s', d.model_of, d.model_version, d.reasons) AS seen,
+	format('SELECT * FROM finops.train_model(%L)', d.model_of) AS resolve_call, format('SELECT * FROM finops.model_drift(%L)', d.model_of) AS evidence_query
+FROM finops.model_drift() d WHERE d.drifted
+UNION ALL
+SELECT r.model_name, format('model %s %s has drifted: score %s, from 1 on it is too much', r.model_name, r.model_version, round(r.drift_score::numeric, 2)),
+	NULL, format('SELECT * FROM tbl_ml_model_registry WHERE model_name = %L', r.model_name)
+FROM @s@.tbl_ml_model_registry r WHERE r.status = 'ACTIVE' AND r.drift_score >= 1 AND NOT EXISTS (SELECT FROM forecast.prediction p WHERE p.model_id = r.model_id)
 $q$),
 
 ('feature-drift', 1230, 'Logistics: Feature drift', 'SEV-3', 'the feature is distributed otherwise than when the models were trained', '{model-drift=*}', true, $q$
@@ -493,13 +498,14 @@ $q$),
 
 ('idle-in-transaction', 1340, 'Costs dashboard: Memory and connections', 'SEV-3', 'a client has forgotten its transaction; it keeps locks and hinders vacuum', '{}', true, $q$
 SELECT a.pid::text AS scope, format('session %s of %s idles in a transaction since %s', a.pid, coalesce(a.usename, '?'), to_char(a.state_change, 'YYYY-MM-DD HH24:MI')) AS seen,
-	format('SELECT pg_catalog.pg_terminate_backend(%s)', a.pid) AS resolve_call, 'SELECT state, COUNT(*) FROM pg_stat_activity GROUP BY state' AS evidence_query
+	format('SELECT pg_catalog.pg_terminate_backend(%s, 5000)', a.pid) AS resolve_call, 'SELECT state, COUNT(*) FROM pg_stat_activity GROUP BY state' AS evidence_query
 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.state LIKE 'idle in transaction%' AND a.state_change < now() - interval '1 hour' AND a.pid <> pg_backend_pid()
 $q$),
 
 ('connections-full', 1350, 'Costs dashboard: Memory and connections', 'SEV-1', 'clients open more sessions than they use', '{idle-in-transaction=*}', true, $q$
 SELECT 'connections' AS scope, format('%s of %s connections are taken', count(*), current_setting('max_connections')) AS seen,
-	'SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND state = ''idle'' AND pid <> pg_catalog.pg_backend_pid()' AS resolve_call,
+	CASE WHEN count(*) FILTER (WHERE a.datname = current_database() AND a.state = 'idle') > 0
+		THEN 'SELECT count(pg_catalog.pg_terminate_backend(pid, 5000)) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND state = ''idle'' AND pid <> pg_catalog.pg_backend_pid()' END AS resolve_call,
 	'SELECT state, COUNT(*) FROM pg_stat_activity GROUP BY state' AS evidence_query
 FROM pg_stat_activity a WHERE a.backend_type = 'client backend' HAVING count(*) >= 0.9 * current_setting('max_connections')::numeric
 $q$),
@@ -508,7 +514,9 @@ $q$),
 
 ('source-stale', 1410, 'Logistics: Data freshness', 'SEV-3', 'what fills the table has not run', '{load-job-failed=*,job-failed=*,job-stuck=*}', true, $q$
 SELECT s.table_name AS scope, format('%s was brought up to date on %s, %s minutes may pass', s.table_name, to_char(s.last_sync_at, 'YYYY-MM-DD HH24:MI'), s.sla_minutes) AS seen,
-	CASE WHEN s.table_name = 'tbl_ml_consolidated_feature_store' THEN 'SELECT finops.refresh_features()' END AS resolve_call,
+	coalesce(CASE WHEN s.table_name = 'tbl_ml_consolidated_feature_store' THEN 'SELECT finops.refresh_features()' END,
+		(SELECT format('CALL finops.run_job(%L)', j.job_name) FROM finops.job_registry j WHERE j.enabled AND (j.job_name IN (s.table_name, s.data_source) OR s.table_name = ANY (regexp_split_to_array(j.command, '\W+')))
+			ORDER BY j.job_name = s.data_source DESC NULLS LAST, j.job_name LIMIT 1)) AS resolve_call,
 	'SELECT table_name, minutes_since_sync FROM vw_data_freshness_monitoring WHERE minutes_since_sync > 360' AS evidence_query
 FROM finops.source_sync s WHERE s.last_sync_at < now() - s.sla_minutes * interval '1 minute'
 $q$),

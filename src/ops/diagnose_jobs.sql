@@ -19,8 +19,23 @@ HAVING count(*) > 0
 $q$),
 
 ('message-waiting', 330, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'nobody sends what stands in the outbox', '{job-failed=delivery,job-stuck=delivery,job-late=*,jobs-unscheduled=*}', 'finops.notification', true, $q$
-SELECT 'outbox' AS scope, format('%s message(s) wait for longer than an hour, the first since %s', count(*), to_char(min(o.created_at), 'YYYY-MM-DD HH24:MI')) AS seen,
+WITH able AS (SELECT c.* FROM finops.channel c LEFT JOIN finops.channel_state s ON s.channel_id = c.channel_id
+	WHERE c.enabled AND coalesce(s.paused_until < now() - interval '5 minutes', true) AND coalesce(s.last_summary_at + c.digest_interval < now() - interval '1 hour', true)
+		AND (SELECT count(*) FROM finops.delivery_attempt t WHERE t.channel_id = c.channel_id AND t.started_at > now() - c.rate_interval - interval '5 minutes') < c.rate_limit),
+waits AS (SELECT o.outbox_id, o.created_at FROM finops.notification n JOIN able c ON c.channel_id = n.channel_id JOIN finops.outbox o ON o.outbox_id = n.outbox_id
+	WHERE n.message_id IS NULL AND o.status = 'queued' AND o.created_at < now() - interval '1 hour'
+	UNION SELECT o.outbox_id, o.created_at FROM finops.outbox o JOIN able c ON c.channel_id = ANY (o.channels) OR (c.topics IS NULL OR o.topic = ANY (c.topics)) AND (c.policies IS NULL OR o.topic = 'alert' AND o.payload ->> 'policy_id' = ANY (c.policies))
+		AND array_position(ARRAY['info', 'warning', 'critical'], o.severity) >= array_position(ARRAY['info', 'warning', 'critical'], c.min_severity)
+	WHERE o.status = 'pending' AND o.created_at < now() - interval '1 hour')
+SELECT 'outbox' AS scope, format('%s message(s) wait for longer than an hour, the first since %s', count(*), to_char(min(w.created_at), 'YYYY-MM-DD HH24:MI')) AS seen,
 	'CALL finops.deliver_notifications()' AS resolve_call, 'SELECT topic, count(*), min(created_at) FROM finops.outbox WHERE status IN (''pending'', ''queued'') GROUP BY 1' AS evidence_query
-FROM finops.outbox o JOIN finops.notification n ON n.outbox_id = o.outbox_id AND n.message_id IS NULL
-WHERE o.status = 'queued' AND o.created_at < now() - interval '1 hour' HAVING count(*) > 0
+FROM waits w HAVING count(*) > 0
+$q$),
+
+('delivery-failed', 340, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'the other side did not take the messages; finops.redeliver() lets them go once more when it does', '{}', 'finops.notification', true, $q$
+SELECT m.channel_id AS scope, format('%s message(s) of channel %s were given up, the last of them because of %s', count(*), m.channel_id, left((array_agg(m.error ORDER BY m.message_id DESC))[1], 300)) AS seen,
+	format('SELECT finops.redeliver(channel_id => %L)', m.channel_id) AS resolve_call,
+	format('SELECT * FROM finops.notification_message WHERE channel_id = %L AND status = ''dead''', m.channel_id) AS evidence_query
+FROM finops.notification_message m JOIN finops.channel c ON c.channel_id = m.channel_id AND c.enabled
+WHERE m.status = 'dead' AND m.created_at > now() - interval '7 days' GROUP BY m.channel_id
 $q$);

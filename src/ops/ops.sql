@@ -267,7 +267,9 @@ BEGIN
 		BEGIN
 			PERFORM finops.limit_job(run);
 			PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-			IF job_command OPERATOR(pg_catalog.~*) '^\s*(\(|(select|with|values|table)\M)' THEN
+			IF job_command OPERATOR(pg_catalog.~*) '^\s*(\(|(select|with|values|table)\M)'
+				-- a WITH that changes rows is no subquery
+				AND NOT (job_command OPERATOR(pg_catalog.~*) '^\s*with\M' AND job_command OPERATOR(pg_catalog.~*) '\m(insert|update|delete|merge)\M') THEN
 				EXECUTE pg_catalog.format('SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), ''[]'') FROM (%s) AS r', job_command) INTO answer;
 			ELSE
 				PERFORM finops.run_in_worker(job_command);

@@ -5,24 +5,16 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib $FindBin::RealBin;
+use DiagnosisTest;
 use FinopsTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = finops_node('diagnose');
+diagnose_on($node);
 my $bills = PostgreSQL::Test::Utils::tempdir;
 my %anchor;
-
-sub sql { return $node->safe_psql('postgres', $_[0]); }
-sub findings { return sql(q{SELECT string_agg(finding || ' ' || scope || ': ' || seen, E'\n') FROM finops.diagnose()}); }
-
-sub healthy
-{
-	my ($title) = @_;
-	is(findings(), '', $title);
-	return;
-}
 
 # A month's bill of one payer: a line per day, tenant and service.  Options:
 # until => last day, skip => days left out, untagged => percent of the amount
@@ -53,35 +45,6 @@ sub bill
 }
 
 sub load { my ($file) = @_; return "SELECT * FROM finops.load_bill('$file');"; }
-
-# One failure: what puts it in, the check that finds it and its scope.  done:
-# what somebody outside does before the call, such as delivering the file.
-my %seen;
-
-sub failure
-{
-	my ($finding, $scope, $inject, %o) = @_;
-	my $title = $o{title} // $finding;
-	$seen{$finding}++;
-	$node->psql('postgres', $_) foreach ref $inject ? @$inject : $inject;
-	my $found = sql(q{SELECT count(*) || ' ' || string_agg(finding || ' ' || scope, ', ') FROM finops.diagnose()});
-	is($found, "1 $finding $scope", "$title: one root finding") or diag(findings());
-	like(sql(q{SELECT string_agg(c ->> 'finding', ',') FROM finops.diagnose() d, jsonb_array_elements(d.consequences) c}), $o{consequences}, "$title: its consequences")
-	  if defined $o{consequences};
-	$o{done}->() if defined $o{done};
-	for my $round (1 .. ($o{calls} // 1))
-	{
-		my $call = sql(q{SELECT resolve_call FROM finops.diagnose() LIMIT 1});
-		my ($code, $out, $error) = $node->psql('postgres', $call);
-		is($code, 0, "$title: $call runs") or diag($error);
-		is(sql("SELECT count(*) FROM finops.diagnose() WHERE finding = '$finding' AND scope = '$scope'"), '0', "$title: the call clears it")
-		  or diag(findings())
-		  if $round == 1;
-	}
-	return like(findings(), $o{then}, "$title: what it had hidden remains") if defined $o{then};
-	healthy("$title: healthy again");
-	return;
-}
 
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron') if has_cron();
 sql('CREATE EXTENSION finops');
@@ -235,7 +198,8 @@ sql("INSERT INTO finops.diagnosis_check (check_id, section, cause, query) VALUES
 is(sql("SELECT finding || ' ' || (seen ~ '0A000|25006|read-only|non-volatile') FROM finops.diagnose()"), 'check-failed true', 'a check cannot write');
 sql("DELETE FROM finops.diagnosis_check WHERE check_id = 'writes'");
 is(sql('BEGIN READ ONLY; SELECT count(*) FROM finops.diagnose(); COMMIT;'), '0', 'it writes nothing');
-cmp_ok(scalar keys %seen, '>=', 25, 'at least 25 different failures');
+my @repaired = failures_repaired();
+cmp_ok(scalar @repaired, '>=', 25, 'at least 25 different failures are put right by the call') or diag("@repaired");
 
 $node->stop;
 done_testing();
