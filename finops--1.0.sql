@@ -7681,6 +7681,7 @@ CREATE TABLE finops.job (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT job_pkey PRIMARY KEY (job_name, shipped),
 	CONSTRAINT job_name_check CHECK (job_name OPERATOR(pg_catalog.~) '^[a-z][a-z0-9-]{0,39}$'),
+	CONSTRAINT job_command_check CHECK (command OPERATOR(pg_catalog.~) '\S'),
 	CONSTRAINT job_schedule_check CHECK (finops.check_schedule(schedule)),
 	CONSTRAINT job_guard_check CHECK (finops.check_guard(guard)),
 	CONSTRAINT job_time_zone_check CHECK (finops.check_time_zone(time_zone)),

@@ -12,6 +12,7 @@ SELECT finops.set_job('test-a', schedule => '0 3 * * *');
 SELECT finops.set_job('test-a', depends_on => '{test-none}', command => 'SELECT 1');
 \set VERBOSITY terse
 SELECT finops.set_job('test-a', max_retries => 4, command => 'SELECT 1');
+SELECT finops.set_job('test-a', command => E' \n');
 SELECT finops.set_job('test-a', time_limit => '0', command => 'SELECT 1');
 SELECT finops.set_job('test-a', retry_delay => '-1 second', command => 'SELECT 1');
 SELECT finops.set_job(NULL);

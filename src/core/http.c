@@ -54,11 +54,14 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		(!AddressIsPublic(bytes, len) &&
 		 !NetworkListHolds(finops_allowed_networks, bytes, len)))
 	{
-		t->refused = true;
+		t->refused = !t->visited;
 		if (bytes != NULL)
 			inet_ntop(address->family, bytes, t->refused_address, sizeof(t->refused_address));
 		return CURL_SOCKET_BAD;
 	}
+	/* of a host with several addresses one that may be visited is enough */
+	t->visited = true;
+	t->refused = false;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -441,7 +444,7 @@ HttpStart(HttpTransfer *t, const HttpRequest *request)
 	HttpStop(t);
 	curl_easy_reset(t->easy);
 	forget_answer(t);
-	t->done = t->too_large = t->refused = t->paused = false;
+	t->done = t->too_large = t->refused = t->visited = t->paused = false;
 	t->header_bytes = t->error_len = 0;
 	t->received = 0;
 	t->skip = 0;

@@ -131,7 +131,8 @@ typedef struct HttpTransfer
 	int64		skip;			/* of this answer */
 	int64		max_bytes;
 	bool		too_large;
-	bool		refused;		/* an address that is not allowed */
+	bool		refused;		/* no address of the host is allowed */
+	bool		visited;		/* one is */
 	char		refused_address[64];
 
 	/* what was received and not taken yet */

@@ -277,7 +277,8 @@ finops_resolve_incident(PG_FUNCTION_ARGS)
  * finops.open_alert_incidents() → bigint
  *
  * One incident per firing alert of a policy that opens them, of the policy's
- * severity; again opens nothing.
+ * severity; again opens nothing, and neither does one that is silenced or
+ * kept back by another.
  */
 Datum
 finops_open_alert_incidents(PG_FUNCTION_ARGS)
@@ -293,7 +294,7 @@ finops_open_alert_incidents(PG_FUNCTION_ARGS)
 					" jsonb_build_object('alert_id', a.alert_id, 'value', a.value, 'threshold', a.threshold, 'since', a.since,"
 					"  'seen', format('%s: %s is %s', p.title, a.scope, a.value), 'cause', p.title, 'runbook', p.runbook, 'detail', a.detail)"
 					" FROM finops.alert a JOIN finops.alert_policy_in_force p USING (policy_id)"
-					" WHERE a.state = 'firing' AND p.opens_incident AND NOT EXISTS (SELECT FROM finops.incident i WHERE i.source = 'alert'"
+					" WHERE a.state = 'firing' AND a.muted IS NULL AND p.opens_incident AND NOT EXISTS (SELECT FROM finops.incident i WHERE i.source = 'alert'"
 					"  AND i.source_id = a.policy_id AND i.scope = a.scope AND i.status <> 'resolved') ORDER BY a.alert_id");
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)

@@ -52,7 +52,8 @@ SELECT throws_ok('SELECT finops.postmortem_html(-1)', 'P0002', NULL, 'no page of
 INSERT INTO finops.alert_policy (policy_id, title, severity, severity_scale, severity_class, query, operator, threshold, opens_incident) VALUES
 	('t-opens', 'it opens', 'critical', 'logistics', 'P1', 'SELECT ''s''::text AS scope, 1::numeric AS value, NULL::jsonb AS detail', '>', 0, true), ('t-quiet', 'it does not', 'critical', NULL, NULL, 'SELECT ''s''::text AS scope, 1::numeric AS value, NULL::jsonb AS detail', '>', 0, false);
 INSERT INTO finops.alert (policy_id, scope, state, since, value, threshold) VALUES ('t-opens', 'a', 'firing', now(), 3, 0), ('t-opens', 'b', 'pending', now(), 3, 0), ('t-quiet', 'a', 'firing', now(), 3, 0);
-SELECT is(finops.open_alert_incidents(), 1::bigint, 'one for each firing alert of a policy that opens them');
+INSERT INTO finops.alert (policy_id, scope, state, since, value, threshold, muted) VALUES ('t-opens', 'c', 'firing', now(), 3, 0, 'silenced'), ('t-opens', 'd', 'firing', now(), 3, 0, 'inhibited');
+SELECT is(finops.open_alert_incidents(), 1::bigint, 'one for each firing alert of a policy that opens them, none for one that nobody is told of');
 SELECT is(finops.open_alert_incidents(), 0::bigint, 'once');
 SELECT results_eq($$SELECT severity, scale, title, scope, evidence ->> 'value' FROM finops.incident WHERE source_id = 't-opens'$$, $$VALUES ('SEV-1', 'logistics', 'it opens', 'a', '3')$$, 'by the class of its policy');
 

@@ -26,7 +26,8 @@ sub node
 {
 	my ($name, @options) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name, @options);
-	$node->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8' ]);
+	# newer servers make checksums unless told not to, and both must be alike
+	$node->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8', $node->pg_version >= 18 ? '--no-data-checksums' : () ]);
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = '$preload'\njit = off\nmax_worker_processes = 20\n"
 		. ($cron ? "cron.use_background_workers = on\n" : ''));
 	return $node;
