@@ -6922,7 +6922,7 @@ SELECT b.budget_id, 'stale', 'warning', pg_catalog.format('last refreshed %s', p
 FROM @extschema@.budget_master b
 WHERE b.enabled AND b.last_refreshed_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) interval '24 hours')
 	AND COALESCE(b.effective_to OPERATOR(pg_catalog.>=) pg_catalog.timezone('UTC', pg_catalog.now())::date, true)
-	AND COALESCE(b.effective_from OPERATOR(pg_catalog.<=) pg_catalog.timezone('UTC', pg_catalog.now())::date, true)
+	AND COALESCE(b.effective_from OPERATOR(pg_catalog.<) pg_catalog.timezone('UTC', pg_catalog.now())::date, true)
 UNION ALL
 SELECT b.budget_id, 'unknown scope', 'warning', pg_catalog.format('there is no %s %s', b.scope_type, b.scope_ref)
 FROM @extschema@.budget_master b
@@ -7352,7 +7352,8 @@ FROM finops.budget_status b WHERE b.threshold_kind = 'forecast' AND (b.crossed O
 $$SELECT '*' AS scope, round(extract(epoch FROM now() - min(b.last_refreshed_at))::numeric / 3600, 1) AS value,
  jsonb_build_object('unit', 'hours', 'budgets', count(*) FILTER (WHERE b.last_refreshed_at < now() - interval '24 hours'),
   'evidence', 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC') AS detail
-FROM @extschema@.budget_master b HAVING count(*) > 0$$, NULL, true),
+FROM @extschema@.budget_master b WHERE b.enabled AND coalesce(b.effective_from < (now() AT TIME ZONE 'UTC')::date, true)
+ AND coalesce(b.effective_to >= (now() AT TIME ZONE 'UTC')::date, true) HAVING count(*) > 0$$, NULL, true),
 	-- forecasts
 	('rmse-drift', 'A forecast model has drifted', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, '{rmse-drift}', true, false,
 		'SELECT * FROM finops.retrain_drifted()',
@@ -8402,7 +8403,7 @@ SELECT s.*, true FROM (VALUES
 	('cost_optimization', 2, 'Review resource usage', 'check', NULL, 'always', NULL, $q$SELECT c.service, round(sum(c.effective_cost), 2) AS effective_cost, c.currency FROM finops.cost_daily c WHERE c.usage_date >= (now() AT TIME ZONE 'UTC')::date - 7 GROUP BY 1, 3 ORDER BY 2 DESC LIMIT 10$q$),
 	('cost_optimization', 3, 'Plan capacity adjustments', 'manual', NULL, NULL, NULL, NULL),
 	('cost_optimization', 4, 'Optimize warehouse sizing', 'outside', NULL, NULL, NULL, NULL),
-	('cost_optimization', 5, 'Update cost budgets', 'check', NULL, 'no rows', 'no budget is older than 24 hours (finops.refresh_budgets)', $q$SELECT budget_id, last_refreshed_at FROM @s@.budget_master WHERE last_refreshed_at < now() - interval '24 hours'$q$),
+	('cost_optimization', 5, 'Update cost budgets', 'check', NULL, 'no rows', 'no budget is older than 24 hours (finops.refresh_budgets)', $q$SELECT budget_id, detail FROM finops.budget_finding WHERE finding = 'stale'$q$),
 
 	('dashboard_daily', 1, 'Application health', 'check', NULL, 'no rows', 'finops.diagnose() finds no SEV-1', $q$SELECT finding, scope, seen FROM finops.diagnose() WHERE severity = 'SEV-1'$q$),
 	('dashboard_daily', 2, 'Database connections', 'check', 'S001-Q3', 'rows', 'the database answers', $q$SELECT 1 AS answer$q$),
@@ -8453,7 +8454,7 @@ SELECT s.*, true FROM (VALUES
 	('commercial_daily', 2, '1 to 10: what the diagnosis finds', 'check', NULL, 'no rows', 'no finding of the ten sections', $q$SELECT severity, section, seen, resolve_call FROM finops.diagnose() WHERE section LIKE 'Commercial-Ops%'$q$),
 	('commercial_daily', 3, '2 Allocation: affected services', 'check', 'S002-Q2', 'no rows', 'no service of an open month is out of tolerance', $q$SELECT m.recon_id, m.service, m.variance_pct FROM @s@.recon_summary m WHERE m.status IN ('warning', 'failed') AND m.service <> 'ALL'$q$),
 	('commercial_daily', 4, '2 Allocation: exceptions', 'check', 'S002-Q3', 'no rows', 'none is open', $q$SELECT exception_id, description FROM @s@.recon_exceptions WHERE category = 'Allocation' AND status = 'open' AND severity <> 'info'$q$),
-	('commercial_daily', 5, '3 Budgets: staleness', 'check', 'S002-Q4', 'no rows', 'last_refreshed_at within 24 hours', $q$SELECT budget_id, last_refreshed_at FROM @s@.budget_master WHERE last_refreshed_at < now() - interval '24 hours' ORDER BY 2$q$),
+	('commercial_daily', 5, '3 Budgets: staleness', 'check', 'S002-Q4', 'no rows', 'last_refreshed_at within 24 hours', $q$SELECT b.budget_id, b.last_refreshed_at FROM @s@.budget_master b JOIN finops.budget_finding f ON f.budget_id = b.budget_id AND f.finding = 'stale' ORDER BY 2$q$),
 	('commercial_daily', 6, '4 Reconciliation: latest summaries', 'check', 'S002-Q5', 'ok', 'variance_pct within 1 %', $q$SELECT count(*) AS summaries, max(abs(x.variance_pct)) AS largest_variance_pct, coalesce(bool_and(x.status IN ('ok', 'resolved', 'warning')), true) AS ok FROM (SELECT * FROM @s@.recon_summary WHERE service = 'ALL' ORDER BY period_start DESC LIMIT 5) x$q$),
 	('commercial_daily', 7, '5 Tagging: coverage', 'check', 'S002-Q7', 'always', 'alarm tag-coverage-drop', $q$SELECT c.billing_period, sum(c.line_items) FILTER (WHERE c.tenant_id IS NULL) AS untagged, sum(c.line_items) AS total, round(100.0 * sum(c.line_items) FILTER (WHERE c.tenant_id IS NOT NULL) / nullif(sum(c.line_items), 0), 2) AS tag_coverage_pct FROM finops.cost_daily c WHERE c.billing_period >= (now() AT TIME ZONE 'UTC')::date - interval '2 months' GROUP BY 1 ORDER BY 1 DESC$q$),
 	('commercial_daily', 8, '6 Invoices: pending', 'check', 'S002-Q8', 'always', 'alarm invoice-lag', $q$SELECT tenant_id, period_start, status FROM @s@.invoice_header WHERE status = 'open' ORDER BY 2, 1$q$),
@@ -8722,7 +8723,7 @@ $q$),
 ('budget-stale', 310, 'Commercial-Ops 3: Budgets', 'SEV-3', 'the refresh of the budgets has not run', '{job-failed=budgets,job-stuck=budgets,job-late=*,allocation-missing=*}', true, $q$
 SELECT 'budgets' AS scope, format('%s budget(s) are older than 24 hours, such as %s of %s', count(*), min(b.budget_id), to_char(min(b.last_refreshed_at), 'YYYY-MM-DD HH24:MI')) AS seen,
 	'SELECT finops.refresh_budgets()' AS resolve_call, 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC' AS evidence_query
-FROM @s@.budget_master b WHERE b.last_refreshed_at < now() - interval '24 hours' HAVING count(*) > 0
+FROM @s@.budget_master b JOIN finops.budget_finding f ON f.budget_id = b.budget_id AND f.finding = 'stale' HAVING count(*) > 0
 $q$),
 
 ('alert-unanswered', 320, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'nobody has acknowledged it in time', '{}', true, $q$

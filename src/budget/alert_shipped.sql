@@ -105,7 +105,8 @@ FROM finops.budget_status b WHERE b.threshold_kind = 'forecast' AND (b.crossed O
 $$SELECT '*' AS scope, round(extract(epoch FROM now() - min(b.last_refreshed_at))::numeric / 3600, 1) AS value,
  jsonb_build_object('unit', 'hours', 'budgets', count(*) FILTER (WHERE b.last_refreshed_at < now() - interval '24 hours'),
   'evidence', 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC') AS detail
-FROM @extschema@.budget_master b HAVING count(*) > 0$$, NULL, true),
+FROM @extschema@.budget_master b WHERE b.enabled AND coalesce(b.effective_from < (now() AT TIME ZONE 'UTC')::date, true)
+ AND coalesce(b.effective_to >= (now() AT TIME ZONE 'UTC')::date, true) HAVING count(*) > 0$$, NULL, true),
 	-- forecasts
 	('rmse-drift', 'A forecast model has drifted', 'warning', 'commercial-ops', 'SEV-3', '>', 0, NULL, NULL, NULL, NULL, NULL, '{rmse-drift}', true, false,
 		'SELECT * FROM finops.retrain_drifted()',

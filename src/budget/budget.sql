@@ -221,7 +221,7 @@ SELECT b.budget_id, 'stale', 'warning', pg_catalog.format('last refreshed %s', p
 FROM @extschema@.budget_master b
 WHERE b.enabled AND b.last_refreshed_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) interval '24 hours')
 	AND COALESCE(b.effective_to OPERATOR(pg_catalog.>=) pg_catalog.timezone('UTC', pg_catalog.now())::date, true)
-	AND COALESCE(b.effective_from OPERATOR(pg_catalog.<=) pg_catalog.timezone('UTC', pg_catalog.now())::date, true)
+	AND COALESCE(b.effective_from OPERATOR(pg_catalog.<) pg_catalog.timezone('UTC', pg_catalog.now())::date, true)
 UNION ALL
 SELECT b.budget_id, 'unknown scope', 'warning', pg_catalog.format('there is no %s %s', b.scope_type, b.scope_ref)
 FROM @extschema@.budget_master b

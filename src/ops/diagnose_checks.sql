@@ -184,7 +184,7 @@ $q$),
 ('budget-stale', 310, 'Commercial-Ops 3: Budgets', 'SEV-3', 'the refresh of the budgets has not run', '{job-failed=budgets,job-stuck=budgets,job-late=*,allocation-missing=*}', true, $q$
 SELECT 'budgets' AS scope, format('%s budget(s) are older than 24 hours, such as %s of %s', count(*), min(b.budget_id), to_char(min(b.last_refreshed_at), 'YYYY-MM-DD HH24:MI')) AS seen,
 	'SELECT finops.refresh_budgets()' AS resolve_call, 'SELECT budget_id, last_refreshed_at FROM budget_master ORDER BY last_refreshed_at ASC' AS evidence_query
-FROM @s@.budget_master b WHERE b.last_refreshed_at < now() - interval '24 hours' HAVING count(*) > 0
+FROM @s@.budget_master b JOIN finops.budget_finding f ON f.budget_id = b.budget_id AND f.finding = 'stale' HAVING count(*) > 0
 $q$),
 
 ('alert-unanswered', 320, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'nobody has acknowledged it in time', '{}', true, $q$

@@ -1,7 +1,7 @@
 -- Every shipped alert policy stands where its runbook says it does, and not
 -- one step before.
 BEGIN;
-SELECT plan(45);
+SELECT plan(46);
 SET client_min_messages = error;
 SET TimeZone = 'UTC';
 -- others leave their alerts to the transaction
@@ -68,6 +68,9 @@ SELECT is((SELECT string_agg(severity, ' ' ORDER BY scope COLLATE "C") FROM fino
 SELECT is(regexp_replace(pg_temp.standing('budget-forecast'), '/[0-9-]+/', ' ', 'g'), 'AP-B3 100% AP-B4 100%', 'budget-forecast');
 SELECT is(pg_temp.told('budget-forecast'), 1::bigint, 'a forecast is not told where the budget is used up');
 SELECT is(pg_temp.standing('budget-stale'), '*', 'budget-stale: once, however many are');
+INSERT INTO budget_master (budget_id, target_usd, last_refreshed_at, enabled, effective_from, effective_to) VALUES ('AP-B5', 1, now() - interval '99 hours', false, NULL, NULL), ('AP-B6', 1, now() - interval '99 hours', true, now()::date + 9, NULL), ('AP-B7', 1, now() - interval '99 hours', true, NULL, now()::date - 9);
+SELECT finops.evaluate_alerts() \g /dev/null
+SELECT is((SELECT value || ' h, ' || (detail ->> 'budgets') FROM finops.alert WHERE policy_id = 'budget-stale'), '25.0 h, 1', 'none that is off, to come or over');
 UPDATE budget_master SET forecast_usd = 985 WHERE budget_id = 'AP-B4';
 SELECT finops.evaluate_alerts() \g /dev/null
 UPDATE budget_master SET forecast_usd = 1001 WHERE budget_id = 'AP-B4';

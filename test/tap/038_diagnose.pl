@@ -104,6 +104,9 @@ failure('allocation-variance', $anchor{now}, [ load(bill('now', '100000000001', 
 	consequences => qr/recon-failed/);
 
 # 3: budgets and alerts
+sql("INSERT INTO budget_master (budget_id, target_usd, last_refreshed_at, enabled, effective_from, effective_to) VALUES ('off', 1, now() - interval '2 days', false, NULL, NULL),
+	('over', 1, now() - interval '2 days', true, NULL, now()::date - 30), ('to-come', 1, now() - interval '2 days', true, now()::date + 30, NULL)");
+healthy('budgets that are off, over and to come are not refreshed');
 failure('budget-stale', 'budgets', "INSERT INTO budget_master (budget_id, target_usd, last_refreshed_at) VALUES ('b-1', 1000000, now() - interval '2 days')");
 failure('alert-unanswered', 'budget-stale/b-1', "INSERT INTO finops.alert (policy_id, scope, state, since, acknowledge_by) VALUES ('budget-stale', 'b-1', 'firing', now() - interval '1 day', now() - interval '1 minute')");
 
