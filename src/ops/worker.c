@@ -97,10 +97,14 @@ run_query(Task *task)
 	CommitTransactionCommand();
 }
 
-/* One statement as if a client had sent it, so that it may commit. */
+/*
+ * One statement as if a client had sent it, so that it may commit: its plan
+ * must not be in the memory of a transaction.
+ */
 static void
 run_statement(const char *sql)
 {
+	MemoryContext context = CurrentMemoryContext;
 	List	   *parsed;
 	RawStmt    *raw;
 	List	   *plans;
@@ -110,6 +114,7 @@ run_statement(const char *sql)
 	bool		snapshot;
 
 	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
 	parsed = pg_parse_query(sql);
 	if (list_length(parsed) != 1)
 		ereport(ERROR,
