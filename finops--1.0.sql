@@ -518,13 +518,26 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.cost_categories IS 'cost categories 
 COMMENT ON COLUMN @extschema@.fact_cost_raw.virtual_tags IS 'tags that the registry and the rules of room tag add to resource_tags or put in their place (finops.tag_sync)';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.other_columns IS 'columns of the bill that its format does not know, by name as delivered (finops.keep_unknown_columns), those of Azure, Google Cloud and Oracle that no column here takes, and ends of commitments of AWS';
 
+CREATE FUNCTION finops.year_text(day date)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_year_text';
+COMMENT ON FUNCTION finops.year_text(date) IS 'year of a day as text, four digits; a condition on it prunes the partitions of the facts';
+
+CREATE FUNCTION finops.month_text(day date)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_month_text';
+COMMENT ON FUNCTION finops.month_text(date) IS 'month of a day as text, two digits; a condition on it prunes the partitions of the facts';
+
 CREATE VIEW cur_database.cur_table AS
 SELECT f.*,
-	pg_catalog.to_char(f.bill_billing_period_start_date::pg_catalog.timestamp, 'YYYY') AS year,
-	pg_catalog.to_char(f.bill_billing_period_start_date::pg_catalog.timestamp, 'MM') AS month
+	finops.year_text(f.bill_billing_period_start_date) AS year,
+	finops.month_text(f.bill_billing_period_start_date) AS month
 FROM @extschema@.fact_cost_raw f;
 COMMENT ON VIEW cur_database.cur_table IS 'the facts under the name and with the partition columns that cost and usage report queries use';
-COMMENT ON COLUMN cur_database.cur_table.month IS 'two digits';
+COMMENT ON COLUMN cur_database.cur_table.year IS 'of the billing period, four digits; a condition on it leaves out the partitions of other years';
+COMMENT ON COLUMN cur_database.cur_table.month IS 'of the billing period, two digits; a condition on it leaves out the partitions of other months';
 
 -- what loads did
 
@@ -1446,6 +1459,120 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000 ROWS 100000
 AS 'MODULE_PATHNAME', 'finops_generated_bill_lines';
 COMMENT ON FUNCTION finops.generated_bill_lines(date, bigint, integer, bigint) IS 'the text of a generated bill as CUR 2.0 CSV, header first, one row per line; the same arguments give the same text everywhere';
 
+-- room bill: totals of requests and queries that never fall, although the rows
+-- that they count are deleted after a while
+
+CREATE FUNCTION finops.request_api(endpoint text)
+RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_request_api';
+COMMENT ON FUNCTION finops.request_api(text) IS 'whose endpoint it is: a path is one of the dashboard, a name that begins with AmazonAthena. one of Athena, another name an operation of Cost Explorer';
+
+CREATE FUNCTION finops.request_throttled(status_code integer, error_code text)
+RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_request_throttled';
+COMMENT ON FUNCTION finops.request_throttled(integer, text) IS 'whether an API refused a request because there were too many';
+
+CREATE TABLE finops.request_total (
+	api text NOT NULL,
+	status text NOT NULL,
+	requests bigint NOT NULL,
+	throttled bigint NOT NULL,
+	response_ms numeric NOT NULL,
+	counted_to bigint NOT NULL,
+	CONSTRAINT request_total_pkey PRIMARY KEY (api, status)
+);
+COMMENT ON TABLE finops.request_total IS 'requests that finops.request_count need not count again: those of api_metrics up to the greatest counted_to, and those that were deleted';
+COMMENT ON COLUMN finops.request_total.status IS 'of HTTP; none where there was no answer';
+COMMENT ON COLUMN finops.request_total.counted_to IS 'api_metrics.id';
+
+CREATE VIEW finops.request_count AS
+SELECT t.api, t.status, pg_catalog.sum(t.requests)::bigint AS requests, pg_catalog.sum(t.throttled)::bigint AS throttled,
+	pg_catalog.sum(t.response_ms) AS response_ms
+FROM (
+	SELECT o.api, o.status, o.requests, o.throttled, o.response_ms FROM finops.request_total o
+	UNION ALL
+	SELECT finops.request_api(m.endpoint), COALESCE(m.status_code::text, 'none'), pg_catalog.count(*),
+		pg_catalog.count(*) FILTER (WHERE finops.request_throttled(m.status_code, m.error_code)), pg_catalog.sum(m.response_time_ms)
+	FROM @extschema@.api_metrics m
+	WHERE m.id OPERATOR(pg_catalog.>) (SELECT COALESCE(pg_catalog.max(k.counted_to), 0) FROM finops.request_total k)
+	GROUP BY 1, 2
+) t
+GROUP BY t.api, t.status;
+COMMENT ON VIEW finops.request_count IS 'all requests there ever were in api_metrics, by API and status';
+
+CREATE FUNCTION finops.count_requests()
+RETURNS bigint
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_count_requests';
+COMMENT ON FUNCTION finops.count_requests() IS 'adds the newest rows of api_metrics to finops.request_total, so that they need not be counted at each look; returns how many, 0 where another transaction writes requests';
+REVOKE ALL ON FUNCTION finops.count_requests() FROM PUBLIC;
+
+CREATE FUNCTION finops.keep_request_total()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_keep_request_total';
+COMMENT ON FUNCTION finops.keep_request_total() IS 'adds requests that are deleted to finops.request_total';
+REVOKE ALL ON FUNCTION finops.keep_request_total() FROM PUBLIC;
+
+CREATE TRIGGER keep_request_total AFTER DELETE ON @extschema@.api_metrics
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.keep_request_total();
+CREATE TRIGGER keep_request_total_truncate BEFORE TRUNCATE ON @extschema@.api_metrics
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.keep_request_total();
+
+CREATE TABLE finops.athena_total (
+	status text NOT NULL,
+	queries bigint NOT NULL,
+	execution_ms numeric NOT NULL,
+	scanned_bytes numeric NOT NULL,
+	scan_cost_usd numeric NOT NULL,
+	CONSTRAINT athena_total_pkey PRIMARY KEY (status)
+);
+COMMENT ON TABLE finops.athena_total IS 'finished queries that were deleted from athena_query_executions, by status';
+
+CREATE VIEW finops.athena_count AS
+SELECT t.status, pg_catalog.sum(t.queries)::bigint AS queries, pg_catalog.sum(t.execution_ms) AS execution_ms,
+	pg_catalog.sum(t.scanned_bytes) AS scanned_bytes, pg_catalog.sum(t.scan_cost_usd) AS scan_cost_usd
+FROM (
+	SELECT o.status, o.queries, o.execution_ms, o.scanned_bytes, o.scan_cost_usd FROM finops.athena_total o
+	UNION ALL
+	SELECT q.status, pg_catalog.count(*), COALESCE(pg_catalog.sum(q.execution_time_millis), 0),
+		COALESCE(pg_catalog.sum(q.data_scanned_in_bytes), 0), COALESCE(pg_catalog.sum(q.scan_cost_usd), 0)
+	FROM @extschema@.athena_query_executions q
+	WHERE q.status OPERATOR(pg_catalog.=) ANY (ARRAY['SUCCEEDED', 'FAILED', 'CANCELLED'])
+	GROUP BY q.status
+) t
+GROUP BY t.status;
+COMMENT ON VIEW finops.athena_count IS 'all queries there ever were in athena_query_executions that finished, by status';
+
+CREATE FUNCTION finops.keep_athena_total()
+RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'finops_keep_athena_total';
+COMMENT ON FUNCTION finops.keep_athena_total() IS 'adds queries that are deleted to finops.athena_total';
+REVOKE ALL ON FUNCTION finops.keep_athena_total() FROM PUBLIC;
+
+CREATE TRIGGER keep_athena_total AFTER DELETE ON @extschema@.athena_query_executions
+	REFERENCING OLD TABLE AS old_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.keep_athena_total();
+CREATE TRIGGER keep_athena_total_truncate BEFORE TRUNCATE ON @extschema@.athena_query_executions
+	FOR EACH STATEMENT EXECUTE FUNCTION finops.keep_athena_total();
+
+CREATE SEQUENCE finops.cost_cache_hits;
+COMMENT ON SEQUENCE finops.cost_cache_hits IS 'answers of Cost Explorer that came from cost_cache; a sequence, as it counts what fails later too and nobody waits for it';
+CREATE SEQUENCE finops.cost_cache_misses;
+COMMENT ON SEQUENCE finops.cost_cache_misses IS 'answers of Cost Explorer that had to be fetched';
+
+REVOKE ALL ON finops.request_total, finops.request_count, finops.athena_total, finops.athena_count,
+	finops.cost_cache_hits, finops.cost_cache_misses
+FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.request_total', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.athena_total', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.cost_cache_hits', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.cost_cache_misses', '');
 -- room tag: coverage, policy, validation, the tenant key
 
 -- policy and findings
@@ -7879,6 +8006,8 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'deletes cached answers that are older than seven days', NULL, 3, '10 minutes', true, true),
 	('cache-vacuum', '5 2 * * 0', 'VACUUM ANALYZE @extschema@.cost_cache',
 		'gives back the space of deleted cache entries', '{cache-cleanup}', 3, '1 hour', true, true),
+	('request-totals', '*/10 * * * *', 'SELECT finops.count_requests() AS requests',
+		'adds new rows of api_metrics to the totals that finops.prometheus_metrics shows', NULL, 3, '10 minutes', true, true),
 	('retention', '10 2 * * 0', 'SELECT * FROM finops.apply_retention()',
 		'deletes what is older than finops.retention_policy keeps', NULL, 3, '2 hours', true, true),
 	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed, finops.purge_checklists() AS checklists_removed',
@@ -9318,6 +9447,27 @@ REVOKE ALL ON FUNCTION finops.reprocess_period(date), finops.reingest(bigint), f
 	finops.accept_recon(text, text, text), finops.emit_invoices(date, text, text), finops.settle_invoice(text),
 	finops.tell_quota(text, text, date), finops.refresh_views() FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.view_refresh', '');
+-- room ops: health and metrics for monitoring systems
+
+CREATE FUNCTION finops.health_check()
+RETURNS jsonb
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_health_check';
+COMMENT ON FUNCTION finops.health_check() IS 'status ok, degraded or failed, and the status of each check: connections, transactions, ingest, cache, jobs, scheduler, messages, wal, disk; empty is what was never set up';
+
+CREATE FUNCTION finops.metric_samples(family text DEFAULT NULL)
+RETURNS TABLE (metric text, labels jsonb, value float8)
+LANGUAGE c VOLATILE ROWS 100
+AS 'MODULE_PATHNAME', 'finops_metric_samples';
+COMMENT ON FUNCTION finops.metric_samples(text) IS 'the samples of finops.prometheus_metrics as rows, for exporters that run queries; of one family, or of all';
+
+CREATE FUNCTION finops.prometheus_metrics()
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_prometheus_metrics';
+COMMENT ON FUNCTION finops.prometheus_metrics() IS 'metrics of the dashboard, of the APIs of AWS, of loads, jobs, messages and the server in the text format of Prometheus';
+
+REVOKE ALL ON FUNCTION finops.health_check(), finops.metric_samples(text), finops.prometheus_metrics() FROM PUBLIC;
 -- room ops: incidents, post-mortems, tenant notices; the times of the escalation
 -- tables are finops.severity_scale of room budget
 
@@ -11505,8 +11655,11 @@ FROM (VALUES
 	('owner', 'finops.set_job'),
 	('code', 'finops.job_registry finops.job_late finops.job_schedule finops.bill_source'),
 	('setting', 'finops.retention_policy'),
+	('log', 'finops.request_total finops.request_count finops.athena_total finops.athena_count'),
+	('operate', 'finops.count_requests'),
 	('month', 'forecast.cost_outlook'),
 	('read', 'finops.guard_refusal'),
+	('read', 'finops.health_check finops.metric_samples finops.prometheus_metrics'),
 	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
 	('operate', 'finops.bill_sources finops.ingest_bills finops.note_days finops.refresh_known_steps finops.refresh_outlook finops.registered_models finops.run_forecasts'),
 	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')

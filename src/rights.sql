@@ -181,8 +181,11 @@ FROM (VALUES
 	('owner', 'finops.set_job'),
 	('code', 'finops.job_registry finops.job_late finops.job_schedule finops.bill_source'),
 	('setting', 'finops.retention_policy'),
+	('log', 'finops.request_total finops.request_count finops.athena_total finops.athena_count'),
+	('operate', 'finops.count_requests'),
 	('month', 'forecast.cost_outlook'),
 	('read', 'finops.guard_refusal'),
+	('read', 'finops.health_check finops.metric_samples finops.prometheus_metrics'),
 	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
 	('operate', 'finops.bill_sources finops.ingest_bills finops.note_days finops.refresh_known_steps finops.refresh_outlook finops.registered_models finops.run_forecasts'),
 	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')

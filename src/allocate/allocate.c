@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(finops_late_drivers);
 	" origin COLLATE \"C\" AS origin, currency COLLATE \"C\" AS currency, origin_period"
 
 static const FinopsPartitioned entries = {
-	"fact_cost_allocated", "id", {"tenant_id"}, "origin"
+	"fact_cost_allocated", "id", {"tenant_id"}, "origin", NULL, NULL
 };
 
 /* Post what differs from the net of the entries that stand. */

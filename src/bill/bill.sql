@@ -248,13 +248,26 @@ COMMENT ON COLUMN @extschema@.fact_cost_raw.cost_categories IS 'cost categories 
 COMMENT ON COLUMN @extschema@.fact_cost_raw.virtual_tags IS 'tags that the registry and the rules of room tag add to resource_tags or put in their place (finops.tag_sync)';
 COMMENT ON COLUMN @extschema@.fact_cost_raw.other_columns IS 'columns of the bill that its format does not know, by name as delivered (finops.keep_unknown_columns), those of Azure, Google Cloud and Oracle that no column here takes, and ends of commitments of AWS';
 
+CREATE FUNCTION finops.year_text(day date)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_year_text';
+COMMENT ON FUNCTION finops.year_text(date) IS 'year of a day as text, four digits; a condition on it prunes the partitions of the facts';
+
+CREATE FUNCTION finops.month_text(day date)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_month_text';
+COMMENT ON FUNCTION finops.month_text(date) IS 'month of a day as text, two digits; a condition on it prunes the partitions of the facts';
+
 CREATE VIEW cur_database.cur_table AS
 SELECT f.*,
-	pg_catalog.to_char(f.bill_billing_period_start_date::pg_catalog.timestamp, 'YYYY') AS year,
-	pg_catalog.to_char(f.bill_billing_period_start_date::pg_catalog.timestamp, 'MM') AS month
+	finops.year_text(f.bill_billing_period_start_date) AS year,
+	finops.month_text(f.bill_billing_period_start_date) AS month
 FROM @extschema@.fact_cost_raw f;
 COMMENT ON VIEW cur_database.cur_table IS 'the facts under the name and with the partition columns that cost and usage report queries use';
-COMMENT ON COLUMN cur_database.cur_table.month IS 'two digits';
+COMMENT ON COLUMN cur_database.cur_table.year IS 'of the billing period, four digits; a condition on it leaves out the partitions of other years';
+COMMENT ON COLUMN cur_database.cur_table.month IS 'of the billing period, two digits; a condition on it leaves out the partitions of other months';
 
 -- what loads did
 

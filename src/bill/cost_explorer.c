@@ -325,6 +325,14 @@ keep(const CostQuery *query, FinopsArg payload)
 			   " WHERE c.cache_key = gone.cache_key", ARG_INT8(finops_cache_max_rows));
 }
 
+/* Hits and misses; what was found in a read-only transaction is not counted. */
+static void
+count(const char *sql)
+{
+	if (!XactReadOnly)
+		FINOPS_RUN0(sql);
+}
+
 PG_FUNCTION_INFO_V1(finops_fetch_cost_explorer);
 
 /*
@@ -349,9 +357,12 @@ finops_fetch_cost_explorer(PG_FUNCTION_ARGS)
 	FinopsCheckNetworkAccess();
 	FinopsBegin(&session);
 	build_request(&session, &query);
-	if (!find_cached(&query, &payload))
+	if (find_cached(&query, &payload))
+		count("SELECT nextval('finops.cost_cache_hits')");
+	else
 	{
 		FinopsRequireWritable("finops.fetch_cost_explorer()");
+		count("SELECT nextval('finops.cost_cache_misses')");
 		payload = fetch(&query);
 		keep(&query, payload);
 	}

@@ -44,7 +44,11 @@ partition_name(DateADT period)
 Oid
 BillEnsurePartition(DateADT period)
 {
-	static const FinopsPartitioned facts = {"fact_cost_raw", "row_id", {NULL}, "delivery_id"};
+	static const FinopsPartitioned facts = {
+		"fact_cost_raw", "row_id", {NULL}, "delivery_id",
+		"finops.year_text(bill_billing_period_start_date)",
+		"finops.month_text(bill_billing_period_start_date)"
+	};
 
 	return FinopsEnsurePartition(&facts, period);
 }

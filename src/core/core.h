@@ -302,6 +302,8 @@ typedef struct FinopsPartitioned
 	const char *key;			/* primary key of each partition */
 	const char *indexed[4];		/* further columns with an index each */
 	const char *ranged;			/* a column whose rows stand together, or NULL */
+	const char *year;			/* expressions of year and month as text, or NULL */
+	const char *month;
 } FinopsPartitioned;
 
 /*

@@ -7,8 +7,10 @@
  * restored: a key or an index on them would be created by the extension and
  * then again with each dumped partition.  Key and indexes are made per
  * partition here; where the rows of one value stand together, a BRIN index
- * costs next to nothing.  CREATE TABLE LIKE and ATTACH under an advisory lock take
- * weaker locks than CREATE TABLE PARTITION OF: readers of other months go on.
+ * costs next to nothing.  A check of year and month as text lets the planner
+ * leave the partition out for conditions on them.  CREATE TABLE LIKE and ATTACH
+ * under an advisory lock take weaker locks than CREATE TABLE PARTITION OF:
+ * readers of other months go on.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +34,10 @@ create_partition(const char *name, DateADT period, const FinopsPartitioned *tabl
 	if (table->ranged != NULL)
 		FINOPS_RUN0(psprintf("CREATE INDEX %s_%s_idx ON finops.%s USING brin (%s)",
 							 name, table->ranged, name, table->ranged));
+	if (table->year != NULL)
+		FINOPS_RUN0(psprintf("ALTER TABLE finops.%s ADD CONSTRAINT %s_month_check"
+							 " CHECK (%s = '%.4s' AND %s = '%.2s')",
+							 name, name, table->year, from, table->month, from + 5));
 	FinopsSecurePartition(name);
 	FINOPS_RUN0(psprintf("ALTER TABLE @s@.%s ATTACH PARTITION finops.%s"
 						 " FOR VALUES FROM ('%s') TO ('%s')", table->name, name, from, to));

@@ -133,6 +133,8 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'deletes cached answers that are older than seven days', NULL, 3, '10 minutes', true, true),
 	('cache-vacuum', '5 2 * * 0', 'VACUUM ANALYZE @extschema@.cost_cache',
 		'gives back the space of deleted cache entries', '{cache-cleanup}', 3, '1 hour', true, true),
+	('request-totals', '*/10 * * * *', 'SELECT finops.count_requests() AS requests',
+		'adds new rows of api_metrics to the totals that finops.prometheus_metrics shows', NULL, 3, '10 minutes', true, true),
 	('retention', '10 2 * * 0', 'SELECT * FROM finops.apply_retention()',
 		'deletes what is older than finops.retention_policy keeps', NULL, 3, '2 hours', true, true),
 	('job-purge', '20 2 * * 0', 'SELECT finops.purge_logs() AS rows_removed, finops.purge_checklists() AS checklists_removed',

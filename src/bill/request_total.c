@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * request_total.c
+ *	  Totals of requests and queries that never fall.
+ *
+ * A monitoring system wants counters, and the rows that would be counted are
+ * deleted after some time.  So a deletion adds its rows to a total, and what
+ * is read is that total and the rows that are left.  No trigger counts
+ * insertions: they would be counted again by the restore of a dump.
+ *
+ * Counting millions of requests at each look would take too long.
+ * finops.count_requests() adds those up to a row number to the total, which
+ * from then on stand for themselves.  It must not overlook one with a smaller
+ * number whose transaction has not committed: a share lock makes sure that
+ * there is none, and is not waited for, as writers would queue behind it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "core/core.h"
+
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(finops_request_api);
+PG_FUNCTION_INFO_V1(finops_request_throttled);
+PG_FUNCTION_INFO_V1(finops_count_requests);
+PG_FUNCTION_INFO_V1(finops_keep_request_total);
+PG_FUNCTION_INFO_V1(finops_keep_athena_total);
+
+/* Requests that are not in the total yet, into it; in one order, so that nobody waits in a ring. */
+#define ADD_REQUESTS(rows, counted_to) \
+	"INSERT INTO finops.request_total AS t (api, status, requests, throttled, response_ms," \
+	" counted_to)" \
+	" SELECT finops.request_api(r.endpoint), coalesce(r.status_code::text, 'none'), count(*)," \
+	" count(*) FILTER (WHERE finops.request_throttled(r.status_code, r.error_code))," \
+	" sum(r.response_time_ms), " counted_to \
+	" FROM " rows " r, (SELECT coalesce(max(counted_to), 0) AS counted FROM finops.request_total) k" \
+	" WHERE r.id > k.counted GROUP BY 1, 2, k.counted ORDER BY 1, 2" \
+	" ON CONFLICT (api, status) DO UPDATE SET requests = t.requests + EXCLUDED.requests," \
+	" throttled = t.throttled + EXCLUDED.throttled, response_ms = t.response_ms +" \
+	" EXCLUDED.response_ms," \
+	" counted_to = greatest(t.counted_to, EXCLUDED.counted_to)"
+
+#define ADD_QUERIES(rows) \
+	"INSERT INTO finops.athena_total AS t (status, queries, execution_ms, scanned_bytes," \
+	" scan_cost_usd)" \
+	" SELECT r.status, count(*), coalesce(sum(r.execution_time_millis), 0)," \
+	" coalesce(sum(r.data_scanned_in_bytes), 0)," \
+	" coalesce(sum(r.scan_cost_usd), 0)" \
+	" FROM " rows " r WHERE r.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') GROUP BY 1 ORDER BY 1" \
+	" ON CONFLICT (status) DO UPDATE SET queries = t.queries + EXCLUDED.queries," \
+	" execution_ms = t.execution_ms + EXCLUDED.execution_ms, scanned_bytes = t.scanned_bytes +" \
+	" EXCLUDED.scanned_bytes," \
+	" scan_cost_usd = t.scan_cost_usd + EXCLUDED.scan_cost_usd"
+
+static bool
+contains(const text *haystack, const char *needle)
+{
+	const char *p = VARDATA_ANY(haystack);
+	size_t		len = strlen(needle);
+
+	for (size_t left = VARSIZE_ANY_EXHDR(haystack); left >= len; left--, p++)
+		if (memcmp(p, needle, len) == 0)
+			return true;
+	return false;
+}
+
+/* finops.request_api(endpoint text) returns text: dashboard, athena or cost-explorer, also for NULL. */
+Datum
+finops_request_api(PG_FUNCTION_ARGS)
+{
+	static const char athena[] = "AmazonAthena.";
+	text	   *endpoint;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_TEXT_P(cstring_to_text("cost-explorer"));
+	endpoint = PG_GETARG_TEXT_PP(0);
+	if (contains(endpoint, "/"))
+		PG_RETURN_TEXT_P(cstring_to_text("dashboard"));
+	if (VARSIZE_ANY_EXHDR(endpoint) >= strlen(athena) &&
+		memcmp(VARDATA_ANY(endpoint), athena, strlen(athena)) == 0)
+		PG_RETURN_TEXT_P(cstring_to_text("athena"));
+	PG_RETURN_TEXT_P(cstring_to_text("cost-explorer"));
+}
+
+/* finops.request_throttled(status_code integer, error_code text) returns boolean, never NULL. */
+Datum
+finops_request_throttled(PG_FUNCTION_ARGS)
+{
+	text	   *code = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+
+	if (!PG_ARGISNULL(0) && PG_GETARG_INT32(0) == 429)
+		PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(code != NULL && (contains(code, "Throttl") || contains(code, "TooManyRequests") ||
+									contains(code, "LimitExceeded")));
+}
+
+/* finops.count_requests() returns bigint.  Errors: 25006 in a read-only transaction. */
+Datum
+finops_count_requests(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	Oid			relation;
+	int64		n = 0;
+
+	FinopsRequireWritable("finops.count_requests()");
+	FinopsBegin(&session);
+	relation = get_relname_relid("api_metrics", FINOPS_EXTENSION_SCHEMA(get_extension_oid("finops",
+	false)));
+	/* a transaction with an older snapshot does not see who committed before the lock */
+	if (!IsolationUsesXactSnapshot() && ConditionalLockRelationOid(relation, ShareLock))
+	{
+		FINOPS_RUN0("SELECT count(*) FROM @s@.api_metrics m"
+					" WHERE m.id > (SELECT coalesce(max(counted_to), 0) FROM finops.request_total)");
+		n = FinopsInt64(0, 1);
+		if (n > 0)
+			FINOPS_RUN0(ADD_REQUESTS("@s@.api_metrics", "(SELECT max(id) FROM @s@.api_metrics)"));
+	}
+	FinopsEnd(&session);
+	PG_RETURN_INT64(n);
+}
+
+/* Rows that a statement removed: its transition table, or the table before it is emptied. */
+static void
+keep(FunctionCallInfo fcinfo, const char *removed, const char *all)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	FinopsSession session;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("this function is a trigger")));
+	FinopsBegin(&session);
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		FINOPS_RUN0(all);
+	else
+	{
+		if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+			elog(ERROR, "SPI_register_trigger_data failed");
+		FINOPS_RUN0(removed);
+	}
+	FinopsEnd(&session);
+}
+
+/* Of api_metrics: removed rows that are not counted yet. */
+Datum
+finops_keep_request_total(PG_FUNCTION_ARGS)
+{
+	keep(fcinfo, ADD_REQUESTS("old_rows", "k.counted"), ADD_REQUESTS("@s@.api_metrics", "k.counted"));
+	return PointerGetDatum(NULL);
+}
+
+/* Of athena_query_executions. */
+Datum
+finops_keep_athena_total(PG_FUNCTION_ARGS)
+{
+	keep(fcinfo, ADD_QUERIES("old_rows"), ADD_QUERIES("@s@.athena_query_executions"));
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,125 @@
+-- Health and metrics: values worked out by hand, counters that never fall, and the partitions of cur_table that a month prunes.
+BEGIN;
+SELECT * FROM no_plan();
+TRUNCATE api_metrics, athena_query_executions, cost_cache, finops.request_total, finops.athena_total;
+
+CREATE FUNCTION pg_temp.metric(name text, label text DEFAULT NULL) RETURNS float8 LANGUAGE sql AS $$
+	SELECT s.value FROM finops.metric_samples() s WHERE s.metric = name AND (label IS NULL OR label IN (SELECT v FROM jsonb_each_text(s.labels) AS l(k, v)))
+$$;
+CREATE FUNCTION pg_temp.raises(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'none';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+
+-- whose a request is
+
+SELECT results_eq($$ SELECT finops.request_api(e) FROM unnest('{/api/costs,GET /health,AmazonAthena.StartQueryExecution,AWSInsightsIndexService.GetCostAndUsage,"",NULL}'::text[]) e $$,
+	$$ VALUES ('dashboard'), ('dashboard'), ('athena'), ('cost-explorer'), ('cost-explorer'), ('cost-explorer') $$, 'by the name of the endpoint');
+SELECT results_eq($$ SELECT finops.request_throttled(s, c) FROM (VALUES (429, NULL), (400, 'ThrottlingException'), (200, ''), (NULL::int, NULL::text)) v(s, c) $$,
+	$$ VALUES (true), (true), (false), (false) $$, 'refused as too many');
+
+-- ten requests to the dashboard of 100, 200, ... 1,000 ms, two of them 503; five to Cost Explorer, two of them refused
+
+INSERT INTO api_metrics (endpoint, status_code, response_time_ms, created_at) SELECT '/api/costs', CASE WHEN n > 8 THEN 503 ELSE 200 END, n * 100, now() - interval '1 minute' FROM generate_series(1, 10) n;
+INSERT INTO api_metrics (endpoint, status_code, response_time_ms, error_code) SELECT 'AWSInsightsIndexService.GetCostAndUsage', CASE WHEN n > 3 THEN 400 ELSE 200 END, 2000, CASE WHEN n > 3 THEN 'ThrottlingException' END FROM generate_series(1, 5) n;
+INSERT INTO api_metrics (endpoint, response_time_ms) VALUES ('AWSInsightsIndexService.GetCostAndUsage', 500), ('AmazonAthena.GetQueryExecution', 7);
+SELECT results_eq($$ SELECT pg_temp.metric('dashboard_http_requests_total', '200'), pg_temp.metric('dashboard_http_requests_total', '503'), pg_temp.metric('dashboard_http_requests_total', '500'),
+	pg_temp.metric('dashboard_http_request_duration_seconds', '0.5'), round(pg_temp.metric('dashboard_http_request_duration_seconds', '0.95')::numeric, 6),
+	pg_temp.metric('dashboard_http_request_duration_seconds_sum'), pg_temp.metric('dashboard_http_request_duration_seconds_count') $$,
+	$$ VALUES (8::float8, 2::float8, 0::float8, 0.55::float8, 0.955000, 5.5::float8, 10::float8) $$, 'requests to the dashboard');
+SELECT results_eq($$ SELECT pg_temp.metric('aws_cost_explorer_api_requests_total'), pg_temp.metric('aws_cost_explorer_api_errors_total'), pg_temp.metric('aws_cost_explorer_api_throttles_total'),
+	pg_temp.metric('aws_cost_explorer_api_duration_seconds_sum') $$,
+	$$ VALUES (6::float8, 3::float8, 2::float8, 10.5::float8) $$, 'requests to Cost Explorer; no answer is an error');
+
+-- counters stay, whatever is deleted
+
+CREATE TEMP TABLE before AS SELECT * FROM finops.request_count;
+DELETE FROM api_metrics WHERE status_code = 503;
+SELECT set_eq('SELECT * FROM finops.request_count', 'SELECT * FROM before', 'a deletion changes no counter');
+SELECT is(finops.count_requests(), 15::bigint, 'rows that were left are counted');
+SELECT set_eq('SELECT * FROM finops.request_count', 'SELECT * FROM before', 'nor does counting');
+SELECT is(finops.count_requests(), 0::bigint, 'once');
+INSERT INTO api_metrics (endpoint, status_code, response_time_ms) VALUES ('/api/costs', 200, 1000);
+DELETE FROM api_metrics WHERE endpoint = '/api/costs';
+SELECT results_eq($$ SELECT requests, response_ms FROM finops.request_count WHERE api = 'dashboard' AND status = '200' $$, $$ VALUES (9::bigint, 4600::numeric) $$, 'of what is deleted only the new is added');
+INSERT INTO api_metrics (endpoint, status_code, response_time_ms) VALUES ('/api/costs', 200, 1000);
+TRUNCATE api_metrics;
+SELECT is(pg_temp.metric('dashboard_http_requests_total', '200'), 10::float8, 'a truncated table keeps its counters');
+
+-- Athena: 2^40 bytes at 5 USD, 2^39 bytes, a failed one, one that runs
+
+INSERT INTO athena_query_executions (query_execution_id, status, data_scanned_in_bytes, execution_time_millis, scan_cost_usd) VALUES
+	('m-1', 'SUCCEEDED', 1099511627776, 30000, 5), ('m-2', 'SUCCEEDED', 549755813888, 10000, 2.5), ('m-3', 'FAILED', NULL, 500, 0), ('m-4', 'RUNNING', 1, 1, 1);
+SELECT results_eq($$ SELECT pg_temp.metric('athena_queries_total', 'SUCCEEDED'), pg_temp.metric('athena_queries_total', 'FAILED'), pg_temp.metric('athena_data_scanned_bytes_sum'), pg_temp.metric('athena_query_cost_usd_sum'),
+	pg_temp.metric('athena_query_duration_seconds_sum'), pg_temp.metric('athena_query_duration_seconds', '0.5'), pg_temp.metric('finops_athena_largest_scan_bytes') $$,
+	$$ VALUES (2::float8, 1::float8, 1649267441664::float8, 7.5::float8, 40.5::float8, 10::float8, 1099511627776::float8) $$, 'queries of Athena');
+DELETE FROM athena_query_executions WHERE query_execution_id IN ('m-2', 'm-4');
+SELECT results_eq($$ SELECT pg_temp.metric('athena_queries_total', 'SUCCEEDED'), pg_temp.metric('athena_query_cost_usd_sum') $$, $$ VALUES (2::float8, 7.5::float8) $$, 'a deleted query still counts');
+TRUNCATE athena_query_executions;
+SELECT results_eq($$ SELECT pg_temp.metric('athena_queries_total', 'FAILED'), pg_temp.metric('athena_query_cost_usd_sum'), pg_temp.metric('athena_query_duration_seconds', '0.5') $$,
+	$$ VALUES (1::float8, 7.5::float8, 'NaN'::float8) $$, 'also of a table that was emptied');
+
+-- the cache
+
+SELECT is(pg_temp.metric('aws_cost_explorer_data_age_seconds'), NULL, 'no data has no age');
+INSERT INTO cost_cache (cache_key, source, last_updated) VALUES ('m-1', 'cost-explorer', now() - interval '73 hours'), ('m-2', 'cost-explorer', now() - interval '80 hours'), ('m-3', 'we"ird\source
+', now() - interval '1 hour');
+SELECT results_eq($$ SELECT floor(pg_temp.metric('aws_cost_explorer_data_age_seconds') / 3600), pg_temp.metric('finops_cache_entries', 'cost-explorer') $$, $$ VALUES (73::float8, 2::float8) $$, 'age of the newest entry');
+SELECT ok(position(E'finops_cache_entries{source="we\\"ird\\\\source\\n"} 1\n' IN finops.prometheus_metrics()) > 0, 'labels are escaped');
+
+-- the format: each family has its head once and its samples behind it
+
+CREATE TEMP TABLE line AS SELECT n, l FROM string_to_table(finops.prometheus_metrics(), E'\n') WITH ORDINALITY AS t(l, n);
+SELECT is_empty($$ SELECT l FROM line WHERE l <> '' AND l !~ '^# (HELP|TYPE) [a-z_]+ .' AND l !~ '^[a-z_]+(\{[a-z_]+="([^"\\]|\\["\\n])*"(,[a-z_]+="([^"\\]|\\["\\n])*")*\})? ([+-]?[0-9.]+(e[+-]?[0-9]+)?|NaN|[+-]Inf)$' $$, 'every line is a head or a sample');
+SELECT is_empty($$ SELECT split_part(l, ' ', 3) FROM line WHERE l LIKE '# TYPE%' GROUP BY 1 HAVING count(*) > 1 $$, 'no family stands twice');
+SELECT is_empty($$ SELECT s FROM unnest('{dashboard_http_request_duration_seconds,dashboard_http_requests_total,dashboard_cache_hits_total,dashboard_cache_misses_total,dashboard_database_connections_active,dashboard_database_connections_max,
+	dashboard_database_connection_errors_total,aws_cost_explorer_api_requests_total,aws_cost_explorer_api_errors_total,aws_cost_explorer_api_throttles_total,aws_cost_explorer_api_duration_seconds,
+	athena_queries_total,athena_query_duration_seconds,athena_data_scanned_bytes,athena_query_cost_usd}'::text[]) s WHERE NOT EXISTS (SELECT FROM line WHERE l = '# TYPE ' || trim(E'\n\t' FROM s) || ' ' || split_part(l, ' ', 4)) $$, 'the names of the runbook');
+SELECT is(pg_temp.metric('dashboard_database_connections_max'), current_setting('max_connections')::float8, 'max_connections');
+SELECT is(pg_temp.raises($$ SELECT finops.metric_samples('no_such_metric') $$), '22023', 'a family that there is not');
+SELECT is(pg_temp.raises($$ SELECT finops.metric_samples('') $$), '22023', 'an empty name');
+
+-- health
+
+CREATE FUNCTION pg_temp.health(name text) RETURNS text LANGUAGE sql AS $$ SELECT finops.health_check() -> 'checks' -> name ->> 'status' $$;
+DELETE FROM finops.delivery;
+SELECT results_eq($$ SELECT pg_temp.health('ingest'), pg_temp.health('cache') $$, $$ VALUES ('empty', 'degraded') $$, 'no bill is no failure, old data is');
+INSERT INTO finops.delivery (source, billing_period, digest, format, loaded_at) VALUES ('m', '2030-01-01', 'x', 'focus', now() - interval '47 hours');
+SELECT is(pg_temp.health('ingest'), 'ok', 'a bill of yesterday');
+UPDATE finops.delivery SET loaded_at = now() - interval '49 hours';
+SELECT is(pg_temp.health('ingest'), 'degraded', 'one that is two days old');
+SELECT is(finops.health_check() ->> 'status', CASE WHEN pg_temp.health('disk') = 'failed' THEN 'failed' ELSE 'degraded' END, 'the whole is as its worst part');
+UPDATE finops.delivery SET loaded_at = now() - interval '97 hours';
+SELECT results_eq($$ SELECT pg_temp.health('ingest'), finops.health_check() ->> 'status' $$, $$ VALUES ('failed', 'failed') $$, 'four days');
+INSERT INTO finops.job_run (job_name, status, executed_by) VALUES ('retention', 'failed', 'me');
+SELECT results_eq($$ SELECT c ->> 'status', c -> 'failed' FROM (SELECT finops.health_check() -> 'checks' -> 'jobs') h(c) $$, $$ VALUES ('degraded', '["retention"]'::jsonb) $$, 'a job that failed');
+SELECT is(pg_temp.metric('finops_job_failed', 'retention'), 1::float8, 'is a metric, too');
+INSERT INTO finops.job_run (job_name, status, executed_by) VALUES ('retention', 'succeeded', 'me');
+SELECT is(pg_temp.metric('finops_job_failed', 'retention'), 0::float8, 'until it succeeds');
+ALTER TABLE finops.channel RENAME TO channel_gone;
+SELECT results_eq($$ SELECT c ->> 'status', left(c ->> 'error', 5) FROM (SELECT finops.health_check() -> 'checks' -> 'messages') h(c) $$, $$ VALUES ('failed', '42P01') $$, 'a check that cannot run has failed');
+ALTER TABLE finops.channel_gone RENAME TO channel;
+
+-- partition columns that prune: January, February 2024, and January 2025
+
+SELECT finops.generate_bill(p, 200, 3) FROM unnest('{2024-01-01,2024-02-01,2025-01-01}'::date[]) p;
+CREATE FUNCTION pg_temp.scanned(condition text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) SELECT sum(line_item_unblended_cost) FROM cur_database.cur_table WHERE ' || condition INTO plan;
+	RETURN (SELECT string_agg(DISTINCT m[1], ' ' ORDER BY m[1]) FROM regexp_matches(plan::text, '"Relation Name": "fact_cost_raw_([0-9_]+)"', 'g') AS m);
+END $$;
+SELECT results_eq($$ SELECT pg_temp.scanned(c) FROM unnest(ARRAY['year = ''2024'' AND month = ''01''', 'year = ''2024''', 'month = ''01'' AND year IN (''2024'', ''2025'')', 'year > ''2024'' AND year < ''2026''']) c $$,
+	$$ VALUES ('2024_01'), ('2024_01 2024_02'), ('2024_01 2025_01'), ('2025_01') $$, 'only the partitions of the months that are asked for are read');
+SELECT results_eq($$ SELECT year, month, count(*), sum(line_item_unblended_cost) FROM cur_database.cur_table WHERE year IN ('2024', '2025') GROUP BY 1, 2 ORDER BY 1, 2 $$,
+	$$ SELECT to_char(bill_billing_period_start_date, 'YYYY'), to_char(bill_billing_period_start_date, 'MM'), count(*), sum(line_item_unblended_cost) FROM fact_cost_raw
+		WHERE bill_billing_period_start_date BETWEEN '2024-01-01' AND '2025-12-31' GROUP BY 1, 2 ORDER BY 1, 2 $$, 'with the figures of the facts');
+SELECT results_eq($$ SELECT finops.year_text(d), finops.month_text(d) FROM unnest('{2024-01-31,0001-12-31,12345-06-01,infinity,-infinity,0044-03-15 BC}'::date[]) d $$,
+	$$ VALUES ('2024', '01'), ('0001', '12'), ('12345', '06'), (NULL, NULL), (NULL, NULL), (NULL, '03') $$, 'year and month of a day as text');
+
+SELECT * FROM finish();
+ROLLBACK;
