@@ -10557,6 +10557,156 @@ CREATE FUNCTION finops.focus_format_ok(value text, format text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'finops_focus_format_ok'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION finops.focus_format_ok(text, text) IS 'whether a text has a format of FOCUS: text, numeric, datetime, timestamp, currency, unit, keyvalue, json or duration';
+-- topic bi: star views for BI tools
+--
+-- Facts are the daily roll-up, the allocation and the documents.  Dimensions
+-- are made from the same rows, so that an inner join of every key loses
+-- nothing.  No key is NULL: what is missing has the key '', a key of two texts
+-- differs for every two pairs.  Amounts add up within one currency_key only.
+
+CREATE FUNCTION finops.bi_key(provider text, name text) RETURNS text
+AS 'MODULE_PATHNAME', 'finops_bi_key'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION finops.bi_key(text, text) IS 'the key of what is named within a provider: provider/name, with % and / of the provider written as %25 and %2F; a name of NULL is none';
+
+CREATE VIEW @extschema@.bi_fact_cost_day WITH (security_invoker = true) AS
+SELECT k.billing_period, k.date_key, k.provider_key, k.account_key, k.service_key, k.region_key, k.tenant_key, k.charge_category_key, k.currency_key,
+	pg_catalog.sum(k.billed_cost) AS billed_cost, pg_catalog.sum(k.effective_cost) AS effective_cost,
+	pg_catalog.sum(k.list_cost) AS list_cost, pg_catalog.sum(k.line_items)::bigint AS line_items
+FROM (
+	SELECT d.billing_period, d.usage_date AS date_key, d.provider AS provider_key, finops.bi_key(d.provider, d.account_id) AS account_key,
+		finops.bi_key(d.provider, d.service) AS service_key, COALESCE(d.region, '') AS region_key, COALESCE(d.tenant_id, '') AS tenant_key,
+		d.charge_category AS charge_category_key, d.currency AS currency_key, d.billed_cost, d.effective_cost, d.list_cost, d.line_items
+	FROM finops.cost_daily d
+) k
+GROUP BY k.billing_period, k.date_key, k.provider_key, k.account_key, k.service_key, k.region_key, k.tenant_key, k.charge_category_key, k.currency_key;
+COMMENT ON VIEW @extschema@.bi_fact_cost_day IS 'fact: cost as billed. Grain: one row per billing period, day, provider, account, service, region, tenant, charge category and currency';
+
+CREATE VIEW @extschema@.bi_fact_cost_month WITH (security_invoker = true) AS
+SELECT k.billing_period, k.provider_key, k.account_key, k.service_key, k.region_key, k.tenant_key, k.charge_category_key, k.currency_key,
+	pg_catalog.sum(k.billed_cost) AS billed_cost, pg_catalog.sum(k.effective_cost) AS effective_cost,
+	pg_catalog.sum(k.list_cost) AS list_cost, pg_catalog.sum(k.line_items)::bigint AS line_items
+FROM (
+	SELECT d.billing_period, d.provider AS provider_key, finops.bi_key(d.provider, d.account_id) AS account_key,
+		finops.bi_key(d.provider, d.service) AS service_key, COALESCE(d.region, '') AS region_key, COALESCE(d.tenant_id, '') AS tenant_key,
+		d.charge_category AS charge_category_key, d.currency AS currency_key, d.billed_cost, d.effective_cost, d.list_cost, d.line_items
+	FROM finops.cost_daily d
+) k
+GROUP BY k.billing_period, k.provider_key, k.account_key, k.service_key, k.region_key, k.tenant_key, k.charge_category_key, k.currency_key;
+COMMENT ON VIEW @extschema@.bi_fact_cost_month IS 'fact: cost as billed. Grain: one row per billing period, provider, account, service, region, tenant, charge category and currency';
+
+CREATE VIEW @extschema@.bi_fact_allocation_month WITH (security_invoker = true) AS
+SELECT k.billing_period, k.tenant_key, k.allocation_kind, k.service, k.currency_key, pg_catalog.sum(k.amount) AS allocated_cost
+FROM (
+	SELECT a.period_start AS billing_period, COALESCE(a.tenant_id, '') AS tenant_key, a.kind AS allocation_kind, a.service,
+		a.currency AS currency_key, a.amount
+	FROM finops.allocation_current a
+) k
+GROUP BY k.billing_period, k.tenant_key, k.allocation_kind, k.service, k.currency_key;
+COMMENT ON VIEW @extschema@.bi_fact_allocation_month IS 'fact: cost as allocated; of an allocated month its total is that of bi_fact_cost_month on the cost basis of the month. Grain: one row per billing period, tenant, kind of entry, service and currency';
+
+CREATE VIEW @extschema@.bi_fact_invoice WITH (security_invoker = true) AS
+SELECT i.invoice_id, i.invoice_number, i.period_start AS billing_period, (pg_catalog.timezone('UTC', i.issued_at))::date AS date_key,
+	i.tenant_id AS tenant_key, i.currency AS currency_key, i.kind, i.status, i.subtotal, i.tax, i.total, b.open_amount
+FROM @extschema@.invoice_header i
+LEFT JOIN finops.invoice_balance b ON b.invoice_id OPERATOR(pg_catalog.=) i.invoice_id;
+COMMENT ON VIEW @extschema@.bi_fact_invoice IS 'fact: documents. Grain: one row per invoice or credit note, void ones too; amounts of credit notes are negative';
+
+CREATE VIEW @extschema@.bi_dim_date WITH (security_invoker = true) AS
+SELECT d.day AS date_key, pg_catalog.date_part('year', d.day)::integer AS year, pg_catalog.date_part('quarter', d.day)::integer AS quarter,
+	pg_catalog.date_part('month', d.day)::integer AS month, pg_catalog.date_trunc('month', d.day::timestamp)::date AS month_start,
+	pg_catalog.to_char(d.day::timestamp, 'YYYY-MM') AS year_month, pg_catalog.date_part('day', d.day)::integer AS day_of_month,
+	pg_catalog.date_part('isoyear', d.day)::integer AS iso_year, pg_catalog.date_part('week', d.day)::integer AS iso_week,
+	pg_catalog.date_part('isodow', d.day)::integer AS day_of_week, pg_catalog.to_char(d.day::timestamp, 'FMDay') AS day_name,
+	pg_catalog.date_part('isodow', d.day) OPERATOR(pg_catalog.>=) 6 AS is_weekend
+FROM (
+	SELECT c.usage_date AS day FROM finops.cost_daily c
+	UNION
+	SELECT g.day::date
+	FROM (SELECT DISTINCT c.billing_period FROM finops.cost_daily c) p,
+		pg_catalog.generate_series(p.billing_period::timestamp, p.billing_period::timestamp OPERATOR(pg_catalog.+) interval '1 month' OPERATOR(pg_catalog.-) interval '1 day', interval '1 day') AS g(day)
+	UNION
+	SELECT (pg_catalog.timezone('UTC', i.issued_at))::date FROM @extschema@.invoice_header i WHERE i.issued_at IS NOT NULL
+) d;
+COMMENT ON VIEW @extschema@.bi_dim_date IS 'dimension: every day of every billing period, every other day that has cost, and the days on which documents were issued';
+
+CREATE VIEW @extschema@.bi_dim_billing_period WITH (security_invoker = true) AS
+SELECT p.billing_period, (p.billing_period::timestamp OPERATOR(pg_catalog.+) interval '1 month' OPERATOR(pg_catalog.-) interval '1 day')::date AS last_day,
+	pg_catalog.to_char(p.billing_period::timestamp, 'YYYY-MM') AS year_month, COALESCE(l.state, 'OPEN') AS state, l.locked_at
+FROM (
+	SELECT c.billing_period FROM finops.cost_daily c
+	UNION
+	SELECT o.period_start FROM @extschema@.period_lock o
+	UNION
+	SELECT i.period_start FROM @extschema@.invoice_header i
+) p
+LEFT JOIN @extschema@.period_lock l ON l.period_start OPERATOR(pg_catalog.=) p.billing_period;
+COMMENT ON VIEW @extschema@.bi_dim_billing_period IS 'dimension: billing periods that have cost or documents, or were opened';
+
+CREATE VIEW @extschema@.bi_dim_provider WITH (security_invoker = true) AS
+SELECT DISTINCT c.provider AS provider_key, c.provider AS provider_name
+FROM finops.cost_daily c;
+COMMENT ON VIEW @extschema@.bi_dim_provider IS 'dimension: providers';
+
+CREATE VIEW @extschema@.bi_dim_account WITH (security_invoker = true) AS
+SELECT finops.bi_key(a.provider, a.account) AS account_key, a.provider AS provider_key, NULLIF(a.account, '') AS account_id,
+	COALESCE(NULLIF(a.account, ''), '(none)') AS account_name
+FROM (SELECT DISTINCT c.provider, COALESCE(c.account_id, '') AS account FROM finops.cost_daily c) a;
+COMMENT ON VIEW @extschema@.bi_dim_account IS 'dimension: the accounts that caused cost, within their providers';
+
+CREATE VIEW @extschema@.bi_dim_service WITH (security_invoker = true) AS
+SELECT finops.bi_key(s.provider, s.service) AS service_key, s.provider AS provider_key, s.service, COALESCE(k.service_name, s.service) AS service_name,
+	COALESCE(k.service_category, 'Other') AS service_category, COALESCE(k.service_subcategory, 'Other (Other)') AS service_subcategory
+FROM (SELECT DISTINCT c.provider, c.service FROM finops.cost_daily c) s
+LEFT JOIN (
+	SELECT DISTINCT ON (c.provider, c.service) c.provider, c.service, c.service_name, c.service_category, c.service_subcategory
+	FROM finops.service_catalog c
+	ORDER BY c.provider, c.service, c.shipped
+) k ON k.provider OPERATOR(pg_catalog.=) s.provider AND k.service OPERATOR(pg_catalog.=) s.service;
+COMMENT ON VIEW @extschema@.bi_dim_service IS 'dimension: services within their providers, with the categories of FOCUS from finops.service_catalog';
+
+CREATE VIEW @extschema@.bi_dim_region WITH (security_invoker = true) AS
+SELECT r.region AS region_key, COALESCE(NULLIF(r.region, ''), '(none)') AS region_name
+FROM (SELECT DISTINCT COALESCE(c.region, '') AS region FROM finops.cost_daily c) r;
+COMMENT ON VIEW @extschema@.bi_dim_region IS 'dimension: regions';
+
+CREATE VIEW @extschema@.bi_dim_tenant WITH (security_invoker = true) AS
+SELECT k.tenant AS tenant_key, NULLIF(k.tenant, '') AS tenant_id, COALESCE(t.tenant_name, NULLIF(k.tenant, ''), '(none)') AS tenant_name,
+	t.status, t.billing_mode, t.currency, t.tenant_id IS NOT NULL AS is_registered
+FROM (
+	SELECT COALESCE(c.tenant_id, '') AS tenant FROM finops.cost_daily c
+	UNION
+	SELECT COALESCE(a.tenant_id, '') FROM finops.allocation_current a
+	UNION
+	SELECT m.tenant_id FROM @extschema@.tenant_master m
+) k
+LEFT JOIN @extschema@.tenant_master t ON t.tenant_id OPERATOR(pg_catalog.=) k.tenant;
+COMMENT ON VIEW @extschema@.bi_dim_tenant IS 'dimension: registered tenants, other values of the tenant tag that have cost, and cost without a tenant (key empty)';
+
+CREATE VIEW @extschema@.bi_dim_charge_category WITH (security_invoker = true) AS
+SELECT c.charge_category AS charge_category_key, c.charge_category AS charge_category_name
+FROM finops.cost_daily c
+UNION
+SELECT v.name, v.name FROM (VALUES ('Usage'), ('Purchase'), ('Tax'), ('Credit'), ('Adjustment')) AS v(name);
+COMMENT ON VIEW @extschema@.bi_dim_charge_category IS 'dimension: charge categories of FOCUS';
+
+CREATE VIEW @extschema@.bi_dim_currency WITH (security_invoker = true) AS
+SELECT k.currency AS currency_key, c.minor_unit
+FROM (
+	SELECT d.currency FROM finops.cost_daily d
+	UNION
+	SELECT a.currency FROM @extschema@.fact_cost_allocated a
+	UNION
+	SELECT i.currency FROM @extschema@.invoice_header i
+) k
+LEFT JOIN (
+	SELECT DISTINCT ON (u.code) u.code, u.minor_unit FROM finops.currency u ORDER BY u.code, u.shipped
+) c ON c.code OPERATOR(pg_catalog.=) k.currency;
+COMMENT ON VIEW @extschema@.bi_dim_currency IS 'dimension: currencies of cost and of documents';
+
+REVOKE ALL ON @extschema@.bi_fact_cost_day, @extschema@.bi_fact_cost_month, @extschema@.bi_fact_allocation_month, @extschema@.bi_fact_invoice,
+	@extschema@.bi_dim_date, @extschema@.bi_dim_billing_period, @extschema@.bi_dim_provider, @extschema@.bi_dim_account, @extschema@.bi_dim_service,
+	@extschema@.bi_dim_region, @extschema@.bi_dim_tenant, @extschema@.bi_dim_charge_category, @extschema@.bi_dim_currency FROM PUBLIC;
 -- topic chart: charts as SVG
 
 CREATE FUNCTION finops.chart_line(labels text[], series jsonb, options jsonb DEFAULT '{}')
@@ -11537,6 +11687,8 @@ FROM (VALUES
 	('own', 'finops.receivable_adjustment finops.seat_count finops.tenant_billing finops.topup_consent finops.usage_balance'),
 	('own', 'finops.usage_balance_entry finops.usage_event'),
 	('own', 'finops.late_usage'),
+	('own', 'bi_dim_account bi_dim_billing_period bi_dim_charge_category bi_dim_currency bi_dim_date bi_dim_provider'),
+	('own', 'bi_dim_region bi_dim_service bi_dim_tenant bi_fact_allocation_month bi_fact_cost_day bi_fact_cost_month bi_fact_invoice'),
 
 	('month', 'allocation_rules cur_database.cur_table cur_ingestion_log fact_cost_delta metric_catalog'),
 	('month', 'plan_master plan_metric_map recon_exceptions rule_version_map tag_validation_log topup_catalog'),
@@ -11778,3 +11930,460 @@ SELECT pg_catalog.pg_extension_config_dump('finops.tenant_rows', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('finops.role_grant', '');
 
 SELECT finops.secure_relations();
+-- over all rooms: what the columns of views mean, for tools that show comments
+--
+-- A column without a comment of its own takes the first of: its line for the
+-- view below, the comment of the column of the same name that the view reads,
+-- and the line for every view ('').
+
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN
+		WITH line(view, name, text) AS (VALUES
+			-- star views
+			('bi_dim_account', 'account_name', 'account_id, or (none)'),
+			('', 'account_key', 'provider and account: finops.bi_key(provider, account_id)'),
+			('bi_dim_billing_period', 'last_day', 'last calendar day of the period'),
+			('bi_dim_billing_period', 'state', 'OPEN, or the state of period_lock'),
+			('bi_dim_billing_period', 'locked_at', 'when the period was locked'),
+			('', 'year_month', 'YYYY-MM'),
+			('bi_dim_charge_category', 'charge_category_name', 'the same, for display'),
+			('bi_dim_date', 'day_name', 'English name of the day'),
+			('bi_dim_date', 'day_of_month', '1 to 31'),
+			('bi_dim_date', 'day_of_week', '1 Monday to 7 Sunday (ISO 8601)'),
+			('bi_dim_date', 'is_weekend', 'Saturday or Sunday'),
+			('bi_dim_date', 'iso_week', 'week of iso_year (ISO 8601)'),
+			('bi_dim_date', 'iso_year', 'year of the ISO 8601 week'),
+			('bi_dim_date', 'month', '1 to 12'),
+			('bi_dim_date', 'month_start', 'first day of the month'),
+			('bi_dim_date', 'quarter', '1 to 4'),
+			('bi_dim_date', 'year', 'calendar year'),
+			('cur_database.cur_table', 'year', 'YYYY of the billing period'),
+			('bi_dim_region', 'region_name', 'the region, or (none)'),
+			('', 'provider_key', 'the provider'),
+			('', 'region_key', 'the region; empty where the bill names none'),
+			('', 'service_key', 'provider and service: finops.bi_key(provider, service)'),
+			('', 'tenant_key', 'the tenant; empty for cost without one'),
+			('', 'charge_category_key', 'charge category of FOCUS'),
+			('', 'currency_key', 'ISO 4217 code; amounts of different currencies are not added up'),
+			('', 'date_key', 'day, UTC'),
+			('bi_fact_invoice', 'date_key', 'day on which the document was issued, UTC; NULL before'),
+			('bi_dim_provider', 'provider_name', 'the same, for display'),
+			('bi_dim_service', 'service', 'as in the bill'),
+			('bi_dim_service', 'service_name', 'name of the service in FOCUS, or as in the bill'),
+			('bi_dim_service', 'service_category', 'category of FOCUS; Other where finops.service_catalog does not know the service'),
+			('bi_dim_service', 'service_subcategory', 'subcategory of FOCUS; Other (Other) where finops.service_catalog does not know the service'),
+			('bi_dim_tenant', 'currency', 'currency of its documents; NULL where it is not registered'),
+			('bi_dim_tenant', 'is_registered', 'whether tenant_master has it'),
+			('bi_dim_tenant', 'tenant_name', 'name for display; (none) for cost without a tenant'),
+			('bi_dim_tenant', 'status', 'active, suspended, closed or unregistered'),
+			('bi_fact_allocation_month', 'allocated_cost', 'on the cost basis of the period, in currency_key'),
+			('bi_fact_allocation_month', 'allocation_kind', 'direct, shared, overhead, unallocated, reversal or correction'),
+			('bi_fact_allocation_month', 'service', 'service as in the bill'),
+			('bi_fact_cost_day', 'billed_cost', 'what providers bill, unrounded, in currency_key'),
+			('bi_fact_cost_day', 'effective_cost', 'amortised cost, unrounded, in currency_key'),
+			('bi_fact_cost_day', 'list_cost', 'cost at public prices; NULL where no line says'),
+			('bi_fact_cost_day', 'line_items', 'lines of bills in this row'),
+			('bi_fact_cost_month', 'billed_cost', 'what providers bill, unrounded, in currency_key'),
+			('bi_fact_cost_month', 'effective_cost', 'amortised cost, unrounded, in currency_key'),
+			('bi_fact_cost_month', 'list_cost', 'cost at public prices; NULL where no line says'),
+			('bi_fact_cost_month', 'line_items', 'lines of bills in this row'),
+			('bi_fact_invoice', 'kind', 'invoice or credit_note'),
+			('bi_fact_invoice', 'status', 'open, issued, paid or void'),
+			('bi_fact_invoice', 'tax', 'tax in currency_key'),
+			('bi_fact_invoice', 'total', 'subtotal and tax in currency_key'),
+			('bi_fact_invoice', 'open_amount', 'what is still to be paid; NULL before it is issued'),
+			-- facts under their report names
+			('cur_database.cur_table', 'bill_billing_entity', 'who sells, such as AWS or AWS Marketplace'),
+			('cur_database.cur_table', 'bill_invoice_id', 'invoice of the provider; NULL while the bill is not final'),
+			('cur_database.cur_table', 'bill_type', 'Anniversary, Purchase or Refund'),
+			('cur_database.cur_table', 'commitment_discount_category', 'Spend or Usage'),
+			('cur_database.cur_table', 'commitment_discount_id', 'the commitment that covers the line'),
+			('cur_database.cur_table', 'contracted_cost', 'cost at agreed prices, without commitments; NULL where the bill does not say'),
+			('cur_database.cur_table', 'identity_time_interval', 'interval of the line as delivered'),
+			('cur_database.cur_table', 'ingested_at', 'when the line was loaded'),
+			('cur_database.cur_table', 'line_item_availability_zone', 'availability zone'),
+			('cur_database.cur_table', 'line_item_blended_cost', 'at the blended rate of the organisation, as delivered'),
+			('cur_database.cur_table', 'line_item_currency_code', 'currency of every cost of the line (ISO 4217)'),
+			('cur_database.cur_table', 'line_item_legal_entity', 'legal seller'),
+			('cur_database.cur_table', 'line_item_line_item_description', 'the provider''s description'),
+			('cur_database.cur_table', 'line_item_net_unblended_cost', 'unblended cost after discounts, as delivered'),
+			('cur_database.cur_table', 'line_item_operation', 'operation that was charged'),
+			('cur_database.cur_table', 'line_item_product_code', 'product code of the provider'),
+			('cur_database.cur_table', 'line_item_resource_id', 'the resource'),
+			('cur_database.cur_table', 'line_item_unblended_rate', 'price of one unit, as delivered'),
+			('cur_database.cur_table', 'line_item_usage_amount', 'quantity used, in pricing_unit'),
+			('cur_database.cur_table', 'line_item_usage_type', 'usage type of the provider'),
+			('cur_database.cur_table', 'pricing_unit', 'unit of the quantity'),
+			('cur_database.cur_table', 'product_instance_type', 'instance type'),
+			('cur_database.cur_table', 'product_region', 'region code'),
+			('cur_database.cur_table', 'product_servicecode', 'service code of the provider'),
+			('cur_database.cur_table', 'reservation_arn', 'the reservation that covers the line'),
+			('cur_database.cur_table', 'savings_plan_arn', 'the savings plan that covers the line'),
+			('cur_database.cur_table', 'resource_tags_user_cost_center', 'tag cost_center in any spelling; a blank value is NULL'),
+			('cur_database.cur_table', 'resource_tags_user_environment', 'tag environment in any spelling; a blank value is NULL'),
+			('cur_database.cur_table', 'resource_tags_user_plan_id', 'tag plan_id in any spelling; a blank value is NULL'),
+			('cur_database.cur_table', 'resource_tags_user_project', 'tag project in any spelling; a blank value is NULL'),
+			('cur_database.cur_table', 'resource_tags_user_service_component', 'tag service_component in any spelling; a blank value is NULL'),
+			('cur_database.cur_table', 'row_id', 'number of the line'),
+			('finops.focus_line_allocated', 'row_id', 'the fact; NULL where it is no fact''s'),
+			-- names that mean the same wherever they stand
+			('', 'account_id', 'the account that caused the cost, else the one that is billed'),
+			('', 'amount', 'in currency'),
+			('', 'billing_period', 'the billing period, its first day'),
+			('', 'currency', 'ISO 4217 code'),
+			('', 'day', 'day, UTC'),
+			('', 'delivery_id', 'the delivery it came with'),
+			('', 'detail', 'what was found, in words or as JSON'),
+			('', 'enabled', 'whether it is in force'),
+			('', 'month', 'first day of the month'),
+			('', 'period', 'the billing period, its first day'),
+			('', 'period_start', 'the billing period, its first day'),
+			('', 'provider', 'AWS, Microsoft, Google Cloud, Oracle or the name delivered'),
+			('', 'service', 'service as in the bill'),
+			('', 'source', 'the source of the delivery, see finops.delivery'),
+			('', 'tenant_id', 'the tenant; NULL for none'),
+			('', 'user_name', 'the role'),
+			('', 'table_name', 'the table'),
+			('', 'cost', 'effective cost, in currency'),
+			('', 'evaluation_timestamp', 'when it was evaluated'),
+			('', 'model_name', 'the model'),
+			('', 'model_version', 'version of the model'),
+			('', 'metric_code', 'the metric of metric_catalog'),
+			('', 'resource_id', 'the resource'),
+			('', 'created_at', 'when it was written'),
+			('', 'run_id', 'the run of finops.run that wrote it'),
+			('', 'status', 'state of the row'),
+			('', 'severity', 'info, warning or critical'),
+			('', 'threshold', 'limit against which the value is judged'),
+			('', 'error_message', 'message of the error'),
+			-- rights
+			('finops.access_matrix', 'kind', 'relation or function'),
+			('finops.access_matrix', 'object', 'name with its schema, without it in the install schema'),
+			('finops.access_matrix', 'object_id', 'OID of the relation or function'),
+			('finops.access_matrix', 'object_group', 'group of finops.access_group; NULL where none was given'),
+			('finops.access_matrix', 'reader', 'letters of class reader: S select, I insert, U update, D delete, X execute'),
+			('finops.access_matrix', 'operator', 'letters of class operator'),
+			('finops.access_matrix', 'billing', 'letters of class billing'),
+			('finops.access_matrix', 'approver', 'letters of class approver'),
+			('finops.access_matrix', 'auditor', 'letters of class auditor'),
+			('finops.access_matrix', 'tenant', 'letters of class tenant'),
+			('finops.caller_rights', 'role_name', 'the current role'),
+			('finops.caller_rights', 'own_tenants', 'the tenants of the role, where it is of class tenant alone'),
+			('finops.caller_rights', 'sees_all_tenants', 'whether the role sees the rows of every tenant'),
+			-- alerts and budgets
+			('finops.alert_policy_in_force', 'policy_id', 'name of the policy'),
+			('finops.alert_policy_in_force', 'acknowledge_within', 'time until it is escalated'),
+			('finops.alert_policy_in_force', 'title', 'headline of its messages'),
+			('finops.alert_policy_in_force', 'severity_scale', 'scale that names its severities'),
+			('finops.alert_policy_in_force', 'notify_resolved', 'whether a message says that it is over'),
+			('finops.alert_policy_in_force', 'opens_incident', 'whether it opens an incident'),
+			('finops.alert_policy_in_force', 'threshold', 'limit against which the value is judged'),
+			('finops.budget_finding', 'finding', 'what is wrong'),
+			('finops.budget_finding', 'detail', 'what was found, in words'),
+			('finops.budget_status', 'alert_channels', 'channels that are told'),
+			('finops.budget_status', 'crossed', 'whether the threshold is crossed'),
+			('finops.budget_status', 'threshold_kind', 'what is compared with the threshold: actual or forecast cost'),
+			('', 'budget_id', 'name of the budget'),
+			('', 'scope_type', 'tenant, plan, platform, tag, service or account'),
+			('vw_budget_monitoring', 'budget_category', 'category of the budget, else its scope type'),
+			('vw_budget_monitoring', 'current_spend_usd', 'spent in the period so far'),
+			('vw_budget_monitoring', 'monthly_budget_usd', 'amount of the budget for its period'),
+			('vw_budget_monitoring', 'remaining_budget_usd', 'amount less what is spent; negative beyond it'),
+			-- allocation
+			('finops.allocation_current', 'amount', 'what the tenant bears, on the cost basis of the period, in currency'),
+			('finops.allocation_current', 'category', 'category of the rule'),
+			('finops.allocation_current', 'kind', 'direct, shared, overhead, unallocated, reversal or correction'),
+			('finops.allocation_entry', 'id', 'number of the entry'),
+			('finops.allocation_entry', 'key_total', 'sum of the key over all who share'),
+			('finops.allocation_entry', 'key_value', 'the tenant''s value of the key'),
+			('finops.allocation_entry', 'stage', 'step of the pipeline that posted the entry'),
+			('', 'category', 'category of the rule'),
+			('', 'rule_id', 'the rule that placed it'),
+			('', 'rule_version', 'version of the rule'),
+			('', 'period_end', 'end of the period as its table shows it'),
+			-- documents and payments
+			('finops.credit_balance', 'reference', 'the invoice or payment that the balance comes from'),
+			('finops.credit_balance', 'since', 'when it arose'),
+			('finops.invoice_balance', 'adjusted', 'write-offs and fees on the document'),
+			('finops.invoice_balance', 'credited', 'credited by credit notes'),
+			('finops.invoice_balance', 'due_at', 'when payment is due'),
+			('finops.invoice_balance', 'issued_at', 'when the document was issued'),
+			('finops.invoice_balance', 'paid', 'payments applied'),
+			('finops.invoice_balance', 'status', 'issued or paid'),
+			('', 'total', 'net and tax, in currency'),
+			('', 'open_amount', 'what is still to be paid, in currency'),
+			('finops.payment_balance', 'applied', 'applied to documents'),
+			('finops.payment_balance', 'returned', 'paid back or charged back'),
+			('finops.payment_balance', 'unapplied', 'not yet applied'),
+			('', 'paid_at', 'when it was paid'),
+			('', 'payment_id', 'the payment'),
+			('finops.payment_mismatch', 'code', 'kind of mismatch'),
+			('finops.payment_mismatch', 'invoice_id', 'the document; NULL where none was found'),
+			('finops.payment_mismatch', 'invoice_status', 'status of the document'),
+			('finops.payment_mismatch', 'reason', 'why it does not match'),
+			('', 'next_call', 'the call that helps'),
+			-- jobs
+			('', 'job_name', 'name of the job'),
+			('finops.job_late', 'last_started_at', 'when it started last; NULL for never'),
+			('finops.job_late', 'late_by', 'how long it is overdue'),
+			('finops.job_registry', 'description', 'what the job does'),
+			('finops.job_registry', 'overridden', 'a row of the user stands in place of the shipped one'),
+			('finops.job_registry', 'shipped', 'whether the row came with the extension'),
+			('finops.runner_backlog', 'oldest', 'since when the oldest one waits'),
+			('finops.runner_backlog', 'queue', 'which queue'),
+			('finops.runner_backlog', 'waiting', 'how many wait'),
+			('finops.watched_month', 'ended', 'whether the month has ended'),
+			-- bills and tags
+			('finops.schema_drift', 'column_name', 'the column'),
+			('finops.schema_drift', 'format', 'format of the bill'),
+			('finops.schema_drift', 'loaded_at', 'when the delivery was loaded'),
+			('finops.tag_quarantine', 'check_name', 'the check that failed'),
+			('finops.tag_quarantine', 'line_items', 'lines concerned'),
+			-- usage
+			('finops.usage_balance', 'balance', 'what is left today'),
+			('finops.usage_balance', 'expired', 'what ran out unused'),
+			('finops.usage_balance', 'received', 'what was granted or bought'),
+			('finops.usage_balance', 'used', 'what was used'),
+			('finops.usage_balance', 'valid_from', 'first day on which it may be used'),
+			('finops.usage_balance', 'valid_to', 'last day on which it may be used; NULL for no end'),
+			('tenant_usage_snapshot_daily', 'last_updated_at', 'when the row was written'),
+			('tenant_usage_snapshot_daily', 'usage_date', 'day, UTC'),
+			-- forecasts
+			('finops.forecast_progress', 'pid', 'process that forecasts'),
+			('finops.forecast_progress', 'datid', 'its database, OID'),
+			('finops.forecast_progress', 'datname', 'its database'),
+			('finops.forecast_progress', 'series_total', 'series to forecast'),
+			('finops.forecast_progress', 'series_done', 'series that are done'),
+			('forecast.accuracy', 'bias', 'mean of forecast less actual'),
+			('forecast.accuracy', 'coverage_80', 'share of actuals within the interval of 80 %, 0..1'),
+			('forecast.accuracy', 'coverage_95', 'share of actuals within the interval of 95 %, 0..1'),
+			('forecast.accuracy', 'forecasts', 'forecasts that are scored'),
+			('forecast.accuracy', 'mae', 'mean absolute error'),
+			('forecast.accuracy', 'mape', 'mean absolute percentage error'),
+			('forecast.accuracy', 'rmse', 'root of the mean squared error'),
+			('forecast.accuracy', 'wape', 'sum of absolute errors over sum of actuals, percent'),
+			('forecast.hourly_gpu_cost', 'hour', 'start of the hour, UTC'),
+			('forecast.hourly_gpu_cost', 'usage_amount', 'quantity used, in the unit of the bill'),
+			('forecast.outlier', 'actual', 'what came'),
+			('forecast.outlier', 'deviation_pct', 'actual against mean, percent'),
+			('forecast.outlier', 'mean', 'what was forecast'),
+			('forecast.outlier', 'step', 'periods ahead of the origin'),
+			('forecast.outlier', 'target_at', 'when it was forecast for'),
+			('forecast.outlier', 'z', 'deviation in standard deviations of the forecast'),
+			('', 'driver_code', 'the driver'),
+			('', 'quantity', 'volume of the driver in the month'),
+			('vw_ml_feature_monitoring', 'drift_score', 'how far the feature has moved'),
+			('vw_ml_feature_monitoring', 'feature_name', 'the feature'),
+			('vw_ml_real_time_features', 'actual', 'what came; NULL until it is known'),
+			('vw_ml_real_time_features', 'confidence_score', 'how sure the estimate is, 0..1'),
+			('vw_ml_real_time_features', 'predicted', 'what was predicted'),
+			('vw_ml_real_time_features', 'prediction_id', 'the prediction'),
+			('vw_ml_real_time_features', 'prediction_timestamp', 'when it was predicted'),
+			-- monitors
+			('test_foreign_key_constraints', 'child_table', 'table that refers'),
+			('test_foreign_key_constraints', 'constraint_name', 'the declared constraint'),
+			('test_foreign_key_constraints', 'evaluated_at', 'when it was evaluated'),
+			('test_foreign_key_constraints', 'orphan_count', 'rows without a parent'),
+			('test_foreign_key_constraints', 'parent_table', 'table referred to'),
+			('test_foreign_key_constraints', 'test_result', 'result of the check'),
+			('vw_backup_status', 'backup_size_gb', 'size in GB'),
+			('vw_backup_status', 'backup_status', 'state of the backup'),
+			('vw_backup_status', 'last_backup_time', 'when the last backup ended'),
+			('vw_consolidated_dashboard', 'date_key', 'day of the shipment'),
+			('vw_consolidated_dashboard', 'customer_id', 'the customer'),
+			('vw_consolidated_dashboard', 'shipment_id', 'the shipment'),
+			('vw_consolidated_dashboard', 'total_carbon_emissions_kg', 'carbon emissions, kg'),
+			('vw_consolidated_dashboard', 'total_revenue_usd', 'revenue'),
+			('vw_cost_monitoring', 'cost_date', 'day, UTC'),
+			('vw_cost_monitoring', 'daily_cost_usd', 'cost of the day'),
+			('vw_cost_monitoring', 'daily_credits_used', 'credits of the day, both kinds'),
+			('vw_cost_monitoring', 'estimated_daily_cost_usd', 'daily_cost_usd under the name that other runbooks use'),
+			('', 'credits_used_compute', 'credits for compute'),
+			('', 'credits_used_cloud_services', 'credits for services around it'),
+			('', 'warehouse_name', 'the warehouse'),
+			('vw_cost_optimization_opportunities', 'action_required', 'what to do'),
+			('vw_cost_optimization_opportunities', 'implementation_effort', 'low, medium or high'),
+			('vw_cost_optimization_opportunities', 'priority_level', 'how soon'),
+			('vw_cost_optimization_opportunities', 'recommendation_id', 'the recommendation'),
+			('vw_cost_optimization_opportunities', 'status', 'state of the recommendation'),
+			('vw_data_access_monitoring', 'access_count', 'how often'),
+			('vw_data_access_monitoring', 'access_type', 'kind of access'),
+			('vw_data_access_monitoring', 'last_access_time', 'when last'),
+			('vw_data_freshness_monitoring', 'data_source', 'where the data comes from'),
+			('vw_data_freshness_monitoring', 'last_sync_at', 'when it was last brought up to date'),
+			('vw_data_freshness_monitoring', 'minutes_since_sync', 'age in minutes'),
+			('vw_data_quality_sla', 'sla_status', 'state of the check'),
+			('vw_data_quality_sla', 'threshold_value', 'limit of the check'),
+			('', 'sla_result', 'result of the check'),
+			('vw_data_quality_summary', 'null_keys', 'rows whose key is NULL'),
+			('vw_data_quality_summary', 'unique_keys', 'distinct keys'),
+			('vw_dbt_run_results', 'last_run_at', 'when it ran last'),
+			('vw_dbt_run_results', 'run_duration_seconds', 'how long it ran'),
+			('vw_dbt_run_results', 'status', 'state of the run'),
+			('vw_dbt_run_results', 'model_name', 'the job'),
+			('vw_performance_monitoring', 'bytes_scanned', 'bytes read'),
+			('vw_performance_monitoring', 'query_id', 'the query'),
+			('vw_performance_monitoring', 'query_text', 'its text'),
+			('vw_performance_monitoring', 'query_type', 'kind of statement'),
+			('vw_performance_monitoring', 'rows_produced', 'rows returned'),
+			('vw_performance_monitoring', 'start_time', 'when it began'),
+			('vw_performance_monitoring', 'total_elapsed_time_seconds', 'how long it took'),
+			('vw_security_monitoring', 'current_value', 'measured value'),
+			('vw_security_monitoring', 'evaluation_date', 'when it was evaluated'),
+			('vw_security_monitoring', 'security_metric', 'what is measured'),
+			('vw_security_monitoring', 'status', 'state of the metric'),
+			('vw_user_access_monitoring', 'role_name', 'the role'),
+			('vw_user_access_monitoring', 'failed_login_count', 'failed logins'),
+			('vw_user_access_monitoring', 'last_login_time', 'when it last logged in'),
+			-- FOCUS
+			('', 'AllocatedMethodDetails', 'how the split was made'),
+			('', 'AllocatedMethodId', 'the method of the split'),
+			('', 'AllocatedResourceId', 'the resource that the part was split to'),
+			('', 'AllocatedResourceName', 'its name'),
+			('', 'AllocatedTags', 'tags of the resource that the part was split to'),
+			('', 'AvailabilityZone', 'availability zone'),
+			('', 'BilledCost', 'what is invoiced, in BillingCurrency'),
+			('', 'BillingAccountId', 'the account that receives the bill'),
+			('', 'BillingAccountName', 'its name'),
+			('', 'BillingAccountType', 'its kind'),
+			('', 'BillingCurrency', 'currency of the bill (ISO 4217)'),
+			('', 'BillingPeriodCreated', 'when the period was opened'),
+			('', 'BillingPeriodEnd', 'end of the billing period, not in it'),
+			('', 'BillingPeriodLastUpdated', 'when the period changed last'),
+			('', 'BillingPeriodStart', 'start of the billing period'),
+			('', 'BillingPeriodStatus', 'Open or Closed'),
+			('', 'CapacityReservationId', 'the capacity reservation'),
+			('', 'CapacityReservationStatus', 'Used or Unused'),
+			('', 'ChargeCategory', 'Usage, Purchase, Tax, Credit or Adjustment'),
+			('', 'ChargeClass', 'Correction for a correction of an earlier period, else NULL'),
+			('', 'ChargeDescription', 'what is charged, in words'),
+			('', 'ChargeFrequency', 'One-Time, Recurring or Usage-Based'),
+			('', 'ChargePeriodEnd', 'end of the charge, not in it'),
+			('', 'ChargePeriodStart', 'start of the charge'),
+			('', 'CommitmentDiscountCategory', 'Spend or Usage'),
+			('', 'CommitmentDiscountId', 'the commitment that covers the charge'),
+			('', 'CommitmentDiscountName', 'its name'),
+			('', 'CommitmentDiscountQuantity', 'how much of it, in CommitmentDiscountUnit'),
+			('', 'CommitmentDiscountStatus', 'Used or Unused'),
+			('', 'CommitmentDiscountType', 'the provider''s word, such as Reservation'),
+			('', 'CommitmentDiscountUnit', 'unit of CommitmentDiscountQuantity'),
+			('', 'ConsumedQuantity', 'quantity used, in ConsumedUnit'),
+			('', 'ConsumedUnit', 'unit of ConsumedQuantity'),
+			('', 'ContractApplied', 'contract commitments that apply to the charge'),
+			('', 'ContractCommitmentApplicability', 'what the commitment applies to'),
+			('', 'ContractCommitmentBenefitCategory', 'kind of benefit'),
+			('', 'ContractCommitmentCategory', 'Spend or Usage'),
+			('', 'ContractCommitmentCreated', 'when the commitment was made'),
+			('', 'ContractCommitmentDescription', 'the commitment in words'),
+			('', 'ContractCommitmentDiscountPercentage', 'discount in percent'),
+			('', 'ContractCommitmentFulfillmentInterval', 'how often it must be fulfilled'),
+			('', 'ContractCommitmentId', 'the commitment'),
+			('', 'ContractCommitmentLastUpdated', 'when it changed last'),
+			('', 'ContractCommitmentLifecycleStatus', 'state of the commitment'),
+			('', 'ContractCommitmentModel', 'how it works'),
+			('', 'ContractCommitmentOfferCategory', 'kind of offer'),
+			('', 'ContractCommitmentPaymentInterval', 'how often it is paid'),
+			('', 'ContractCommitmentPaymentModel', 'when it is paid'),
+			('', 'ContractCommitmentPaymentUpfrontPercentage', 'part paid at the beginning, percent'),
+			('', 'ContractCommitmentPeriodEnd', 'end of the commitment, not in it'),
+			('', 'ContractCommitmentPeriodStart', 'start of the commitment'),
+			('', 'ContractCommitmentQuantity', 'what is committed, in ContractCommitmentUnit'),
+			('', 'ContractCommitmentType', 'the provider''s word for it'),
+			('', 'ContractCommitmentUnit', 'unit of ContractCommitmentQuantity'),
+			('', 'ContractId', 'the contract'),
+			('', 'ContractPeriodEnd', 'end of the contract, not in it'),
+			('', 'ContractPeriodStart', 'start of the contract'),
+			('', 'ContractedCost', 'cost at agreed prices, without commitments'),
+			('', 'ContractedUnitPrice', 'agreed price of one PricingUnit'),
+			('', 'EffectiveCost', 'amortised cost after all discounts, in BillingCurrency'),
+			('', 'HostProviderName', 'who runs the resource'),
+			('', 'InvoiceDetailCreated', 'when the line of the invoice was made'),
+			('', 'InvoiceDetailDescription', 'the line of the invoice in words'),
+			('', 'InvoiceDetailGrain', 'what a line of the invoice sums up'),
+			('', 'InvoiceDetailId', 'the line of the invoice'),
+			('', 'InvoiceDetailLastUpdated', 'when the line of the invoice changed last'),
+			('', 'InvoiceId', 'the invoice of the provider'),
+			('', 'InvoiceIssueDate', 'when the invoice was issued'),
+			('', 'InvoiceIssueStatus', 'state of the invoice'),
+			('', 'InvoiceIssuerName', 'who issues the invoice'),
+			('', 'ListCost', 'cost at public prices'),
+			('', 'ListUnitPrice', 'public price of one PricingUnit'),
+			('', 'PaymentCurrency', 'currency of payment'),
+			('', 'PaymentCurrencyBilledCost', 'BilledCost in PaymentCurrency'),
+			('', 'PaymentCurrencyInvoiceDetailId', 'the line in PaymentCurrency'),
+			('', 'PaymentDueDate', 'when payment is due'),
+			('', 'PaymentTerms', 'terms of payment'),
+			('', 'PricingCategory', 'Standard, Dynamic, Committed or Other'),
+			('', 'PricingCurrency', 'currency of prices'),
+			('', 'PricingCurrencyContractCommitmentCost', 'cost of the commitment in PricingCurrency'),
+			('', 'PricingCurrencyContractedUnitPrice', 'ContractedUnitPrice in PricingCurrency'),
+			('', 'PricingCurrencyEffectiveCost', 'EffectiveCost in PricingCurrency'),
+			('', 'PricingCurrencyListUnitPrice', 'ListUnitPrice in PricingCurrency'),
+			('', 'PricingQuantity', 'quantity charged, in PricingUnit'),
+			('', 'PricingUnit', 'unit of PricingQuantity'),
+			('', 'ProviderName', 'who provides the service'),
+			('', 'PublisherName', 'who made the service'),
+			('', 'PurchaseOrderNumber', 'purchase order'),
+			('', 'ReferenceInvoiceId', 'the invoice that is corrected'),
+			('', 'RegionId', 'region'),
+			('', 'RegionName', 'its name'),
+			('', 'ResourceId', 'the resource'),
+			('', 'ResourceName', 'its name'),
+			('', 'ResourceType', 'its kind'),
+			('', 'ServiceCategory', 'category of the service'),
+			('', 'ServiceName', 'the service'),
+			('', 'ServiceProviderName', 'who provides the service'),
+			('', 'ServiceSubcategory', 'subcategory of the service'),
+			('', 'SkuId', 'the product of the price list'),
+			('', 'SkuMeter', 'what is measured'),
+			('', 'SkuPriceDetails', 'properties of the price'),
+			('', 'SkuPriceId', 'the price'),
+			('', 'SubAccountId', 'the account that caused the cost'),
+			('', 'SubAccountName', 'its name'),
+			('', 'SubAccountType', 'its kind'),
+			('', 'Tags', 'tags of the resource'),
+			('finops.focus_share', 'charge_category', 'charge category of FOCUS'),
+			('finops.focus_share', 'high', 'upper end of the tenant''s share of the interval 0..1'),
+			('finops.focus_share', 'method_details', 'how the split was made'),
+			('finops.focus_share', 'method_id', 'the method of the split'),
+			('finops.focus_share', 'ratio', 'the tenant''s share, 0..1'),
+			('finops.focus_share', 'resource_name', 'name of the tenant'),
+			('finops.focus_share', 'tags', 'tags of the tenant')
+		),
+		member AS (
+			SELECT v.oid, pg_catalog.format('%I.%I', n.nspname, v.relname) AS view,
+				CASE WHEN n.oid OPERATOR(pg_catalog.=) e.extnamespace THEN v.relname::text
+					ELSE pg_catalog.concat(n.nspname, '.', v.relname) END AS name
+			FROM pg_catalog.pg_extension e
+			JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::regclass
+				AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::regclass
+				AND d.deptype OPERATOR(pg_catalog.=) 'e'
+			JOIN pg_catalog.pg_class v ON v.oid OPERATOR(pg_catalog.=) d.objid AND v.relkind OPERATOR(pg_catalog.=) 'v'
+			JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) v.relnamespace
+			WHERE e.extname OPERATOR(pg_catalog.=) 'finops'
+		)
+		SELECT m.view, a.attname, COALESCE(own.text, base.text, every.text) AS text
+		FROM member m
+		JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) m.oid AND a.attnum OPERATOR(pg_catalog.>) 0
+		LEFT JOIN line own ON own.view OPERATOR(pg_catalog.=) m.name AND own.name OPERATOR(pg_catalog.=) a.attname::text
+		LEFT JOIN line every ON every.view OPERATOR(pg_catalog.=) '' AND every.name OPERATOR(pg_catalog.=) a.attname::text
+		LEFT JOIN LATERAL (
+			SELECT pg_catalog.min(pg_catalog.col_description(b.attrelid, b.attnum)) AS text
+			FROM pg_catalog.pg_rewrite r
+			JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::regclass
+				AND d.objid OPERATOR(pg_catalog.=) r.oid AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::regclass
+				AND d.refobjid OPERATOR(pg_catalog.<>) m.oid
+			JOIN pg_catalog.pg_attribute b ON b.attrelid OPERATOR(pg_catalog.=) d.refobjid
+				AND b.attnum OPERATOR(pg_catalog.=) d.refobjsubid AND b.attname OPERATOR(pg_catalog.=) a.attname
+			WHERE r.ev_class OPERATOR(pg_catalog.=) m.oid
+			HAVING pg_catalog.count(DISTINCT pg_catalog.col_description(b.attrelid, b.attnum)) OPERATOR(pg_catalog.=) 1
+		) base ON true
+		WHERE pg_catalog.col_description(m.oid, a.attnum) IS NULL AND COALESCE(own.text, base.text, every.text) IS NOT NULL
+	LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', c.view, c.attname, c.text);
+	END LOOP;
+END
+$$;

@@ -63,6 +63,8 @@ FROM (VALUES
 	('own', 'finops.receivable_adjustment finops.seat_count finops.tenant_billing finops.topup_consent finops.usage_balance'),
 	('own', 'finops.usage_balance_entry finops.usage_event'),
 	('own', 'finops.late_usage'),
+	('own', 'bi_dim_account bi_dim_billing_period bi_dim_charge_category bi_dim_currency bi_dim_date bi_dim_provider'),
+	('own', 'bi_dim_region bi_dim_service bi_dim_tenant bi_fact_allocation_month bi_fact_cost_day bi_fact_cost_month bi_fact_invoice'),
 
 	('month', 'allocation_rules cur_database.cur_table cur_ingestion_log fact_cost_delta metric_catalog'),
 	('month', 'plan_master plan_metric_map recon_exceptions rule_version_map tag_validation_log topup_catalog'),

@@ -63,6 +63,12 @@ SELECT is_empty($$
 $$, 'every table and view is commented');
 
 SELECT is_empty($$
+	SELECT a.attrelid::regclass::text || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+	JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+	WHERE c.relkind IN ('v', 'm') AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL
+$$, 'every column of a view is commented, in its room or in src/view_columns.sql');
+
+SELECT is_empty($$
 	SELECT signature FROM member_function WHERE obj_description(oid, 'pg_proc') IS NULL
 $$, 'every function, procedure and aggregate is commented');
 
