@@ -125,6 +125,11 @@ test)
   optional+=("postgresql-$major-pgtap" zip)
   # a store that verifies S3 signatures: 90 packages, so only where tests are all there is
   [ -z "${CI:-}" ] || optional+=(swift-proxy swift-account swift-container swift-object memcached)
+  # clients that read the views, a browser and a validator for the pages
+  optional+=(python3-psycopg python3-psycopg2 python3-pyodbc odbc-postgresql tidy)
+  [ -z "${CI:-}" ] || optional+=(libpostgresql-jdbc-java default-jdk-headless chromium fonts-dejavu-core)
+  # where Node is not the distribution's, its packages cannot be installed
+  ! installed nodejs || ! apt-get -s install --no-install-recommends node-pg >/dev/null 2>&1 || optional+=(node-pg)
   ;;
 lint)
   wanted+=(clang-format cppcheck shellcheck python3-pglast)

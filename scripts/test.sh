@@ -167,7 +167,7 @@ suite_tap() {
     case " ${FINOPS_TAP:-$name} " in *" $name "*) ;; *) continue ;; esac
     as_server_user env -u PGHOST -u PGPORT -u PGUSER PATH="$PGBIN:$PATH" HOME="$out" \
       TESTDIR="$out" TESTLOGDIR="$out/log" TESTDATADIR="$out/data" PG_REGRESS="$(driver regress/pg_regress)" \
-      PG_TEST_TIMEOUT_DEFAULT=120 FINOPS_PRELOAD="$(preload_libraries)" PG_ABS_SRCDIR="$FINOPS_SRC" \
+      PG_TEST_TIMEOUT_DEFAULT=120 FINOPS_CLIENTS="$FINOPS_BUILD/clients" FINOPS_PRELOAD="$(preload_libraries)" PG_ABS_SRCDIR="$FINOPS_SRC" \
       perl -I "$perl" -I "$FINOPS_SRC/test/tap" "$FINOPS_SRC/$file" >"$work/$name.log" 2>&1 9>&-
     count_tap "$name" "$work/$name.log" $?
   done
