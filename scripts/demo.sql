@@ -49,6 +49,9 @@ CALL finops.close_month(:'m2') \gset
 CALL finops.close_month(:'m3') \gset
 :tick
 \echo [:elapsed s] :result
+SELECT finops.refresh_outlook();
+:tick
+\echo [:elapsed s] the days to come are forecast
 \o
 \echo
 \echo 'Bills'

@@ -39,14 +39,14 @@ static const char *const style =
 	".tile strong{display:block;font-size:20px;font-weight:650;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}"
 	".tile span{display:block;color:var(--soft);font-size:12.5px}"
 	".tile .good{color:var(--good)}.tile .warn{color:var(--warn)}.tile .bad{color:var(--bad)}"
-	".card .finops-chart{width:100%}"
+	".card .finops-chart{width:100%;max-width:500px;margin:0 auto}"
 	"table{width:100%;border-collapse:collapse;font-size:13px}"
 	"th{color:var(--soft);font-weight:600;text-align:start;vertical-align:bottom}"
 	"th,td{padding:4px 0 4px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:top}"
 	"th:first-child,td:first-child{padding-inline-start:0}"
 	"th.n,td.n{text-align:end;font-variant-numeric:tabular-nums}td.n{direction:ltr;unicode-bidi:isolate;white-space:nowrap}.scroll{overflow-x:auto}th{overflow-wrap:normal}td:first-child{min-width:5em}"
 	"td:first-child bdi{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;overflow:hidden}"
-	"@media (max-width:500px){table{font-size:11.5px}th,td{padding-inline-start:6px}.tile strong{font-size:17px}}"
+	"@media (max-width:500px){main{padding:12px 8px}.card,.tile{padding:10px 8px}table{font-size:11.5px}th,td{padding-inline-start:6px}.tile strong{font-size:17px}}"
 	"footer{margin-top:16px;color:var(--soft);font-size:12px}"
 	"@page{size:A4;margin:12mm}"
 	"@media print{:root{" LIGHT "}body{background:#fff;font-size:9.5pt}main{max-width:none;padding:0}"
@@ -95,7 +95,7 @@ static const char *const trend_chart =
 	"  WHERE d.billing_period > $1 - interval '12 months' AND d.billing_period <= $1 AND d.currency = $2 GROUP BY 1)"
 	" SELECT finops.chart_line(coalesce(array_agg(to_char(period, 'YYYY-MM') ORDER BY period), '{}'),"
 	"  jsonb_build_array(jsonb_build_object('values', coalesce(jsonb_agg(cost ORDER BY period), '[]'))),"
-	"  jsonb_build_object('title', 'Cost by month', 'unit', $2)) FROM m";
+	"  jsonb_build_object('title', 'Cost by month', 'unit', $2, 'width', 400)) FROM m";
 
 /* bars of the ten largest and the others together, by a column of month_cost */
 #define TOP_CHART(column, title) \
@@ -104,7 +104,7 @@ static const char *const trend_chart =
 	" r AS (SELECT name, cost, least(row_number() OVER (ORDER BY cost DESC, name), 11) AS n FROM t)," \
 	" f AS (SELECT n, CASE WHEN n < 11 THEN min(name) ELSE count(*) || ' others' END AS name, sum(cost)::float8 AS cost FROM r GROUP BY n)" \
 	" SELECT finops.chart_bar(coalesce(array_agg(name ORDER BY n), '{}'), coalesce(array_agg(cost ORDER BY n), '{}')," \
-	"  jsonb_build_object('title', '" title "', 'unit', $2)) FROM f"
+	"  jsonb_build_object('title', '" title "', 'unit', $2, 'width', 400)) FROM f"
 
 #define TOP_TABLE(column, heading) \
 	"WITH t AS (SELECT coalesce(" column ", '(none)') AS name, coalesce(sum(cost) FILTER (WHERE period = $1), 0) AS now," \
@@ -119,7 +119,7 @@ static const char *const flow_chart =
 	"  FROM finops_month_flow JOIN p USING (pool) JOIN t USING (tenant) GROUP BY 1, 2 HAVING sum(cost) > 0)"
 	" SELECT finops.chart_flow(coalesce(array_agg(pool ORDER BY pool, tenant), '{}'),"
 	"  coalesce(array_agg(tenant ORDER BY pool, tenant), '{}'), coalesce(array_agg(cost ORDER BY pool, tenant), '{}'),"
-	"  jsonb_build_object('title', 'Allocation: rule or pool to tenant', 'unit', $2)) FROM f";
+	"  jsonb_build_object('title', 'Allocation: rule or pool to tenant', 'unit', $2, 'width', 400)) FROM f";
 
 static const char *const coverage_table =
 	"SELECT category AS \"Charges\", " MONEY("sum(cost)") " AS \"Cost\","
@@ -153,7 +153,7 @@ static const char *const forecast_chart =
 	"   jsonb_build_object('name', 'forecast, 95 %', 'values', jsonb_agg(mean ORDER BY day), 'lower', jsonb_agg(lower_95 ORDER BY day),"
 	"   'upper', jsonb_agg(upper_95 ORDER BY day)))"
 	"  ELSE jsonb_build_array(jsonb_build_object('values', coalesce(jsonb_agg(cost ORDER BY day), '[]'))) END,"
-	"  jsonb_build_object('title', 'Usage cost by day, with the forecast', 'unit', $2)) FROM b";
+	"  jsonb_build_object('title', 'Usage cost by day, with the forecast', 'unit', $2, 'width', 400)) FROM b";
 
 static const char *const invoice_table =
 	"SELECT kind AS \"Kind\", status AS \"Status\", currency AS \"Currency\", count(*) AS \"Documents\","
@@ -240,16 +240,21 @@ element(StringInfo out, const char *tag, const char *class, const char *text)
 		MarkupText(out, text);
 		appendStringInfoChar(out, '"');
 	}
-	appendStringInfoString(out, "><bdi>");
-	MarkupText(out, text);
-	appendStringInfo(out, "</bdi></%s>", tag);
+	appendStringInfoChar(out, '>');
+	if (text != NULL && text[0] != '\0')
+	{
+		appendStringInfoString(out, "<bdi>");
+		MarkupText(out, text);
+		appendStringInfoString(out, "</bdi>");
+	}
+	appendStringInfo(out, "</%s>", tag);
 }
 
 static void
 tiles(StringInfo out, DateADT period, const char *currency)
 {
 	run(headline, period, currency);
-	appendStringInfoString(out, "<section class=\"tiles\">\n");
+	appendStringInfoString(out, "<div class=\"tiles\">\n");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char *class = FinopsText(i, 4);
@@ -257,10 +262,11 @@ tiles(StringInfo out, DateADT period, const char *currency)
 		appendStringInfoString(out, "<div class=\"tile\">");
 		element(out, "span", "", FinopsText(i, 1));
 		element(out, "strong", class == NULL ? "" : class, FinopsText(i, 2));
-		element(out, "span", "", FinopsText(i, 3));
+		if (FinopsText(i, 3) != NULL)
+			element(out, "span", "", FinopsText(i, 3));
 		appendStringInfoString(out, "</div>\n");
 	}
-	appendStringInfoString(out, "</section>\n");
+	appendStringInfoString(out, "</div>\n");
 }
 
 /* The last result as a table. */
@@ -292,44 +298,67 @@ table(StringInfo out, const char *columns)
 	appendStringInfoString(out, "</tbody></table></div>");
 }
 
+/* A chart without its style, which all charts share: the page has it once, in its head. */
 static void
-section(StringInfo out, const Section *s, DateADT period, const char *currency)
+chart(StringInfo out, const char *svg, char **chart_style)
 {
+	const char *begin = strstr(svg, "<style>");
+	const char *end = begin == NULL ? NULL : strstr(begin, "</style>");
+
+	if (end == NULL)
+	{
+		appendStringInfoString(out, svg);
+		return;
+	}
+	if (*chart_style == NULL)
+		*chart_style = pnstrdup(begin + strlen("<style>"), end - begin - strlen("<style>"));
+	appendBinaryStringInfo(out, svg, (int) (begin - svg));
+	appendStringInfoString(out, end + strlen("</style>"));
+}
+
+static void
+section(StringInfo out, const Section *s, DateADT period, const char *currency, char **chart_style)
+{
+	const char *element = s->heading == NULL ? "div" : "section"; /* a section has a heading */
+
 	run(s->sql, period, currency);
-	appendStringInfo(out, "<section class=\"card%s\">",
+	appendStringInfo(out, "<%s class=\"card%s\">", element,
 					 s->columns != NULL && strlen(s->columns) > 5 ? " wide" : "");
 	MarkupElement(out, "h2", s->heading);
 	if (s->columns != NULL)
 		table(out, s->columns);
 	else
-		appendStringInfoString(out, FinopsText(0, 1));
-	appendStringInfoString(out, "</section>\n");
+		chart(out, FinopsText(0, 1), chart_style);
+	appendStringInfo(out, "</%s>\n", element);
 }
 
 static char *
 page(DateADT period, const char *currency)
 {
 	StringInfoData out;
+	StringInfoData body;
+	char *chart_style = NULL;
 	char *name = value_of("SELECT to_char($1, 'FMMonth YYYY'), $2", period, currency);
 	char *others = value_of(other_currencies, period, currency);
+
+	initStringInfo(&body);
+	tiles(&body, period, currency);
+	appendStringInfoString(&body, "<div class=\"cards\">\n");
+	for (size_t i = 0; i < lengthof(sections); i++)
+		section(&body, &sections[i], period, currency, &chart_style);
 
 	initStringInfo(&out);
 	appendStringInfo(&out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 						   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Cloud cost, %s</title>"
-						   "<style>%s</style></head>\n<body><main><h1>Cloud cost, %s</h1><p class=\"soft\">Effective cost in ",
-					 name, style, name);
+						   "<style>%s%s</style></head>\n<body><main><h1>Cloud cost, %s</h1><p class=\"soft\">Effective cost in ",
+					 name, chart_style == NULL ? "" : chart_style, style, name);
 	MarkupText(&out, currency);
 	if (others != NULL)
 	{
 		appendStringInfoString(&out, ". In other currencies, not in the figures: ");
 		MarkupText(&out, others);
 	}
-	appendStringInfoString(&out, "</p>\n");
-	tiles(&out, period, currency);
-	appendStringInfoString(&out, "<div class=\"cards\">\n");
-	for (size_t i = 0; i < lengthof(sections); i++)
-		section(&out, &sections[i], period, currency);
-	appendStringInfo(&out, "</div>\n<footer>Written %s by finops %s.</footer></main></body></html>\n",
+	appendStringInfo(&out, "</p>\n%s</div>\n<footer>Written %s by finops %s.</footer></main></body></html>\n", body.data,
 					 value_of("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', $1, $2", period, currency),
 					 FINOPS_VERSION);
 	return out.data;
