@@ -101,7 +101,8 @@ make_list(List *list, const CommitmentUse *use, const Commitment *c)
 static CommitmentFault
 check_use(const CommitmentUse *use)
 {
-	int128		sum = 0;
+	int128		sum = 0,
+				hours = 0;
 
 	for (int i = 0; i < use->nlines; i++)
 	{
@@ -112,6 +113,13 @@ check_use(const CommitmentUse *use)
 		return COMMITMENT_TOO_MUCH;
 	for (int64 h = 0; h < use->nhours; h++)
 	{
+		int64		weight = CommitmentWeight(use, h);
+
+		if (weight < 0)
+			return COMMITMENT_NEGATIVE;
+		hours += weight;
+		if (hours > COMMITMENT_MOST_HOURS)
+			return COMMITMENT_TOO_MUCH;
 		for (int i = 0; i < use->nlines; i++)
 		{
 			int128		quantity = use->quantities[h * use->nlines + i];
@@ -120,7 +128,7 @@ check_use(const CommitmentUse *use)
 			if (quantity < 0)
 				return COMMITMENT_NEGATIVE;
 			if (__builtin_mul_overflow(quantity, (int128) Max(use->lines[i].rate, 1), &cost) ||
-				cost > MOST_MONEY - sum)
+				__builtin_mul_overflow(cost, (int128) Max(weight, 1), &cost) || cost > MOST_MONEY - sum)
 				return COMMITMENT_TOO_MUCH;
 			sum += cost;
 		}
@@ -174,10 +182,11 @@ CommitmentPrepare(void *memory, CommitmentUse *use, const Commitment *commitment
 }
 
 int
-CommitmentLines(const CommitmentOrder *order, int i, int *lines)
+CommitmentLines(const CommitmentOrder *order, int i, int *lines, int *nown)
 {
 	const List *list = &order->lists[i];
 
+	*nown = list->nown;
 	for (int k = 0; k < list->nall; k++)
 		lines[k] = list->entries[k].line;
 	return list->nall;
@@ -208,7 +217,7 @@ spend(const Entry *entries, int nentries, CommitmentQuantity *remaining, int128 
 }
 
 static void
-apply_kind(CommitmentOrder *order, Commitment *commitments, CommitmentKind kind)
+apply_kind(CommitmentOrder *order, Commitment *commitments, CommitmentKind kind, int64 weight)
 {
 	for (int pass = 0; pass < 2; pass++)
 	{
@@ -220,7 +229,7 @@ apply_kind(CommitmentOrder *order, Commitment *commitments, CommitmentKind kind)
 
 			if (commitments[i].kind == kind && order->budgets[i] > 0)
 				commitments[i].covered += spend(list->entries + first, last - first,
-												order->remaining, &order->budgets[i]);
+												order->remaining, &order->budgets[i]) * weight;
 		}
 	}
 }
@@ -235,13 +244,14 @@ CommitmentApply(CommitmentOrder *order, CommitmentUse *use, Commitment *commitme
 	for (int64 h = 0; h < use->nhours; h++)
 	{
 		const CommitmentQuantity *quantities = use->quantities + h * use->nlines;
+		int64		weight = CommitmentWeight(use, h);
 
 		if (interrupt && h % 64 == 0)
 			interrupt();
 		for (int i = 0; i < use->nlines; i++)
 		{
 			order->remaining[i] = quantities[i];
-			use->ondemand += quantities[i] * use->lines[i].rate;
+			use->ondemand += quantities[i] * use->lines[i].rate * weight;
 		}
 		for (int i = 0; i < order->ncommitments; i++)
 		{
@@ -249,17 +259,17 @@ CommitmentApply(CommitmentOrder *order, CommitmentUse *use, Commitment *commitme
 			bool		valid = h >= c->from && h < c->upto;
 
 			order->budgets[i] = !valid ? 0 : c->kind == COMMITMENT_RESERVATION ? c->units : c->hourly;
-			c->available += order->budgets[i];
-			c->used += order->budgets[i];
-			c->fee += valid ? c->hourly : 0;
+			c->available += order->budgets[i] * weight;
+			c->used += order->budgets[i] * weight;
+			c->fee += valid ? c->hourly * weight : 0;
 		}
 		for (int kind = 0; kind < COMMITMENT_KINDS; kind++)
-			apply_kind(order, commitments, kind);
+			apply_kind(order, commitments, kind, weight);
 		for (int i = 0; i < order->ncommitments; i++)
-			commitments[i].used -= order->budgets[i];
+			commitments[i].used -= order->budgets[i] * weight;
 		for (int i = 0; i < use->nlines; i++)
 		{
-			use->remaining += order->remaining[i] * use->lines[i].rate;
+			use->remaining += order->remaining[i] * use->lines[i].rate * weight;
 			if (use->left)
 				use->left[h * use->nlines + i] = order->remaining[i];
 		}

@@ -44,6 +44,7 @@ typedef struct CommitmentLine
 typedef struct CommitmentUse
 {
 	int64		nhours;
+	const int64 *weights;		/* for how many hours each one stands; NULL: for itself */
 	int			nlines;
 	const CommitmentLine *lines;
 	const CommitmentQuantity *quantities;	/* by hour, then line */
@@ -67,6 +68,11 @@ typedef struct Commitment
 	 * Reservations: normalised units that one unit of usage takes; 0 is none.
 	 */
 	const int64 *rates;
+
+	/* where its amount is searched for */
+	CommitmentMoney step;		/* what can be bought is a multiple of it; 0: the search's step */
+	CommitmentMoney most;		/* and at most this; negative: no limit */
+	int64		cash_hours;		/* hours of its term that are paid at once */
 
 	/* found; available and used are money of plans, units of reservations */
 	CommitmentMoney fee;
@@ -98,7 +104,16 @@ extern CommitmentFault CommitmentPrepare(void *memory, CommitmentUse *use, const
 extern void CommitmentApply(CommitmentOrder *order, CommitmentUse *use, Commitment *commitments,
 							FinopsInterrupt interrupt);
 
-/* The lines that commitment i is applied to, in this order; their number is returned. */
-extern int	CommitmentLines(const CommitmentOrder *order, int i, int *lines);
+/*
+ * The lines that commitment i is applied to, in this order; their number is
+ * returned.  The first *nown of them are those of the owner.
+ */
+extern int	CommitmentLines(const CommitmentOrder *order, int i, int *lines, int *nown);
+
+static inline int64
+CommitmentWeight(const CommitmentUse *use, int64 hour)
+{
+	return use->weights == NULL ? 1 : use->weights[hour];
+}
 
 #endif							/* FINOPS_COMMITMENT_APPLY_H */

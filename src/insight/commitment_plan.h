@@ -45,12 +45,12 @@ typedef struct CommitmentLimits
 	int			most_coverage;	/* millionths of the cost on demand, over all commitments */
 	int			least_utilisation;	/* millionths, of every plan that is searched for */
 	CommitmentMoney cash;		/* paid at once for the plans that are searched for */
-	int64		cash_hours;		/* hours of a term that are paid at once */
 } CommitmentLimits;
 
 /*
- * Commitments of which some are searched for: those with free set, all of
- * them plans.  The others stand as they are, until they expire.
+ * Commitments of which some are searched for: those with free set.  The rates
+ * of a reservation among them are money, too, and its units are its price.
+ * The others stand as they are, until they expire.
  */
 typedef struct CommitmentSearch
 {
@@ -65,7 +65,7 @@ typedef struct CommitmentSearch
 	CommitmentMoney cost;		/* found: the lowest */
 } CommitmentSearch;
 
-extern size_t CommitmentSearchSize(int ncommitments, int nlines);
+extern size_t CommitmentSearchSize(const CommitmentUse *use, int ncommitments);
 
 /* Find the hourly amounts; the commitments hold them, and what they then cover. */
 extern CommitmentFault CommitmentJoint(void *memory, CommitmentSearch *search);

@@ -153,14 +153,15 @@ orders(void)
 	Commitment	c = plan(COMMITMENT_FLEXIBLE, 0, rates);
 	void	   *memory = malloc(CommitmentOrderSize(1, 3));
 	CommitmentOrder *order;
-	int			found[3];
+	int			found[3],
+				nown;
 
 	CommitmentPrepare(memory, &use, &c, 1, &order);
-	ok(CommitmentLines(order, 0, found) == 3 && found[0] == 2 && found[1] == 1 && found[2] == 0,
+	ok(CommitmentLines(order, 0, found, &nown) == 3 && found[0] == 2 && found[1] == 1 && found[2] == 0,
 	   "the highest percentage, then the lowest rate");
 	c.rates = dear;
 	CommitmentPrepare(memory, &use, &c, 1, &order);
-	ok(CommitmentLines(order, 0, found) == 0, "never where it costs more than on demand");
+	ok(CommitmentLines(order, 0, found, &nown) == 0, "never where it costs more than on demand");
 	free(memory);
 	c = plan(COMMITMENT_RESERVATION, 0, sizes);
 	c.units = 20;

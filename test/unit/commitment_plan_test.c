@@ -1,4 +1,4 @@
-/* links: src/insight/commitment_apply.c src/insight/commitment_plan.c */
+/* links: src/insight/commitment_apply.c src/insight/commitment_plan.c src/insight/commitment_search.c */
 /*-------------------------------------------------------------------------
  *
  * commitment_plan_test.c
@@ -52,7 +52,7 @@ random_case(void)
 static Commitment
 plan(CommitmentKind kind, const int64 *r)
 {
-	return (Commitment) {.kind = kind,.shared = true,.from = 0,.upto = use.nhours,.rates = r};
+	return (Commitment) {.kind = kind,.shared = true,.from = 0,.upto = use.nhours,.rates = r,.most = -1};
 }
 
 /* Cost of a plan of c an hour, from the definition: the dearest rate for its price first. */
@@ -301,7 +301,7 @@ joint(int n, int rounds)
 				   *other;
 
 		random_plans(c, n, &s.step);
-		memory = malloc(CommitmentSearchSize(n, use.nlines));
+		memory = malloc(CommitmentSearchSize(&use, n));
 		other = malloc(CommitmentOrderSize(n, use.nlines));
 		if (CommitmentJoint(memory, &s) != COMMITMENT_FINE)
 			far++;
@@ -385,7 +385,7 @@ limits(void *memory)
 
 	known(c, &s, second);
 	s.limits.cash = CENTS(30000);
-	s.limits.cash_hours = 100;
+	c[1].cash_hours = 100;
 	CommitmentJoint(memory, &s);
 	ok(c[1].hourly == CENTS(300), "no more than there is cash for");
 	s.limits.cash = 0;
@@ -458,7 +458,7 @@ faults(void *memory)
 int
 main(void)
 {
-	void	   *memory = malloc(10000);
+	void	   *memory = malloc(100000);
 
 	single();
 	newsvendor();
