@@ -145,6 +145,8 @@ FROM (VALUES
 	('setting', 'finops.anomaly_policy finops.kpi_target'),
 	('internal', 'finops.anomaly_series'),
 	('read', 'finops.anomaly_next finops.change_causes finops.explain_change finops.explain_unit_cost finops.kpi finops.tenant_margin finops.unit_economics'),
+	('setting', 'finops.commitment finops.commitment_offer finops.commitment_rate'),
+	('read', 'finops.commitment_curve finops.commitment_ladder finops.recommend_commitments'),
 	('operate', 'finops.open_alert_incidents finops.purge_alerts finops.refresh_budgets'),
 	('operate', 'finops.set_budget finops.plan_budget finops.reingest finops.reprocess_period'),
 	('operate', 'finops.run_checklist finops.run_due_checklists finops.sign_step finops.purge_checklists'),

@@ -16,7 +16,7 @@
  * 10^-12 of a unit; the product of both, money, is in 10^-24.
  */
 #define COMMITMENT_ONE	INT64_C(1000000000000)
-#define COMMITMENT_MOST_HOURS	1000000
+#define COMMITMENT_MOST_HOURS	10000000
 
 /* ten millions an hour: no sum over hours overflows */
 #define COMMITMENT_MOST_HOURLY ((int128) COMMITMENT_ONE * COMMITMENT_ONE * 10000000)
