@@ -116,14 +116,14 @@ finops_unblock_dunning(PG_FUNCTION_ARGS)
 
 /*
  * Relation dunning_due: the next level of each invoice that is overdue by
- * its days at the end of day $1 in the zone $2.
+ * its days at the end of day $1.
  */
 static const char *const due_sql =
-"WITH open AS (SELECT h.invoice_id, h.tenant_id, h.currency, $1 - (h.due_at AT TIME ZONE $2)::date AS late,"
+"WITH open AS (SELECT h.invoice_id, h.tenant_id, h.currency, $1 - " INVOICE_DUE_DAY_SQL " AS late,"
 "   h.total + coalesce((SELECT sum(n.total) FROM @s@.invoice_header n WHERE n.original_invoice_id = h.invoice_id AND n.status IN ('issued', 'paid')), 0)"
 "   - coalesce((SELECT sum(a.invoice_amount) FROM finops.payment_application a WHERE a.invoice_id = h.invoice_id), 0)"
 "   - coalesce((SELECT sum(j.amount) FROM finops.receivable_adjustment j WHERE j.invoice_id = h.invoice_id), 0) AS open"
-"  FROM @s@.invoice_header h WHERE h.kind = 'invoice' AND h.status = 'issued' AND (h.due_at AT TIME ZONE $2)::date < $1),"
+"  FROM @s@.invoice_header h" INVOICE_DAYS_FROM " WHERE h.kind = 'invoice' AND h.status = 'issued' AND " INVOICE_DUE_DAY_SQL " < $1),"
 " next AS (SELECT o.*, (SELECT min(d.level) FROM finops.dunning_policy d WHERE d.level > coalesce((SELECT max(n.level) FROM finops.dunning_notice n"
 "   WHERE n.invoice_id = o.invoice_id), 0)) AS level FROM open o WHERE o.open > 0)"
 " SELECT n.*, d.fee, d.severity, d.charge_fee FROM next n JOIN finops.dunning_policy d USING (level)"
@@ -156,7 +156,7 @@ finops_run_dunning(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("as_of has not begun"),
 				 errhint("Days are those of the issuer's time zone, %s.", zone)));
-	FINOPS_STAGE("dunning_due", due_sql, ARG_DATE(as_of), ARG_TEXT(zone));
+	FINOPS_STAGE("dunning_due", due_sql, ARG_DATE(as_of));
 	FINOPS_RUN("INSERT INTO finops.outbox (topic, dedup_key, severity, payload)"
 			   " SELECT 'dunning', tenant_id || ' ' || currency || ' ' || $1, CASE max(array_position(ARRAY['info', 'warning', 'critical'], severity))"
 			   "   WHEN 1 THEN 'info' WHEN 2 THEN 'warning' ELSE 'critical' END,"

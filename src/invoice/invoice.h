@@ -88,6 +88,16 @@ extern void InvoiceChainHash(const char *prev_hash, const char *digest, char *he
 	"   THEN (SELECT x.missing FROM finops.tax_of(t.tax_profile, current_date) x)" \
 	"  ELSE 'tax_profile.rate_pct or tax_profile.exempt' END)"
 
+/*
+ * SQL over document "h" with INVOICE_DAYS_FROM: the time zone of its issuer,
+ * and the day on which it is due, as it stands on it.
+ */
+#define INVOICE_ZONE_SQL "coalesce(h.issuer ->> 'time_zone', i.time_zone, 'UTC')"
+#define INVOICE_DUE_DAY_SQL "(h.due_at AT TIME ZONE coalesce(CASE h.payment_terms_from WHEN 'month_end' THEN b.time_zone END, " \
+	INVOICE_ZONE_SQL "))::date"
+#define INVOICE_DAYS_FROM " LEFT JOIN finops.issuer i ON i.issuer_id = h.issuer_id" \
+	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id"
+
 /* Whether an invoice is issued, by its total and the policy; h is the header. */
 #define INVOICE_DEMAND_FROM \
 	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id" \

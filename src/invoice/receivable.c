@@ -20,11 +20,11 @@ issuer_zone(void)
 	return FinopsText(0, 1);
 }
 
-/* What was open of each invoice at the end of day $1, in the zone $2. */
+/* What was open of each invoice at the end of day $1, in the zone $2; late by the days of its own issuer. */
 #define OPEN_AT_SQL \
-	"SELECT h.invoice_id, h.tenant_id, h.currency, $1 - " LOCAL_DAY("h.due_at") " AS late," \
+	"SELECT h.invoice_id, h.tenant_id, h.currency, $1 - " INVOICE_DUE_DAY_SQL " AS late," \
 	"  h.total + coalesce(c.credited, 0) - coalesce(a.paid, 0) - coalesce(j.adjusted, 0) AS open" \
-	" FROM @s@.invoice_header h" \
+	" FROM @s@.invoice_header h" INVOICE_DAYS_FROM \
 	" LEFT JOIN (SELECT n.original_invoice_id AS invoice_id, sum(n.total) AS credited FROM @s@.invoice_header n" \
 	"  WHERE n.original_invoice_id IS NOT NULL AND " LOCAL_DAY("n.issued_at") " <= $1 GROUP BY 1) c USING (invoice_id)" \
 	" LEFT JOIN (SELECT p.invoice_id, sum(p.invoice_amount) AS paid FROM finops.payment_application p" \

@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "report/document.h"
+#include "invoice/invoice.h"
 
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -20,14 +21,14 @@ static const char *const header_sql =
 	"SELECT h.invoice_id, h.invoice_number, h.tenant_id, h.kind, h.status, h.currency,"
 	" (SELECT c.minor_unit::int4 FROM finops.currency c WHERE c.code = h.currency ORDER BY c.shipped LIMIT 1),"
 	" h.subtotal, h.tax, h.total, h.tax_inclusive, h.period_start, h.period_end, h.po_number, h.terms, h.language,"
-	" h.reason, h.issuer, h.recipient, (h.issued_at AT TIME ZONE z.zone)::date, (h.due_at AT TIME ZONE CASE h.payment_terms_from WHEN 'month_end' THEN coalesce(b.time_zone, z.zone) ELSE z.zone END)::date,"
+	" h.reason, h.issuer, h.recipient, (h.issued_at AT TIME ZONE z.zone)::date, " INVOICE_DUE_DAY_SQL ","
 	" o.invoice_number, (o.issued_at AT TIME ZONE z.zone)::date, h.issuer_id,"
 	" EXISTS (SELECT FROM finops.currency y WHERE y.code = h.currency AND y.shipped),"
 	" z.tax_currency, (SELECT c.minor_unit::int4 FROM finops.currency c WHERE c.code = z.tax_currency ORDER BY c.shipped LIMIT 1),"
 	" CASE WHEN z.tax_currency IS NOT NULL THEN h.tax_usd / finops.fx_rate_of(z.tax_currency, h.period_start) END"
 	" FROM @s@.invoice_header h LEFT JOIN @s@.invoice_header o ON o.invoice_id = h.original_invoice_id"
-	" LEFT JOIN finops.tenant_billing b ON b.tenant_id = h.tenant_id"
-	" CROSS JOIN LATERAL (SELECT coalesce(h.issuer ->> 'time_zone', 'UTC') AS zone,"
+	INVOICE_DAYS_FROM
+	" CROSS JOIN LATERAL (SELECT " INVOICE_ZONE_SQL " AS zone,"
 	"  CASE WHEN h.tax <> 0 THEN nullif(h.issuer ->> 'tax_currency', h.currency) END AS tax_currency) z WHERE h.invoice_id = $1";
 
 static const char *const lines_sql =

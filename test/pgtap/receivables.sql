@@ -1,6 +1,6 @@
 -- Bank statements, receivables, dunning, four eyes and the journal.
 BEGIN;
-SELECT plan(69);
+SELECT plan(72);
 INSERT INTO tenant_master (tenant_id, tenant_name, currency, billing_mode) VALUES ('RC-1', 'Nordlicht Energie AG', 'EUR', 'invoice'), ('RC-2', 'Müller Stahlbau GmbH', 'EUR', 'invoice'), ('RC-3', 'Inner Team', 'USD', 'chargeback');
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2020-01-01', 1.1) \g /dev/null
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2021-03-10', 1.25) \g /dev/null
@@ -157,5 +157,15 @@ SELECT throws_ok($$UPDATE finops.journal_entry SET debit = 1$$, '55000', NULL, '
 SELECT is((SELECT account FROM finops.set_journal_account('revenue', '4400', 'Erlöse')), '4400', 'accounts of one''s own');
 SELECT is((SELECT min(account_name) FROM finops.journal('2021-03-01') WHERE role = 'revenue'), 'Erlöse', 'are used');
 SELECT throws_ok($$SELECT finops.set_journal_account('x', '1')$$, '22023', NULL, 'an unknown role');
+-- two issuers: each invoice is late by the days of its own
+SELECT count(*) FROM finops.set_issuer('Kiwi Ltd', 'x', 'NZ1', issuer_id => 'NZ') a, finops.set_issuer_policy('NZ', time_zone => 'Pacific/Auckland') b \g /dev/null
+INSERT INTO tenant_master (tenant_id, tenant_name, currency, billing_mode) VALUES ('RZ-1', 'Z1', 'USD', 'invoice'), ('RZ-2', 'Z2', 'USD', 'invoice');
+INSERT INTO invoice_header (invoice_id, invoice_number, tenant_id, period_start, period_end, status, currency, subtotal, total, subtotal_usd, total_usd, issuer_id, issuer, recipient, issued_at, due_at, number_series, number_seq, prev_hash, hash)
+SELECT 'RZI-' || n, 'RZ-' || n, 'RZ-' || n, '2021-02-01', '2021-02-28', 'issued', 'USD', 10, 10, 10, 10, CASE n WHEN 1 THEN 'default' ELSE 'NZ' END, '{}', '{}', '2021-03-01 12:00Z', '2021-03-31 12:00Z', 'rz' || n, 1, '', 'x' FROM generate_series(1, 2) n;
+SELECT results_eq($$SELECT tenant_id, not_due, days_1_30 FROM finops.receivables_ageing('2021-04-01') WHERE tenant_id LIKE 'RZ-%' ORDER BY tenant_id$$,
+	$$VALUES ('RZ-1', 0::numeric, 10::numeric), ('RZ-2', 10, 0)$$, 'noon of 31 March in UTC is 1 April in Auckland');
+SELECT is((finops.invoice_html('RZI-2') ~ '1.April.2021'), true, 'as it stands on the document');
+UPDATE finops.dunning_policy SET days_overdue = 1, minimum = 0 WHERE level = 1;
+SELECT results_eq($$SELECT invoice_id, days_overdue FROM finops.run_dunning('2021-04-01') WHERE invoice_id LIKE 'RZI-%'$$, $$VALUES ('RZI-1', 1)$$, 'dunning counts the same days');
 SELECT * FROM finish();
 ROLLBACK;
