@@ -13,7 +13,8 @@
  *
  * Credit notes do not count: what was given back is not billed again.  An
  * invoice that was replaced does not count, its revision does.  Months that
- * have no invoice yet are still computed as a whole.
+ * have no invoice yet are still computed as a whole; a locked one gets none
+ * any more, so that what is recorded of it later is billed in the same way.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +38,14 @@
 	"  AND h.status IN ('issued', 'paid')" \
 	" WHERE u.usage_date < $1 AND u.usage_date >= ($1 - $2 * interval '1 month')::date" tenant \
 	" AND u.last_updated_at > h.issued_at" \
-	" AND NOT EXISTS (SELECT FROM finops.invoice_replacement r WHERE r.invoice_id = h.invoice_id)"
+	" AND NOT EXISTS (SELECT FROM finops.invoice_replacement r WHERE r.invoice_id = h.invoice_id)" \
+	" UNION SELECT u.tenant_id, p.period_start, t.currency FROM finops.late_usage u" \
+	" JOIN @s@.period_lock p ON p.period_start = date_trunc('month', u.usage_date::timestamp)::date AND p.state = 'LOCKED'" \
+	" JOIN @s@.tenant_master t ON t.tenant_id = u.tenant_id" \
+	" WHERE u.usage_date < $1 AND u.usage_date >= ($1 - $2 * interval '1 month')::date" tenant \
+	" AND NOT EXISTS (SELECT FROM @s@.invoice_header h WHERE h.tenant_id = u.tenant_id AND h.period_start = p.period_start" \
+	"  AND h.kind = 'invoice' AND h.status IN ('issued', 'paid')" \
+	"  AND NOT EXISTS (SELECT FROM finops.invoice_replacement r WHERE r.invoice_id = h.invoice_id))"
 
 static const char *const changed_sql = CHANGED_SQL("");
 static const char *const changed_of_tenant_sql = CHANGED_SQL(" AND u.tenant_id = $3");

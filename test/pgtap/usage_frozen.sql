@@ -1,7 +1,7 @@
 -- Usage of a month that is locked: frozen, what comes late is billed with the
 -- next month, and free again where the month is opened.
 BEGIN;
-SELECT plan(24);
+SELECT plan(26);
 SET LOCAL client_min_messages = warning;
 CREATE FUNCTION pg_temp.bill(month date, cost numeric) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -29,6 +29,9 @@ SELECT count(*) FROM finops.set_plan_price('UF', 'Calls', 'standard', 'uf_call',
 	finops.set_plan_price('UF', 'Storage', 'standard', 'uf_peak', 3) c \g /dev/null
 SELECT count(*) FROM finops.register_tenant('uf-a', 'A', '{"address": "x, DE"}', '{"rate_pct": 19}', currency => 'USD') \g /dev/null
 SELECT count(*) FROM finops.bind_plan('uf-a', 'UF', '2020-01-01') \g /dev/null
+-- by use alone, and there was none: a document of 0 that is not issued
+SELECT count(*) FROM finops.set_plan('UF-USE', 0) a, finops.set_plan_price('UF-USE', 'Calls', 'standard', 'uf_call', 0.01) b, finops.register_tenant('uf-b', 'B', '{"address": "x, DE"}', '{"rate_pct": 19}', currency => 'USD') c \g /dev/null
+SELECT count(*) FROM finops.bind_plan('uf-b', 'UF-USE', '2020-01-01') \g /dev/null
 SELECT pg_temp.bill('2020-01-01', 50), pg_temp.bill('2020-02-01', 60) \g /dev/null
 SELECT count(*) FROM finops.record_usage('uf-a', 'uf_call', 1000, '2020-01-10') a, finops.record_usage('uf-a', 'uf_peak', 7, '2020-01-11') b,
 	finops.record_usage('uf-a', 'uf_pay', 200, '2020-01-12', event_id => 'p1', occurred_at => '2020-01-12 10:00+00') c \g /dev/null
@@ -51,15 +54,19 @@ SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_pay', 51, '2020-0
 SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_pay', 200, '2020-01-12', event_id => 'p1')$$, '23505', NULL, 'not what the month has already');
 SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_call', -1, '2020-01-12')$$, '22023', NULL, 'not below zero');
 SELECT throws_ok($$UPDATE finops.late_usage SET metric_value = 1$$, '55000', NULL, 'what is recorded stays');
+SELECT is((SELECT array_agg(status) FROM invoice_header WHERE tenant_id = 'uf-b'), ARRAY['open'], 'a tenant without use has no invoice of the month');
+SELECT count(*) FROM finops.record_late_usage('uf-b', 'uf_call', 300, '2020-01-15') \g /dev/null
 SELECT count(*) FROM finops.allocate('2020-02-01') a, finops.prepare_invoices('2020-02-01') b \g /dev/null
+SELECT results_eq($$SELECT metric_code, quantity, amount, service_period_start, service_period_end FROM invoice_detail WHERE tenant_id = 'uf-b' AND period_start = '2020-02-01' AND reference_ids ? 'late_month'$$,
+	$$VALUES ('uf_call', 300::numeric, 3.00, '2020-01-01'::date, '2020-01-31'::date)$$, 'use that is known later stands on its next document');
 -- 0.01 x (1500 + 250 - 1000), 2 % of 50
-SELECT results_eq($$SELECT metric_code, quantity, amount, service_period_start, service_period_end FROM invoice_detail WHERE period_start = '2020-02-01' AND reference_ids ? 'late_month' ORDER BY metric_code, line_no$$,
+SELECT results_eq($$SELECT metric_code, quantity, amount, service_period_start, service_period_end FROM invoice_detail WHERE tenant_id = 'uf-a' AND period_start = '2020-02-01' AND reference_ids ? 'late_month' ORDER BY metric_code, line_no$$,
 	$$VALUES ('uf_call', 750::numeric, 7.50, '2020-01-01'::date, '2020-01-31'::date), ('uf_pay', -200, -4.00, '2020-01-01', '2020-01-31'), ('uf_pay', 250, 5.00, '2020-01-01', '2020-01-31')$$, 'the next document bills the difference for the month it was');
 SELECT is((SELECT subtotal FROM invoice_header WHERE tenant_id = 'uf-a' AND period_start = '2020-01-01'), 185.00, 'the invoice of the month stays');
 SELECT is_empty($$SELECT * FROM finops.verify_period('2020-01-01')$$, 'so does the seal');
 SELECT lives_ok($$SELECT finops.record_late_usage('uf-a', 'uf_peak', 6, '2020-01-20')$$, 'a value below the peak');
 SELECT count(*) FROM finops.prepare_invoices('2020-02-01') \g /dev/null
-SELECT is((SELECT sum(amount) FROM invoice_detail WHERE period_start = '2020-02-01' AND reference_ids ? 'late_month'), 8.50, 'changes nothing');
+SELECT is((SELECT sum(amount) FROM invoice_detail WHERE tenant_id = 'uf-a' AND period_start = '2020-02-01' AND reference_ids ? 'late_month'), 8.50, 'changes nothing');
 
 -- opened again
 CREATE ROLE uf_one; CREATE ROLE uf_two;
@@ -74,6 +81,6 @@ SELECT is((SELECT array_agg(DISTINCT frozen) FROM usage_snapshot_daily WHERE ten
 SELECT count(*) FROM finops.record_usage('uf-a', 'uf_call', 1100, '2020-01-10') \g /dev/null
 UPDATE usage_snapshot_daily SET last_updated_at = clock_timestamp() WHERE metric_code = 'uf_call' AND usage_date = '2020-01-10';
 SELECT count(*) FROM finops.prepare_invoices('2020-02-01') \g /dev/null
-SELECT is((SELECT amount FROM invoice_detail WHERE period_start = '2020-02-01' AND reference_ids ? 'late_month' AND metric_code = 'uf_call'), 3.50, 'what is recorded since holds');
+SELECT is((SELECT amount FROM invoice_detail WHERE tenant_id = 'uf-a' AND period_start = '2020-02-01' AND reference_ids ? 'late_month' AND metric_code = 'uf_call'), 3.50, 'what is recorded since holds');
 SELECT * FROM finish();
 ROLLBACK;
