@@ -99,7 +99,7 @@ finops_receivables_ageing(PG_FUNCTION_ARGS)
 /*
  * finops.account_statement(tenant_id text, from_date date, to_date date)
  *
- * Errors: 22004; 22023 for days that are infinite or in the wrong order; P0002
+ * On a day invoices come before what settles them.  Errors: 22004; 22023 for days that are infinite or in the wrong order; P0002
  * for an unknown tenant.
  */
 Datum
@@ -126,8 +126,8 @@ finops_account_statement(PG_FUNCTION_ARGS)
 			   "  UNION ALL SELECT 2, $1, 'closing balance', NULL, currency, sum(amount) FROM move GROUP BY currency)"
 			   " SELECT day, kind, reference, currency, CASE WHEN part = 1 AND amount > 0 THEN amount END, CASE WHEN part = 1 AND amount < 0 THEN -amount END,"
 			   "  CASE WHEN part = 2 THEN amount ELSE sum(coalesce(amount, 0)) FILTER (WHERE part < 2)"
-			   "   OVER (PARTITION BY currency ORDER BY part, day, kind, reference COLLATE \"C\" ROWS UNBOUNDED PRECEDING) END"
-			   " FROM line ORDER BY currency, part, day, kind, reference COLLATE \"C\"",
+			   "   OVER (PARTITION BY currency ORDER BY part, day, kind <> 'invoice', kind, reference COLLATE \"C\" ROWS UNBOUNDED PRECEDING) END"
+			   " FROM line ORDER BY currency, part, day, kind <> 'invoice', kind, reference COLLATE \"C\"",
 			   ARG_DATE(PG_GETARG_DATEADT(2)), ARG_TEXT(issuer_zone()), ARG_TEXT(tenant),
 			   ARG_DATE(PG_GETARG_DATEADT(1)));
 	FinopsReturnRows(fcinfo);

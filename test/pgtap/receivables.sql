@@ -1,6 +1,6 @@
 -- Bank statements, receivables, dunning, four eyes and the journal.
 BEGIN;
-SELECT plan(72);
+SELECT plan(73);
 INSERT INTO tenant_master (tenant_id, tenant_name, currency, billing_mode) VALUES ('RC-1', 'Nordlicht Energie AG', 'EUR', 'invoice'), ('RC-2', 'Müller Stahlbau GmbH', 'EUR', 'invoice'), ('RC-3', 'Inner Team', 'USD', 'chargeback');
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2020-01-01', 1.1) \g /dev/null
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2021-03-10', 1.25) \g /dev/null
@@ -167,5 +167,8 @@ SELECT results_eq($$SELECT tenant_id, not_due, days_1_30 FROM finops.receivables
 SELECT is((finops.invoice_html('RZI-2') ~ '1.April.2021'), true, 'as it stands on the document');
 UPDATE finops.dunning_policy SET days_overdue = 1, minimum = 0 WHERE level = 1;
 SELECT results_eq($$SELECT invoice_id, days_overdue FROM finops.run_dunning('2021-04-01') WHERE invoice_id LIKE 'RZI-%'$$, $$VALUES ('RZI-1', 1)$$, 'dunning counts the same days');
+INSERT INTO invoice_header (invoice_id, invoice_number, tenant_id, period_start, period_end, kind, original_invoice_id, status, currency, subtotal, total, subtotal_usd, total_usd, issuer, recipient, issued_at, due_at, number_series, number_seq, prev_hash, hash)
+VALUES ('RZC-1', 'RZC-1', 'RZ-1', '2021-02-01', '2021-02-28', 'credit_note', 'RZI-1', 'issued', 'USD', -4, -4, -4, -4, '{}', '{}', '2021-03-01 13:00Z', '2021-03-31 12:00Z', 'rzc', 1, '', 'x');
+SELECT results_eq($$SELECT kind, balance FROM finops.account_statement('RZ-1', '2021-03-01', '2021-03-01')$$, $$VALUES ('opening balance', 0::numeric), ('invoice', 10), ('credit_note', 6), ('closing balance', 6)$$, 'an invoice comes before its credit note of the same day');
 SELECT * FROM finish();
 ROLLBACK;
