@@ -219,6 +219,14 @@ BEGIN
 			('finops.usage_balance', 'valid_to', 'last day on which it may be used; NULL for no end'),
 			('tenant_usage_snapshot_daily', 'last_updated_at', 'when the row was written'),
 			('tenant_usage_snapshot_daily', 'usage_date', 'day, UTC'),
+			-- requests
+			('finops.request_count', 'api', 'whose API it is: dashboard, Cost Explorer, Athena'),
+			('finops.request_count', 'requests', 'requests that were sent'),
+			('finops.request_count', 'throttled', 'those that were refused because there were too many'),
+			('finops.request_count', 'response_ms', 'time to their answers in all, ms'),
+			('finops.athena_count', 'queries', 'queries that were run'),
+			('finops.athena_count', 'execution_ms', 'their run time in all, ms'),
+			('finops.athena_count', 'scanned_bytes', 'bytes that they scanned'),
 			-- forecasts
 			('finops.forecast_progress', 'pid', 'process that forecasts'),
 			('finops.forecast_progress', 'datid', 'its database, OID'),

@@ -185,6 +185,7 @@ finops_unit_economics(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("months must be 1 to %d, not %d", MOST_MONTHS, months),
 				 errhint("SELECT * FROM finops.unit_economics('2025-01-01', 3);")));
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FINOPS_STAGE("unit_month", monthly_sql, ARG_DATE(period), ARG_DATE(end), ARG_INT4(MOST_MONTHS));
 	FINOPS_STAGE("unit_day", daily_sql, ARG_DATE(period), ARG_DATE(end), ARG_INT4(months));
@@ -266,6 +267,7 @@ finops_tenant_margin(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 
+	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	FinopsReturnQuery(fcinfo,
 					  "WITH rate AS (SELECT c.currency, finops.fx_rate_of(c.currency, $1) AS rate FROM"
