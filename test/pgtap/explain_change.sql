@@ -42,6 +42,14 @@ LATERAL (SELECT 100 * CASE WHEN a = 4 AND p = '2024-02-01' THEN 3 ELSE 1 END + s
 SELECT results_eq($$SELECT dimension, element, contribution_pct FROM finops.change_causes('2024-01-01', '2024-02-01', '{"provider": "cause"}') WHERE rank = 1$$,
 	$$VALUES ('account', 'a4', 100.00)$$, 'the account that grew is the first cause');
 
+-- one service of one region: the pair, then the dimension it surprises more
+INSERT INTO fact_cost_raw (delivery_id, bill_billing_period_start_date, provider, source, service, line_item_usage_account_id, product_region, effective_cost, billed_cost, charge_category, line_item_line_item_type)
+SELECT (SELECT min(delivery_id) FROM finops.delivery), p, 'pair', 'pair', 's' || s, 'a' || a, 'r' || r, c, c, 'Usage', 'Usage'
+FROM unnest(ARRAY['2024-01-01', '2024-02-01']::date[]) p, generate_series(1, 5) s, generate_series(1, 5) a, generate_series(1, 3) r,
+LATERAL (SELECT 100 * CASE WHEN s = 2 AND r = 3 AND p = '2024-02-01' THEN 4 ELSE 1 END AS c) x;
+SELECT results_eq($$SELECT rank, dimension, element, cost_from, cost_to, contribution_pct FROM finops.change_causes('2024-01-01', '2024-02-01', '{"provider": "pair"}') WHERE rank <= 2$$,
+	$$VALUES (1, 'service, region', 's2, r3', 500::numeric, 2000::numeric, 100.00), (2, 'service', 's2', 1500, 3000, 100.00)$$, 'a service of a region that grew is the first cause, as a pair');
+
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{colour}')$$, '22023', 'dimension "colour" is unknown', 'an unknown dimension');
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{}')$$, '22023', 'dimensions must be one to eight, not 0', 'no dimension');
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{NULL}')$$, '22004', 'dimensions must not contain nulls', 'a missing dimension');
