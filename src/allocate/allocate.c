@@ -118,7 +118,7 @@ stage_posted(DateADT period)
 		" sum(a.allocated_cost_usd) AS amount FROM @s@.fact_cost_allocated a"
 		" WHERE a.period_start = $1 AND a.kind IN " OPEN_KINDS " GROUP BY 1, 2, 3, 4", ARG_DATE(period));
 	FINOPS_STAGE0("finops_cost_of_service",
-		"SELECT c.service, c.currency, sum(c.cost) AS cost FROM finops_cost c GROUP BY 1, 2");
+		"SELECT c.service, c.currency, sum(c.cost) AS cost FROM finops_group c GROUP BY 1, 2");
 	AllocateHashSums(false);
 }
 
@@ -238,8 +238,7 @@ static void
 register_unseen_tenants(void)
 {
 	FINOPS_RUN0("INSERT INTO @s@.tenant_master (tenant_id, tenant_name, status, billing_mode)"
-				" SELECT DISTINCT c.tenant_id, c.tenant_id, 'unregistered', 'showback'"
-				" FROM finops_cost c WHERE c.tenant_id IS NOT NULL"
+				" SELECT c.tenant_id, c.tenant_id, 'unregistered', 'showback' FROM finops_tenant c"
 				" ON CONFLICT (tenant_id) DO NOTHING");
 }
 

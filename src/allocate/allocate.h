@@ -42,29 +42,29 @@ extern void AllocateCheckVersion(const char *rule_id, int32 version);
 typedef struct AllocateColumns
 {
 	List	   *expressions;	/* char *, over a line f: columns d1, d2, ... */
+	List	   *conditions;		/* int: numbers of those that are true or false */
 	int			n_rules;
 	StringInfoData *quals;		/* over the sums c; from 1 */
 	StringInfoData *line_quals; /* over a line f; from 1 */
 } AllocateColumns;
 
 extern void AllocateCompile(AllocateColumns *columns, int n_rules);
-extern char *AllocateColumnList(const AllocateColumns *columns);
-extern char *AllocateColumnNulls(const AllocateColumns *columns);
-extern char *AllocateColumnNumbers(const AllocateColumns *columns, int after);
 extern char *AllocateFirstMatch(const AllocateColumns *columns, bool of_lines);
 extern char *AllocateAllMatches(const AllocateColumns *columns);
 
+/* cost.c: stages finops_group, finops_cost and finops_tenant, sums of the facts */
+extern void AllocateHashSums(bool hash);
+extern void AllocateStageCost(DateADT period, FinopsCostBasis basis,
+							  const AllocateColumns *columns);
+
 /*
  * gather.c: stage finops_rule (the rules in force, numbered in the order in
- * which they match), stage finops_cost (sums of the facts), and stage
- * finops_input, all an allocation is made from (see finops.allocation_input).
+ * which they match), and stage finops_input, all an allocation is made from
+ * (see finops.allocation_input).
  */
 extern bool AllocatePolicyIs(DateADT period, const char *policy,
 							 const char *value);
 extern int	AllocateStageRules(DateADT period);
-extern void AllocateHashSums(bool hash);
-extern void AllocateStageCost(DateADT period, FinopsCostBasis basis,
-							  const AllocateColumns *columns);
 extern void AllocateGather(DateADT period, FinopsCostBasis basis);
 
 /*

@@ -250,8 +250,8 @@ finops_validate_rules(PG_FUNCTION_ARGS)
 	AllocateCompile(&columns, AllocateStageRules(period));
 	AllocateStageCost(period, FinopsPeriodBasis(period, false), &columns);
 	FINOPS_STAGE0("finops_hit",
-				  psprintf("SELECT c.service, c.currency, %s AS nos, sum(c.cost) AS cost FROM finops_cost c"
-						   " WHERE c.tenant_id IS NULL AND c.origin_period IS NULL AND c.built_in IS NULL GROUP BY 1, 2, 3",
+				  psprintf("SELECT c.service, c.currency, %s AS nos, sum(c.cost) AS cost FROM finops_group c"
+						   " WHERE c.placed AND c.of_tenant IS NULL AND c.origin_period IS NULL AND c.built_in IS NULL GROUP BY 1, 2, 3",
 						   AllocateAllMatches(&columns)));
 	FINOPS_STAGE("finops_circle", CLOSED_CIRCLES(RULES_OF_PERIOD), ARG_DATE(period));
 	FINOPS_RUN("SELECT f.*, NULL::text AS currency, NULL::numeric AS cost FROM finops_fault f"

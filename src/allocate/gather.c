@@ -13,8 +13,8 @@
  * distributes, o for the operator and u for unallocated.
  *
  *	finops_rule		rules in force; no: the order in which they match
- *	finops_cost		sums of the facts
- *	finops_placed	those without a tenant, each with its rule
+ *	finops_group	sums of the facts, and finops_cost, these by tenant (cost.c)
+ *	finops_placed	the groups without a tenant, each with its rule
  *	finops_bucket	cost to distribute, by origin and node
  *	finops_successor	who takes the cost of tenants that have left
  *	finops_node		nodes that buckets and other nodes give to
@@ -54,68 +54,6 @@ AllocateStageRules(DateADT period)
 		ARG_DATE(period));
 }
 
-/*
- * Sums over many tenants are hashed: the planner, which cannot know how many
- * rows a stage yields, would rather sort them by their names, which takes
- * several times as long; the hash table is bounded by work_mem as well.
- * Every scan has all workers: one worker to a scan would leave that of the
- * tenants to run alone.  Both settings return to the caller's values when the
- * session ends.
- */
-void
-AllocateHashSums(bool hash)
-{
-	FINOPS_RUN0(hash ? "SET LOCAL enable_sort = off" : "SET LOCAL enable_sort = on");
-	FINOPS_RUN0(hash ? "SET LOCAL enable_parallel_append = off" : "SET LOCAL enable_parallel_append = on");
-}
-
-/* The built-in rule of a line f, by the policies $2 to $4. */
-#define BUILT_IN \
-	" CASE WHEN f.charge_category = 'Tax' AND $2 THEN -1" \
-	"  WHEN f.commitment_discount_status = 'Unused' AND $3 THEN -2" \
-	"  WHEN f.line_item_line_item_type LIKE '%%Discount' AND $4 THEN -3 END"
-
-/* Lines that rules or policy place: all without a tenant, and recoverable tax. */
-#define TO_PLACE "(f.tenant_id IS NULL OR f.charge_category = 'Tax' AND $2)"
-
-/*
- * The facts, summed: lines of a tenant by tenant and service, the fewer that
- * have to be placed also by what rules ask for.  Each kind is read by a parallel
- * scan of its own, which costs less than to carry the columns of rules along
- * for all lines.
- */
-void
-AllocateStageCost(DateADT period, FinopsCostBasis basis,
-				  const AllocateColumns *columns)
-{
-	const char *cost = FinopsBasisName(basis);
-	char	   *slice;
-
-	FINOPS_RUN0("SELECT CASE min(sliced) WHEN 'hour' THEN 'date_trunc(''hour'', f.line_item_usage_start_date)'"
-				" WHEN 'day' THEN 'date_trunc(''day'', f.line_item_usage_start_date)'"
-				" ELSE 'NULL::timestamp' END FROM (SELECT max(sliced) AS sliced FROM finops_rule) x");
-	slice = FinopsText(0, 1);
-	AllocateHashSums(true);
-	FINOPS_STAGE("finops_cost",
-		psprintf("SELECT f.tenant_id, f.provider, f.service, f.charge_category,"
-				 " f.line_item_currency_code AS currency, f.origin_period," BUILT_IN " AS built_in,"
-				 " NULL::timestamp AS slice%s, sum(f.%s_cost) AS cost, count(*) AS n,"
-				 " NULL::bigint AS first_line, NULL::bigint AS last_line"
-				 " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 AND NOT " TO_PLACE
-				 " GROUP BY 1, 2, 3, 4, 5, 6, 7"
-				 " UNION ALL SELECT f.tenant_id, f.provider, f.service, f.charge_category,"
-				 " f.line_item_currency_code, f.origin_period," BUILT_IN ", %s%s,"
-				 " sum(f.%s_cost), count(*), min(f.row_id), max(f.row_id)"
-				 " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1 AND " TO_PLACE
-				 " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8%s",
-				 AllocateColumnNulls(columns), cost, slice, AllocateColumnList(columns), cost,
-				 AllocateColumnNumbers(columns, 8)),
-		ARG_DATE(period), ARG_BOOL(AllocatePolicyIs(period, "input_tax", "recoverable")),
-		ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator")),
-		ARG_BOOL(AllocatePolicyIs(period, "discounts", "follow")));
-	AllocateHashSums(false);
-}
-
 bool
 AllocatePolicyIs(DateADT period, const char *policy, const char *value)
 {
@@ -135,16 +73,17 @@ static void
 place_cost(DateADT period, const AllocateColumns *columns)
 {
 	FINOPS_STAGE0("finops_charge",
-		"SELECT c.provider, c.service, c.currency FROM finops_cost c"
+		"SELECT c.provider, c.service, c.currency FROM finops_group c"
 		" WHERE c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS NULL AND c.origin_period IS NULL"
 		" GROUP BY 1, 2, 3 HAVING sum(c.cost) > 0");
 	FINOPS_STAGE("finops_placed",
-		psprintf("SELECT c.*, CASE WHEN c.built_in = %1$d THEN %1$d WHEN c.origin_period IS NOT NULL THEN %2$d"
+		psprintf("SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.slice,"
+				 " c.cost, c.n, c.first_line, c.last_line, CASE WHEN c.built_in = %1$d THEN %1$d WHEN c.origin_period IS NOT NULL THEN %2$d"
 				 " WHEN c.built_in = %3$d THEN %3$d WHEN c.built_in = %4$d AND h.service IS NOT NULL THEN %4$d"
 				 " ELSE coalesce(%5$s, CASE WHEN c.charge_category = 'Credit' AND $1 AND h.service IS NOT NULL"
 				 "  THEN %6$d ELSE %7$d END) END AS no"
-				 " FROM finops_cost c LEFT JOIN finops_charge h USING (provider, service, currency)"
-				 " WHERE c.tenant_id IS NULL OR c.built_in = %1$d",
+				 " FROM finops_group c LEFT JOIN finops_charge h USING (provider, service, currency)"
+				 " WHERE c.placed",
 				 ALLOCATE_INPUT_TAX, ALLOCATE_ORIGIN_PERIOD, ALLOCATE_UNUSED,
 				 ALLOCATE_DISCOUNT, AllocateFirstMatch(columns, false),
 				 ALLOCATE_CREDIT, ALLOCATE_UNALLOCATED),
@@ -199,7 +138,7 @@ stage_successors(DateADT period)
 				 errhint("UPDATE finops.tenant_successor SET successor_id = NULL for one of them makes its cost the operator's.")));
 	if (FINOPS_RUN0("SELECT s.tenant_id, substr(s.heir, 3) FROM finops_successor s WHERE s.heir LIKE 't:%'"
 					" AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE 't:' || t.tenant_id = s.heir)"
-					" AND NOT EXISTS (SELECT FROM finops_cost c WHERE 't:' || c.tenant_id = s.heir)"
+					" AND NOT EXISTS (SELECT FROM finops_tenant c WHERE 't:' || c.tenant_id = s.heir)"
 					" ORDER BY s.tenant_id COLLATE \"C\" LIMIT 1") > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -340,23 +279,25 @@ static const char *const method_vectors =
 
 /* Keys that the bill and earlier entries give; $1 period, $2 the one before. */
 #define OWN_CHARGES \
-	"c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS DISTINCT FROM -1 AND c.origin_period IS NULL"
+	"g.charge_category IN ('Usage', 'Purchase') AND g.built_in IS DISTINCT FROM -1 AND g.origin_period IS NULL"
+
+#define FOLLOWERS \
+	"(SELECT DISTINCT anchor, provider, service, currency FROM finops_bucket WHERE no IN (-3, -4))"
 
 static const char *const cost_vectors =
-	" SELECT concat_ws('|', 'direct_cost', c.currency) AS vec, 't:' || c.tenant_id AS target, sum(c.cost) AS weight"
-	"  FROM finops_cost c WHERE c.tenant_id IS NOT NULL AND " OWN_CHARGES
-	"  GROUP BY 1, 2 HAVING sum(c.cost) > 0"
+	" SELECT concat_ws('|', 'direct_cost', x.currency) AS vec, 't:' || x.tenant_id AS target, x.cost AS weight FROM ("
+	"  SELECT g.currency, c.tenant_id, sum(c.cost) AS cost FROM finops_cost c JOIN finops_group g USING (no)"
+	"   WHERE c.tenant_id IS NOT NULL AND " OWN_CHARGES " GROUP BY 1, 2 HAVING sum(c.cost) > 0) x"
 	" UNION ALL SELECT 'equal', 't:' || t.tenant_id, 1 FROM @s@.tenant_master t WHERE t.status = 'active'"
 	"  AND NOT EXISTS (SELECT FROM finops_departed d WHERE d.tenant_id = t.tenant_id)"
 	" UNION ALL SELECT 'operator', 'o', 1 UNION ALL SELECT 'unallocated', 'u', 1"
-	" UNION ALL SELECT concat_ws('|', 'follow', f.anchor, f.currency), x.target, x.weight"
-	"  FROM (SELECT DISTINCT anchor, provider, service, currency FROM finops_bucket WHERE no IN (-3, -4)) f"
-	"  CROSS JOIN LATERAL (SELECT 't:' || c.tenant_id AS target, sum(c.cost) AS weight FROM finops_cost c"
-	"    WHERE c.provider = f.provider AND c.service = f.service AND c.currency = f.currency"
-	"    AND c.tenant_id IS NOT NULL AND " OWN_CHARGES " AND c.built_in IS DISTINCT FROM -3 GROUP BY 1"
-	"   UNION ALL SELECT CASE WHEN c.no > 0 THEN 'n:' || c.no WHEN c.no = -2 THEN 'o' ELSE 'u' END, sum(c.cost) FROM finops_bucket c"
-	"    WHERE c.provider = f.provider AND c.service = f.service AND c.currency = f.currency"
-	"    AND c.charge_category IN ('Usage', 'Purchase') AND (c.no > 0 OR c.no IN (-2, -6)) GROUP BY 1) x WHERE x.weight > 0"
+	" UNION ALL SELECT concat_ws('|', 'follow', f.anchor, f.currency), 't:' || c.tenant_id, sum(c.cost)"
+	"  FROM " FOLLOWERS " f JOIN finops_group g USING (provider, service, currency) JOIN finops_cost c ON c.no = g.no"
+	"  WHERE c.tenant_id IS NOT NULL AND " OWN_CHARGES " AND g.built_in IS DISTINCT FROM -3 GROUP BY 1, 2 HAVING sum(c.cost) > 0"
+	" UNION ALL SELECT concat_ws('|', 'follow', f.anchor, f.currency),"
+	"   CASE WHEN c.no > 0 THEN 'n:' || c.no WHEN c.no = -2 THEN 'o' ELSE 'u' END, sum(c.cost)"
+	"  FROM " FOLLOWERS " f JOIN finops_bucket c USING (provider, service, currency)"
+	"  WHERE c.charge_category IN ('Usage', 'Purchase') AND (c.no > 0 OR c.no IN (-2, -6)) GROUP BY 1, 2 HAVING sum(c.cost) > 0"
 	" UNION ALL SELECT concat_ws('|', k.part, b.anchor, b.currency), CASE WHEN a.tenant_id IS NOT NULL THEN 't:' || a.tenant_id"
 	"   WHEN a.kind = 'overhead' THEN 'o' ELSE 'u' END, sum(a.amount)"
 	"  FROM (SELECT DISTINCT anchor, provider, service, charge_category, currency, origin_period"
@@ -512,7 +453,7 @@ refuse_unknown_targets(DateADT period)
 					"  WHERE k.tenants > 0"
 					"  AND k.vec !~ '^(direct_cost|equal|follow|origin|origin-service|previous)([|]|$)') v WHERE v.target LIKE 't:%'"
 					" AND NOT EXISTS (SELECT FROM @s@.tenant_master t WHERE 't:' || t.tenant_id = v.target)"
-					" AND NOT EXISTS (SELECT FROM finops_cost c WHERE 't:' || c.tenant_id = v.target)"
+					" AND NOT EXISTS (SELECT FROM finops_tenant c WHERE 't:' || c.tenant_id = v.target)"
 					" ORDER BY 2, 1 LIMIT 1") == 0)
 		return;
 	ereport(ERROR,
@@ -525,9 +466,8 @@ refuse_unknown_targets(DateADT period)
 
 /* Cost of tenants, whose heirs are those who have succeeded them. */
 #define TAGGED \
-	"(SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.tenant_id, c.cost," \
-	"  s.heir FROM finops_cost c LEFT JOIN finops_successor s ON s.tenant_id = c.tenant_id" \
-	"  WHERE c.tenant_id IS NOT NULL AND c.built_in IS DISTINCT FROM -1)"
+	"(SELECT c.no, c.tenant_id, c.tenant_no, c.cost, s.heir FROM finops_cost c" \
+	"  LEFT JOIN finops_successor s ON s.tenant_id = c.tenant_id WHERE c.tenant_id IS NOT NULL)"
 
 /*
  * The groups in which tagged cost is pinned.  These are few; their numbers
@@ -540,8 +480,13 @@ stage_direct_groups(void)
 	FINOPS_STAGE0("finops_direct_group",
 		"SELECT (row_number() OVER (ORDER BY x.name COLLATE \"C\", x.origin_period, x.heir COLLATE \"C\"))::integer AS no, x.*"
 		" FROM (SELECT concat_ws('|', " ESCAPED("d.provider") ", " ESCAPED("d.service") ", d.charge_category, d.currency) AS name, d.*"
-		"  FROM (SELECT DISTINCT t.provider, t.service, t.charge_category, t.currency, t.origin_period, t.heir"
-		"   FROM " TAGGED " t) d) x");
+		"  FROM (SELECT DISTINCT g.provider, g.service, g.charge_category, g.currency, g.origin_period, t.heir"
+		"   FROM (SELECT DISTINCT d.no, d.heir FROM " TAGGED " d) t JOIN finops_group g USING (no)) d) x");
+	/* a group of tagged cost may be several of the sums */
+	FINOPS_STAGE0("finops_direct_part",
+		"SELECT d.no, d.heir, g.no AS group_no FROM finops_direct_group d JOIN finops_group g"
+		" USING (provider, service, charge_category, currency)"
+		" WHERE NOT g.placed AND g.origin_period IS NOT DISTINCT FROM d.origin_period");
 	AllocateHashSums(false);
 }
 
@@ -584,11 +529,11 @@ make_input(DateADT period)
 		"  FROM (SELECT " ALLOCATE_POLICY("minimum_charge") " AS value) m WHERE m.value::numeric > 0"
 		" UNION ALL SELECT 'direct', g.no, g.name, jsonb_build_object('service', g.service,"
 		"   'charge_category', g.charge_category, 'currency', g.currency, 'origin_period', g.origin_period, 'heir', g.heir),"
-		"  d.tenants, d.costs FROM finops_direct_group g JOIN (SELECT x.no, array_agg(x.tenant_id COLLATE \"default\") AS tenants,"
-		"   array_agg(x.cost) AS costs FROM (SELECT g.no, d.tenant_id COLLATE \"C\" AS tenant_id, sum(d.cost) AS cost"
-		"    FROM " TAGGED " d JOIN finops_direct_group g USING (provider, service, charge_category, currency)"
-		"    WHERE g.origin_period IS NOT DISTINCT FROM d.origin_period AND g.heir IS NOT DISTINCT FROM d.heir"
-		"    GROUP BY 1, 2 ORDER BY 1, 2) x GROUP BY x.no) d USING (no)", ARG_DATE(period));
+		"  d.tenants, d.costs FROM finops_direct_group g JOIN (SELECT x.no, array_agg(x.tenant_id) AS tenants,"
+		"   array_agg(x.cost) AS costs FROM (SELECT p.no, d.tenant_no, d.tenant_id, sum(d.cost) AS cost"
+		"    FROM " TAGGED " d JOIN finops_direct_part p ON p.group_no = d.no"
+		"    WHERE p.heir IS NOT DISTINCT FROM d.heir"
+		"    GROUP BY 1, 2, 3 ORDER BY 1, 2) x GROUP BY x.no) d USING (no)", ARG_DATE(period));
 }
 
 /* Within a session: stages finops_rule to finops_input of a period. */

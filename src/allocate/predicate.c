@@ -104,7 +104,7 @@ AllocateCompile(AllocateColumns *columns, int n_rules)
 {
 	uint64		n = FINOPS_RUN0(predicates_sql);
 
-	columns->expressions = NIL;
+	columns->expressions = columns->conditions = NIL;
 	columns->n_rules = n_rules;
 	columns->quals = palloc0_array(StringInfoData, n_rules + 1);
 	columns->line_quals = palloc0_array(StringInfoData, n_rules + 1);
@@ -126,50 +126,16 @@ AllocateCompile(AllocateColumns *columns, int n_rules)
 		appendStringInfo(&columns->line_quals[no], "%s%s", and,
 						 with_expression(condition, expr));
 		if (asked[0] == 't')
-			appendStringInfo(&columns->quals[no], "%sc.d%d", and,
-							 column_of(columns, with_expression(condition, expr)));
+		{
+			int			column = column_of(columns, with_expression(condition, expr));
+
+			columns->conditions = list_append_unique_int(columns->conditions, column);
+			appendStringInfo(&columns->quals[no], "%sc.d%d", and, column);
+		}
 		else
 			appendStringInfo(&columns->quals[no], "%s%s", and,
 							 with_expression(condition, psprintf("c.d%d", column_of(columns, expr))));
 	}
-}
-
-/* ", expression AS dN" for every column, over a line f. */
-char *
-AllocateColumnList(const AllocateColumns *columns)
-{
-	StringInfoData buf;
-	ListCell   *cell;
-	int			i = 0;
-
-	initStringInfo(&buf);
-	foreach(cell, columns->expressions)
-		appendStringInfo(&buf, ", %s AS d%d", (char *) lfirst(cell), ++i);
-	return buf.data;
-}
-
-/* ", NULL AS dN" for every column. */
-char *
-AllocateColumnNulls(const AllocateColumns *columns)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 1; i <= list_length(columns->expressions); i++)
-		appendStringInfo(&buf, ", NULL AS d%d", i);
-	return buf.data;
-}
-
-/* ", 9, 10, ..." for GROUP BY after so many other columns. */
-char *
-AllocateColumnNumbers(const AllocateColumns *columns, int after)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 1; i <= list_length(columns->expressions); i++)
-		appendStringInfo(&buf, ", %d", after + i);
-	return buf.data;
 }
 
 /* The number of the first rule that matches the sums c, or NULL. */

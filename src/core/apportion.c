@@ -120,6 +120,18 @@ MoneyDecodeNumeric(Datum value, MoneyUnits *result)
 	return MoneyDecode(VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v), result);
 }
 
+bool
+MoneyDecodeWideNumeric(Datum value, int128 *units, int *scale)
+{
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
+
+	if (!stored_form_known())
+		return false;
+	if (VARATT_IS_EXTENDED(v) && !VARATT_IS_SHORT(v))
+		v = pg_detoast_datum(v);
+	return MoneyDecodeWide(VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v), units, scale);
+}
+
 Datum
 MoneyNumeric(uint64 units, bool negative, int scale)
 {

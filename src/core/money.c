@@ -116,6 +116,53 @@ digits_to_units(const unsigned char *digits, int ndigits, int weight,
 	return true;
 }
 
+/* The parts of a stored numeric. */
+typedef struct Stored
+{
+	const unsigned char *digits;	/* base 10000 */
+	int			ndigits;
+	int			weight;			/* the first is worth 10000^weight */
+	int			scale;
+	bool		negative;
+} Stored;
+
+/* false for NaN, infinities and what is too short */
+static bool
+read_stored(const void *body, size_t len, Stored *s)
+{
+	const unsigned char *p = body;
+	unsigned int header;
+	size_t		head;
+
+	if (len < 2)
+		return false;
+	header = read16(p);
+	if ((header & FORM_MASK) == FORM_SPECIAL)
+		return false;
+	head = header & FORM_SHORT ? 2 : 4;
+	if (len < head)
+		return false;
+	if (header & FORM_SHORT)
+	{
+		s->weight = (int) (header & SHORT_WEIGHT);
+		if (header & SHORT_WEIGHT_NEGATIVE)
+			s->weight -= SHORT_WEIGHT + 1;
+		s->scale = (int) ((header & SHORT_SCALE) >> SHORT_SCALE_AT);
+		s->negative = (header & SHORT_NEGATIVE) != 0;
+	}
+	else
+	{
+		s->weight = (int16_t) read16(p + 2);
+		s->scale = (int) (header & LONG_SCALE);
+		s->negative = (header & FORM_MASK) == LONG_NEGATIVE;
+	}
+	s->digits = p + head;
+	s->ndigits = (int) ((len - head) / 2);
+	if (len == head)
+		s->negative = false;
+	return true;
+}
+
 /*
  * Decode the stored form of a numeric (without its length word); false for
  * NaN, infinities and values that do not fit 63 bits at their own scale.
@@ -123,43 +170,43 @@ digits_to_units(const unsigned char *digits, int ndigits, int weight,
 bool
 MoneyDecode(const void *body, size_t len, MoneyUnits *result)
 {
-	const unsigned char *p = body;
-	unsigned int header;
-	int			weight;
+	Stored		s;
 
-	if (len < 2)
+	if (!read_stored(body, len, &s))
 		return false;
-	header = read16(p);
-	if ((header & FORM_MASK) == FORM_SPECIAL)
+	result->scale = s.scale;
+	result->negative = s.negative;
+	result->units = 0;
+	return s.ndigits == 0 ||
+		digits_to_units(s.digits, s.ndigits, s.weight, s.scale, &result->units);
+}
+
+/*
+ * The same for values of up to 127 bits at their own scale, as far as 24
+ * digits after the point.
+ */
+bool
+MoneyDecodeWide(const void *body, size_t len, int128 *units, int *scale)
+{
+	Stored		s;
+	int			groups;			/* that reach the scale, the last one maybe in part */
+	int			spare;			/* digits of the last one beyond it */
+	int128		sum = 0;
+
+	if (!read_stored(body, len, &s) || s.scale > 24)
 		return false;
-	if (header & FORM_SHORT)
-	{
-		weight = (int) (header & SHORT_WEIGHT);
-		if (header & SHORT_WEIGHT_NEGATIVE)
-			weight -= SHORT_WEIGHT + 1;
-		result->scale = (int) ((header & SHORT_SCALE) >> SHORT_SCALE_AT);
-		result->negative = (header & SHORT_NEGATIVE) != 0;
-		p += 2;
-		len -= 2;
-	}
-	else
-	{
-		if (len < 4)
-			return false;
-		weight = (int16_t) read16(p + 2);
-		result->scale = (int) (header & LONG_SCALE);
-		result->negative = (header & FORM_MASK) == LONG_NEGATIVE;
-		p += 4;
-		len -= 4;
-	}
-	if (len == 0)
-	{
-		result->units = 0;
-		result->negative = false;
-		return true;
-	}
-	return digits_to_units(p, (int) (len / 2), weight, result->scale,
-						   &result->units);
+	groups = s.weight + 1 + (s.scale + BASE_DIGITS - 1) / BASE_DIGITS;
+	spare = (BASE_DIGITS - s.scale % BASE_DIGITS) % BASE_DIGITS;
+	if (s.ndigits > Max(groups, 0) || (s.ndigits > 0 && groups > 9))
+		return false;
+	for (int i = 0; i < groups && s.ndigits > 0; i++)
+		sum = sum * BASE + (i < s.ndigits ? read16(s.digits + 2 * i) : 0);
+	if (sum % (int128) power_of_ten[spare] != 0)
+		return false;
+	sum /= (int128) power_of_ten[spare];
+	*units = s.negative ? -sum : sum;
+	*scale = s.scale;
+	return true;
 }
 
 /*

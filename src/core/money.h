@@ -24,6 +24,7 @@ typedef struct MoneyUnits
 } MoneyUnits;
 
 extern bool MoneyDecode(const void *body, size_t len, MoneyUnits *result);
+extern bool MoneyDecodeWide(const void *body, size_t len, int128 *units, int *scale);
 extern size_t MoneyEncode(uint64 units, bool negative, int scale, void *body);
 extern bool MoneyRescale(uint64 *units, int digits);
 extern void MoneyApportion(uint64 amount, const uint64 *weights, uint64 total,
@@ -33,6 +34,7 @@ extern void MoneyApportion(uint64 amount, const uint64 *weights, uint64 total,
 #ifndef FINOPS_STANDALONE
 /* MoneyDecode of a numeric, apportion.c; false also on unknown stored forms. */
 extern bool MoneyDecodeNumeric(Datum value, MoneyUnits *result);
+extern bool MoneyDecodeWideNumeric(Datum value, int128 *units, int *scale);
 /* units * 10^-scale as a numeric; scale within 0..MONEY_MAX_SCALE. */
 extern Datum MoneyNumeric(uint64 units, bool negative, int scale);
 #endif

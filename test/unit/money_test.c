@@ -186,6 +186,65 @@ test_codec(void)
 	ok(wrong == 0, "200000 random values survive encoding and decoding");
 }
 
+/* Digits of base 10000 in the long form of a stored numeric. */
+static size_t
+long_form(unsigned char *body, const uint16_t *digits, int n, int weight, int scale, bool negative)
+{
+	uint16_t	words[2 + 16] = {(uint16_t) ((negative ? 0x4000 : 0) | scale), (uint16_t) weight};
+
+	memcpy(words + 2, digits, sizeof(uint16_t) * (size_t) n);
+	memcpy(body, words, sizeof(uint16_t) * (size_t) (n + 2));
+	return sizeof(uint16_t) * (size_t) (n + 2);
+}
+
+static void
+test_wide(void)
+{
+	unsigned char body[64];
+	int128		units;
+	int			scale;
+	int			wrong = 0;
+
+	for (int round = 0; round < 100000; round++)
+	{
+		uint16_t	digits[9];
+		int			n = (int) (next_random() % 9) + 1;
+		int			weight = (int) (next_random() % 4) - 1;
+		int			least = Max(0, 4 * (n - 1 - weight));
+		bool		negative = next_random() % 2;
+		int128		expected = 0;
+		size_t		len;
+
+		for (int i = 0; i < n; i++)
+		{
+			digits[i] = (uint16_t) (next_random() % 9999 + 1);
+			expected = expected * 10000 + digits[i];
+		}
+		len = long_form(body, digits, n, weight, least, negative);
+		if (n - 1 < weight)
+			for (int i = n - 1; i < weight; i++)
+				expected *= 10000;
+		if (least > 24)
+			wrong += MoneyDecodeWide(body, len, &units, &scale);
+		else
+			wrong += !MoneyDecodeWide(body, len, &units, &scale) || scale != least ||
+				units != (negative ? -expected : expected);
+	}
+	ok(wrong == 0, "values of up to 36 digits, in 128 bits");
+	ok(MoneyDecodeWide(body, long_form(body, (uint16_t[]) {5000}, 1, -1, 20, false), &units, &scale) &&
+	   units == (int128) 5000000000 * 10000000000 && scale == 20, "0.50000000000000000000");
+	ok(MoneyDecodeWide(body, long_form(body, (uint16_t[]) {1, 2500}, 2, 0, 2, true), &units, &scale) &&
+	   units == -125 && scale == 2, "-1.25");
+	ok(!MoneyDecodeWide(body, long_form(body, (uint16_t[]) {1, 2505}, 2, 0, 2, true), &units, &scale),
+	   "digits beyond the scale are refused");
+	ok(!MoneyDecodeWide(body, long_form(body, (uint16_t[]) {1}, 1, 9, 0, false), &units, &scale),
+	   "37 digits are refused");
+	ok(MoneyDecodeWide(body, long_form(body, (uint16_t[]) {0}, 0, 0, 3, false), &units, &scale) && units == 0 && scale == 3, "0.000");
+	ok(!MoneyDecodeWide((uint16_t[]) {0xC000}, 2, &units, &scale) &&
+	   !MoneyDecodeWide(body, 1, &units, &scale),
+	   "so are NaN and what is too short");
+}
+
 static void
 test_hostile_bytes(void)
 {
@@ -196,9 +255,13 @@ test_hostile_bytes(void)
 		unsigned char body[24];
 		size_t		len = next_random() % sizeof(body);
 		MoneyUnits	m;
+		int128		wide;
+		int			scale;
 
 		for (size_t i = 0; i < len; i++)
 			body[i] = (unsigned char) next_random();
+		if (MoneyDecodeWide(body, len, &wide, &scale))
+			sane &= scale >= 0 && scale <= 24;
 		if (MoneyDecode(body, len, &m))
 			sane &= m.units <= MONEY_MAX_UNITS && m.scale >= 0;
 	}
@@ -211,6 +274,7 @@ main(void)
 	test_worked_cases();
 	test_against_plain();
 	test_codec();
+	test_wide();
 	test_hostile_bytes();
 	printf("1..%d\n", number);
 	return failed > 0;
