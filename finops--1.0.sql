@@ -1997,7 +1997,7 @@ CREATE TABLE @extschema@.allocation_rules (
 	approved_at timestamptz,
 	CONSTRAINT allocation_rules_pkey PRIMARY KEY (rule_id, rule_version),
 	CONSTRAINT allocation_rules_id_check CHECK (pg_catalog.btrim(rule_id) OPERATOR(pg_catalog.<>) ''
-		AND rule_id OPERATOR(pg_catalog.<>) ALL (ARRAY['direct-tag', 'unallocated', 'input-tax', 'unused-commitment', 'discount', 'credit', 'origin-period'])),
+		AND rule_id OPERATOR(pg_catalog.<>) ALL (ARRAY['direct-tag', 'unallocated', 'input-tax', 'unused-commitment', 'discount', 'credit', 'origin-period', 'packed-pools'])),
 	CONSTRAINT allocation_rules_version_check CHECK (rule_version OPERATOR(pg_catalog.>) 0),
 	CONSTRAINT allocation_rules_category_check CHECK (pg_catalog.btrim(category) OPERATOR(pg_catalog.<>) ''),
 	CONSTRAINT allocation_rules_formula_check CHECK (formula OPERATOR(pg_catalog.=) ANY (ARRAY['proportional', 'equal', 'fixed_pct', 'fixed_fee', 'direct', 'driver', 'weighted', 'tiered', 'capacity', 'inherit', 'shared_peak'])),

@@ -107,7 +107,7 @@ PG_FUNCTION_INFO_V1(finops_validate_rules);
 	"   'cost_category', 'line_type', 'operation', 'payer', 'provider', 'region', 'resource', 'service', 'source', 'tags', 'usage_type')" \
 	" UNION ALL SELECT 'error', m.rule_id, 'predicate', format('The test of %s is %s; operators are eq, in, not_in, prefix, like, regex and absent.', left(m.name, 64), left(m.test::text, 64))" \
 	"  FROM (SELECT r.rule_id, e.key AS name, e.value AS test FROM " rules " r CROSS JOIN LATERAL jsonb_each(r.match) e WHERE e.key NOT IN ('tags', 'cost_category')" \
-	"   UNION ALL SELECT r.rule_id, e.key || ' ' || t.key, t.value FROM " rules " r CROSS JOIN LATERAL jsonb_each(r.match) e" \
+	"   UNION ALL SELECT r.rule_id, concat_ws(' ', e.key, nullif(t.key, '')), t.value FROM " rules " r CROSS JOIN LATERAL jsonb_each(r.match) e" \
 	"    CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(e.value) WHEN 'object' THEN e.value ELSE jsonb_build_object('', 'null'::jsonb) END) t" \
 	"    WHERE e.key IN ('tags', 'cost_category')) m" \
 	"  WHERE NOT CASE jsonb_typeof(m.test) WHEN 'string' THEN true" \

@@ -93,7 +93,7 @@ static void
 check_rule_id(const char *given)
 {
 	static const char *const built_in[] = {"direct-tag", "unallocated", "input-tax",
-	"unused-commitment", "discount", "credit", "origin-period"};
+	"unused-commitment", "discount", "credit", "origin-period", ALLOCATE_PACKED_RULE};
 
 	check_not_blank(given, "rule_id");
 	for (int i = 0; i < (int) lengthof(built_in); i++)
@@ -197,6 +197,23 @@ refuse_overlap(const char *rule_id, DateADT from, FinopsArg to)
 			 errhint("Change the rule and add it again.")));
 }
 
+/* What foreign keys would find as well, but not say what to do about. */
+static void
+refuse_unregistered(const char *driver, const char *pool)
+{
+	if (driver != NULL && FINOPS_RUN("SELECT 1 FROM finops.driver d WHERE d.driver = $1", ARG_TEXT(driver)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("driver \"%s\" is unknown", FinopsQuoteForMessage(driver)),
+				 errhint("INSERT INTO finops.driver (driver, unit, grain) VALUES (%s, 'count', 'month').",
+						 quote_literal_cstr(driver))));
+	if (pool != NULL && FINOPS_RUN("SELECT 1 FROM finops.pool p WHERE p.pool_id = $1", ARG_TEXT(pool)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("pool \"%s\" is unknown", FinopsQuoteForMessage(pool)),
+				 errhint("INSERT INTO finops.pool (pool_id) VALUES (%s).", quote_literal_cstr(pool))));
+}
+
 static FinopsArg
 argument(FunctionCallInfo fcinfo, int argno, Oid type)
 {
@@ -241,7 +258,7 @@ insert_version(FunctionCallInfo fcinfo, const char *prepared_by)
  * Adds a version and returns its number.  22004 for a missing rule_id,
  * formula or effective_from; 22023 for a value no rule may have and for a
  * version that overlaps another, over-allocates, names unknown tenants, pools
- * or drivers, or closes a circle of pools that nothing leaves.
+ * or drivers in its lists, or closes a circle of pools that nothing leaves.
  */
 Datum
 finops_add_allocation_rule(PG_FUNCTION_ARGS)
@@ -262,6 +279,8 @@ finops_add_allocation_rule(PG_FUNCTION_ARGS)
 	FinopsRequireWritable("finops.add_allocation_rule()");
 	rule_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	FinopsBegin(&session);
+	refuse_unregistered(PG_ARGISNULL(18) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(18)),
+						PG_ARGISNULL(23) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(23)));
 	FINOPS_RUN0("LOCK TABLE @s@.allocation_rules IN SHARE ROW EXCLUSIVE MODE");
 	end_previous_version(rule_id, PG_GETARG_DATEADT(2));
 	refuse_overlap(rule_id, PG_GETARG_DATEADT(2), argument(fcinfo, 3, DATEOID));

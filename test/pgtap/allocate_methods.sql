@@ -82,7 +82,10 @@ SELECT results_eq($$ SELECT path, trim_scale(round(amount, 4)) FROM finops.expla
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'fixed_pct', '2020-01-01', pool_id => 'net', weights => '{"pool:net": 100}') $$, '22023', 'allocation rule "c" cannot be added', 'a circle without exit');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'fixed_pct', '2020-01-01', weights => '{"pool:nowhere": 100}') $$, '22023', 'allocation rule "c" cannot be added', 'an unknown pool');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'driver', '2020-01-01') $$, '22023', 'formula driver needs a driver', 'no driver');
-SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'driver', '2020-01-01', driver => 'nothing') $$, '23503', NULL, 'an unknown driver');
+SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'driver', '2020-01-01', driver => 'nothing') $$, '23503', 'driver "nothing" is unknown', 'an unknown driver');
+SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'equal', '2020-01-01', pool_id => 'nothing') $$, '23503', 'pool "nothing" is unknown', 'an unknown pool');
+SELECT throws_ok($$ SELECT finops.add_allocation_rule('packed-pools', 'equal', '2020-01-01') $$, '22023', '"packed-pools" is a built-in rule', 'the rule of packed entries is built in');
+SELECT throws_ok($$ INSERT INTO allocation_rules (rule_id, effective_from) VALUES ('packed-pools', '2020-01-01') $$, '23514', NULL, 'also where it is inserted');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'equal', '2020-01-01', match => '{"tags": {"team": {"regex": "("}}}') $$, '2201B', NULL, 'a pattern that is none');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'equal', '2020-01-01', match => '{"colour": "red"}') $$, '22023', 'allocation rule "c" cannot be added', 'an unknown dimension');
 SELECT throws_ok($$ SELECT finops.add_allocation_rule('c', 'equal', '2020-01-01', match => '{"region": {"near": "eu"}}') $$, '22023', 'allocation rule "c" cannot be added', 'an unknown operator');
