@@ -51,26 +51,31 @@ rules_asked(void)
 }
 
 /*
- * Which lines of the provider, service, charge category and currency they are;
- * what says the tenant stands by itself, for an index to be used.
+ * Whose lines of the service they are, which stands by itself for an index to
+ * be used; and which of these.
  */
+static const char *
+owner_of_lines(const char *rule_id)
+{
+	if (strcmp(rule_id, "direct-tag") == 0)
+		return "f.tenant_id = $7";
+	return strcmp(rule_id, "input-tax") == 0 ? "true" : "f.tenant_id IS NULL";
+}
+
 static char *
 lines_of_rule(const char *rule_id, const AllocateColumns *columns)
 {
 	char	   *rules;
 
-	if (strcmp(rule_id, "direct-tag") == 0)
-		return "f.tenant_id = $7";
-	if (strcmp(rule_id, "input-tax") == 0)
+	if (strcmp(rule_id, "direct-tag") == 0 || strcmp(rule_id, "input-tax") == 0 ||
+		strcmp(rule_id, "origin-period") == 0)
 		return "true";
-	if (strcmp(rule_id, "origin-period") == 0)
-		return "f.tenant_id IS NULL";
 	if (strcmp(rule_id, "unused-commitment") == 0)
-		return "f.tenant_id IS NULL AND f.commitment_discount_status = 'Unused'";
+		return "f.commitment_discount_status = 'Unused'";
 	if (strcmp(rule_id, "discount") == 0)
-		return "f.tenant_id IS NULL AND f.line_item_line_item_type LIKE '%Discount'";
+		return "f.line_item_line_item_type LIKE '%Discount'";
 	rules = rules_asked();
-	return psprintf("f.tenant_id IS NULL AND NOT ($8 AND coalesce(f.line_item_line_item_type, '') LIKE '%%Discount')"
+	return psprintf("NOT ($8 AND coalesce(f.line_item_line_item_type, '') LIKE '%%Discount')"
 					" AND NOT ($9 AND coalesce(f.commitment_discount_status, '') = 'Unused') AND (%s) %s",
 					AllocateFirstMatch(columns, true),
 					rules == NULL ? "IS NULL" : psprintf("IN (%s)", rules));
@@ -125,9 +130,14 @@ find_lines(DateADT period, LineQuery *q)
 	q->args[n++] = ARG_BOOL(FinopsText(0, 8)[0] == 't');
 	q->args[n++] = ARG_BOOL(AllocatePolicyIs(period, "unused_commitment", "operator"));
 	q->args[n] = ARG_TEXT(NULL);
-	q->condition = psprintf("f.bill_billing_period_start_date = $1"
-							" AND f.provider = $2 AND f.service = $3 AND f.charge_category = $4 AND f.line_item_currency_code = $5"
-							" AND f.origin_period IS NOT DISTINCT FROM $6::date AND %s", lines_of_rule(rule, &columns));
+	/*
+	 * What the planner would take for independent of one another, and come to
+	 * expect a single line, is one condition to it.
+	 */
+	q->condition = psprintf("f.bill_billing_period_start_date = $1 AND f.service = $3 AND %s AND CASE WHEN"
+							" f.provider = $2 AND f.charge_category = $4 AND f.line_item_currency_code = $5"
+							" AND f.origin_period IS NOT DISTINCT FROM $6::date AND %s THEN true ELSE false END",
+							owner_of_lines(rule), lines_of_rule(rule, &columns));
 }
 
 /* The period of the entry, which is staged, and its cost basis. */
@@ -210,6 +220,38 @@ days_of_rollup(DateADT period, const char *basis)
 					   "   AND i.name = array_to_string((string_to_array(e.origin, '|'))[1:4], '|')))") > 0;
 }
 
+#define DAY_OF_LINE		"coalesce(f.line_item_usage_start_date::date, $1)"
+#define ACCOUNT_OF_LINE	"coalesce(f.line_item_usage_account_id, f.bill_payer_account_id)"
+
+/*
+ * Stage finops_days from the lines: in blocks of the workers, or by hand where
+ * these do not hold them.
+ */
+static void
+days_of_lines(DateADT period, const char *basis)
+{
+	LineQuery	q;
+
+	find_lines(period, &q);
+	FinopsStage("finops_day_sums",
+				psprintf("SELECT finops.line_sums(NULL, finops.pack_texts((" DAY_OF_LINE " - date '2000-01-01')::text,"
+						 " " ACCOUNT_OF_LINE ", f.product_region, f.line_item_currency_code), f.%s_cost, f.row_id) AS sums"
+						 " FROM @s@.fact_cost_raw f WHERE $10 IS NULL AND %s", basis, q.condition),
+				LINE_ARGS, q.args);
+	if (FINOPS_RUN0("SELECT 1 FROM finops_day_sums s WHERE s.sums = ''") == 0)
+		FINOPS_STAGE0("finops_days",
+					  "SELECT date '2000-01-01' + k.texts[1]::integer AS usage_date, k.texts[2] AS account_id, k.texts[3] AS region,"
+					  " k.n AS line_items, a.cost, k.texts[4] AS currency FROM finops_day_sums s"
+					  " CROSS JOIN LATERAL finops.line_sums_keys(s.sums) k CROSS JOIN LATERAL finops.line_sums_amounts(s.sums) a"
+					  " WHERE a.key_no = k.key_no");
+	else
+		FinopsStage("finops_days",
+					psprintf("SELECT " DAY_OF_LINE " AS usage_date, " ACCOUNT_OF_LINE " AS account_id, f.product_region AS region,"
+							 " count(*) AS line_items, sum(f.%s_cost) AS cost, f.line_item_currency_code AS currency"
+							 " FROM @s@.fact_cost_raw f WHERE $10 IS NULL AND %s GROUP BY 1, 2, 3, 6", basis, q.condition),
+					LINE_ARGS, q.args);
+}
+
 /*
  * finops.entry_cost_daily(entry_id bigint) -> TABLE (usage_date, account_id,
  * region, line_items, cost, currency)
@@ -224,7 +266,6 @@ finops_entry_cost_daily(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	DateADT		period;
 	const char *basis;
-	LineQuery	q;
 
 	FinopsRequireArg(fcinfo, 0, "entry_id");
 	FinopsBegin(&session);
@@ -232,13 +273,7 @@ finops_entry_cost_daily(PG_FUNCTION_ARGS)
 	if (!days_of_rollup(period, basis))
 	{
 		FinopsEndStage("finops_days");
-		find_lines(period, &q);
-		FinopsStage("finops_days",
-					psprintf("SELECT coalesce(f.line_item_usage_start_date::date, $1) AS usage_date,"
-							 " coalesce(f.line_item_usage_account_id, f.bill_payer_account_id) AS account_id, f.product_region AS region,"
-							 " count(*) AS line_items, sum(f.%s_cost) AS cost, f.line_item_currency_code AS currency"
-							 " FROM @s@.fact_cost_raw f WHERE $10 IS NULL AND %s GROUP BY 1, 2, 3, 6", basis, q.condition),
-					LINE_ARGS, q.args);
+		days_of_lines(period, basis);
 	}
 	FINOPS_RUN0("SELECT d.* FROM finops_days d ORDER BY d.usage_date, d.account_id, d.region");
 	FinopsReturnRows(fcinfo);

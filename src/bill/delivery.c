@@ -401,7 +401,7 @@ analyze(const BillDelivery *d)
 
 	(void) set_config_option("default_statistics_target", STATISTICS_TARGET,
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	FINOPS_RUN0(psprintf("ANALYZE %s (delivery_id, source, provider, service,"
+	FINOPS_RUN0(psprintf("ANALYZE %s (bill_billing_period_start_date, delivery_id, source, provider, service,"
 						 " charge_category, tenant_id, line_item_usage_account_id,"
 						 " line_item_product_code, line_item_line_item_type,"
 						 " line_item_usage_start_date, line_item_currency_code)",
