@@ -1722,6 +1722,29 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION finops.validate_tags(date) IS 'judges the tags of a billing period by the tag policy, replaces its findings in tag_validation_log and returns the run id';
 REVOKE ALL ON FUNCTION finops.validate_tags(date) FROM PUBLIC;
 
+-- sets of tags as they are stored, for grouping many lines
+
+CREATE FUNCTION finops.tags_bytes(tags jsonb)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_tags_bytes'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tags_bytes(jsonb) IS 'the bytes that a set of tags is stored in: equal bytes are equal sets, equal sets nearly always equal bytes';
+
+CREATE FUNCTION finops.first_tags_step(state jsonb, tags jsonb)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'finops_first_tags_step'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.first_tags_step(jsonb, jsonb) IS 'state and combine function of finops.first_tags';
+
+CREATE AGGREGATE finops.first_tags(tags jsonb) (
+	SFUNC = finops.first_tags_step,
+	STYPE = jsonb,
+	COMBINEFUNC = finops.first_tags_step,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.first_tags(jsonb) IS 'any one of the sets of tags of a group, in which all are equal';
+
+REVOKE ALL ON FUNCTION finops.tags_bytes(jsonb), finops.first_tags_step(jsonb, jsonb), finops.first_tags(jsonb) FROM PUBLIC;
 -- room tag: coverage figures, quarantine, export of the policy
 
 CREATE FUNCTION finops.tag_policy_in_force(as_of date)
@@ -11960,6 +11983,7 @@ FROM (VALUES
 	('approve', 'finops.close_step finops.close_verdict finops.end_close finops.lock_period finops.reject'),
 
 	('owner', 'finops.daily_costs finops.sum_daily_costs'),
+	('owner', 'finops.first_tags finops.tags_bytes'),
 	('owner', 'finops.line_sums finops.line_sums_amounts finops.line_sums_keys finops.pack_texts finops.unpack_texts'),
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),

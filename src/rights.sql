@@ -179,6 +179,7 @@ FROM (VALUES
 	('approve', 'finops.close_step finops.close_verdict finops.end_close finops.lock_period finops.reject'),
 
 	('owner', 'finops.daily_costs finops.sum_daily_costs'),
+	('owner', 'finops.first_tags finops.tags_bytes'),
 	('owner', 'finops.line_sums finops.line_sums_amounts finops.line_sums_keys finops.pack_texts finops.unpack_texts'),
 	('owner', 'finops.grant_role finops.msck_repair_table finops.nonzero_sums finops.packed_amount finops.packed_total'),
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),

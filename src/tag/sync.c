@@ -116,6 +116,16 @@ update_lines(DateADT period, const Kind *kind, const char *tenant_key)
 	return changed;
 }
 
+/* Looked for in the whole month by all workers: mostly there are none. */
+static bool
+has_virtual_tags(DateADT period)
+{
+	FINOPS_STAGE("finops_virtual",
+				 "SELECT count(f.virtual_tags) > 0 AS any FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1",
+				 ARG_DATE(period));
+	return FINOPS_RUN0("SELECT FROM finops_virtual v WHERE v.any") > 0;
+}
+
 /*
  * Without rules and registry there is nothing to do, except where earlier
  * ones have left something.
@@ -127,9 +137,7 @@ TagSync(DateADT period)
 	char	   *tenant_key;
 	int64		changed;
 
-	if (!kind.any &&
-		FINOPS_RUN("SELECT FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
-				   " AND f.virtual_tags IS NOT NULL LIMIT 1", ARG_DATE(period)) == 0)
+	if (!kind.any && !has_virtual_tags(period))
 		return 0;
 	tenant_key = TagTenantKey();
 	stage_kinds(period, &kind);

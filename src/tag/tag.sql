@@ -147,3 +147,26 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000;
 COMMENT ON FUNCTION finops.validate_tags(date) IS 'judges the tags of a billing period by the tag policy, replaces its findings in tag_validation_log and returns the run id';
 REVOKE ALL ON FUNCTION finops.validate_tags(date) FROM PUBLIC;
 
+-- sets of tags as they are stored, for grouping many lines
+
+CREATE FUNCTION finops.tags_bytes(tags jsonb)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'finops_tags_bytes'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.tags_bytes(jsonb) IS 'the bytes that a set of tags is stored in: equal bytes are equal sets, equal sets nearly always equal bytes';
+
+CREATE FUNCTION finops.first_tags_step(state jsonb, tags jsonb)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'finops_first_tags_step'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION finops.first_tags_step(jsonb, jsonb) IS 'state and combine function of finops.first_tags';
+
+CREATE AGGREGATE finops.first_tags(tags jsonb) (
+	SFUNC = finops.first_tags_step,
+	STYPE = jsonb,
+	COMBINEFUNC = finops.first_tags_step,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.first_tags(jsonb) IS 'any one of the sets of tags of a group, in which all are equal';
+
+REVOKE ALL ON FUNCTION finops.tags_bytes(jsonb), finops.first_tags_step(jsonb, jsonb), finops.first_tags(jsonb) FROM PUBLIC;

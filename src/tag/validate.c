@@ -13,6 +13,25 @@
 #include "tag/tag.h"
 
 PG_FUNCTION_INFO_V1(finops_validate_tags);
+PG_FUNCTION_INFO_V1(finops_tags_bytes);
+PG_FUNCTION_INFO_V1(finops_first_tags_step);
+
+/*
+ * finops.tags_bytes(tags jsonb) -> bytea: what it is stored in, which is
+ * hashed and compared in a tenth of the time.
+ */
+Datum
+finops_tags_bytes(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BYTEA_P(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)));
+}
+
+/* State and combine function of finops.first_tags(jsonb): the first stays. */
+Datum
+finops_first_tags_step(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
 
 /* The policy in force on $1: a row of the user hides shipped ones of its key. */
 #define POLICY \
@@ -20,18 +39,22 @@ PG_FUNCTION_INFO_V1(finops_validate_tags);
 	" SELECT p.tag_key, p.required, p.value_pattern, p.allowed_values, p.severity" \
 	" FROM finops.tag_policy_in_force($1) p"
 
-/* Taggable lines of the month by resource and set of tags. */
+/*
+ * Taggable lines of the month by resource and set of tags, which are compared
+ * by the bytes they are stored in: a set that is stored in two ways makes two
+ * charges of one finding.
+ */
 #define CHARGES \
 	"CREATE TEMP TABLE finops_charge ON COMMIT DROP AS" \
 	" SELECT f.line_item_resource_id AS resource_id, f.service," \
-	"   f.line_item_currency_code AS currency, f.resource_tags AS tags, f.virtual_tags," \
+	"   f.line_item_currency_code AS currency, finops.first_tags(f.resource_tags) AS tags, finops.first_tags(f.virtual_tags) AS virtual_tags," \
 	"   f.tenant_id, f.resource_tags_user_plan_id AS plan_id, f.resource_tags_user_service_component AS service_component," \
 	"   f.resource_tags_user_environment AS environment, f.resource_tags_user_cost_center AS cost_center," \
 	"   f.resource_tags_user_project AS project, count(*) AS n," \
 	"   sum(CASE $2 WHEN 'billed' THEN f.billed_cost ELSE f.effective_cost END) AS cost" \
 	"  FROM @s@.fact_cost_raw f" \
 	"  WHERE f.bill_billing_period_start_date = $1 AND f.charge_category IN ('Usage', 'Purchase')" \
-	"  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+	"  GROUP BY 1, 2, 3, 6, 7, 8, 9, 10, 11, finops.tags_bytes(f.resource_tags), finops.tags_bytes(f.virtual_tags)"
 
 /*
  * Charges that a policy finds something in: the value in effect for its key,
