@@ -75,6 +75,12 @@ finops_first_tags_step(PG_FUNCTION_ARGS)
 	"   FROM pg_temp.finops_charge c CROSS JOIN pg_temp.finops_policy p OFFSET 0) v" \
 	"  WHERE v.value IS NULL AND (v.required OR v.raw IS NOT NULL) OR v.value !~ v.value_pattern OR v.value <> ALL (v.allowed_values))"
 
+/* Sets of tags, which many charges have in common. */
+#define TAG_SETS \
+	" tag_set AS MATERIALIZED (" \
+	"  SELECT finops.tags_bytes(c.tags) AS bytes, c.currency, finops.first_tags(c.tags) AS tags, sum(c.n) AS n, sum(c.cost) AS cost" \
+	"  FROM pg_temp.finops_charge c WHERE jsonb_typeof(c.tags) = 'object' GROUP BY 1, 2)"
+
 #define FINDINGS \
 	" finding AS (" \
 	"  SELECT j.resource_id, j.service, j.tag_key, j.currency, j.n, j.cost, j.severity," \
@@ -98,9 +104,10 @@ finops_first_tags_step(PG_FUNCTION_ARGS)
 	"  FROM pg_temp.finops_charge c JOIN @s@.tenant_master t USING (tenant_id) WHERE t.status = 'closed'" \
 	" UNION ALL SELECT c.resource_id, c.service, e.key, c.currency, c.n, c.cost, 'info'," \
 	"   'blank_value', 'Tag ' || left(e.key, 64) || ' is blank.', false" \
-	"  FROM pg_temp.finops_charge c CROSS JOIN LATERAL jsonb_each_text(c.tags) e" \
-	"  WHERE jsonb_typeof(c.tags) = 'object' AND " TAG_VALUE("e.value") " IS NULL" \
-	"  AND NOT EXISTS (SELECT FROM pg_temp.finops_policy p WHERE p.tag_key = e.key OR p.tag_key = 'tenant_id' AND e.key = $3))"
+	"  FROM (SELECT s.bytes, s.currency, e.key FROM tag_set s CROSS JOIN LATERAL jsonb_each_text(s.tags) e" \
+	"   WHERE " TAG_VALUE("e.value") " IS NULL AND NOT EXISTS (SELECT FROM pg_temp.finops_policy p" \
+	"    WHERE p.tag_key = e.key OR p.tag_key = 'tenant_id' AND e.key = $3)) e" \
+	"  JOIN pg_temp.finops_charge c ON finops.tags_bytes(c.tags) = e.bytes AND c.currency = e.currency)"
 
 /*
  * Keys that mean the same: equal but for case, blanks and punctuation, or a
@@ -109,9 +116,8 @@ finops_first_tags_step(PG_FUNCTION_ARGS)
 #define COLLISIONS \
 	" key_use AS (" \
 	"  SELECT u.*, regexp_replace(lower(u.key), '[^[:alnum:]]', '', 'g') AS plain FROM" \
-	"   (SELECT e.key, c.currency, sum(c.n) AS n, sum(c.cost) AS cost" \
-	"    FROM pg_temp.finops_charge c CROSS JOIN LATERAL jsonb_object_keys(c.tags) e(key)" \
-	"    WHERE jsonb_typeof(c.tags) = 'object' GROUP BY 1, 2) u)," \
+	"   (SELECT e.key, s.currency, sum(s.n) AS n, sum(s.cost) AS cost" \
+	"    FROM tag_set s CROSS JOIN LATERAL jsonb_object_keys(s.tags) e(key) GROUP BY 1, 2) u)," \
 	" meaning AS (" \
 	"  SELECT k.*, coalesce(s.long, nullif(k.plain, ''), k.key) AS word FROM key_use k" \
 	"  LEFT JOIN (VALUES ('env', 'environment'), ('app', 'application'), ('cc', 'costcenter')," \
@@ -140,7 +146,7 @@ write_findings(DateADT period, const char *basis, const char *tenant_key,
 			   ARG_DATE(period));
 	FINOPS_RUN("INSERT INTO @s@.tag_validation_log (run_id, period_start, resource_id, service,"
 			   " tag_key, check_name, severity, detail, line_items, currency, cost, quarantined)"
-			   " WITH" VALUES_OF_CHARGES "," FINDINGS "," COLLISIONS
+			   " WITH" VALUES_OF_CHARGES "," TAG_SETS "," FINDINGS "," COLLISIONS
 			   " SELECT $1, $2, f.resource_id, max(f.service), f.tag_key, f.check_name, f.severity,"
 			   "  min(f.detail COLLATE \"C\"), sum(f.n), f.currency, sum(f.cost), bool_or(f.quarantined)"
 			   " FROM finding f"
