@@ -65,6 +65,7 @@ extern void AllocateStageCost(DateADT period, FinopsCostBasis basis,
 extern bool AllocatePolicyIs(DateADT period, const char *policy,
 							 const char *value);
 extern int	AllocateStageRules(DateADT period);
+extern void AllocateStageCharges(void);
 extern void AllocateGather(DateADT period, FinopsCostBasis basis);
 
 /*

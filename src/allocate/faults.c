@@ -249,10 +249,14 @@ finops_validate_rules(PG_FUNCTION_ARGS)
 	}
 	AllocateCompile(&columns, AllocateStageRules(period));
 	AllocateStageCost(period, FinopsPeriodBasis(period, false), &columns);
-	FINOPS_STAGE0("finops_hit",
-				  psprintf("SELECT c.service, c.currency, %s AS nos, sum(c.cost) AS cost FROM finops_group c"
-						   " WHERE c.placed AND c.of_tenant IS NULL AND c.origin_period IS NULL AND c.built_in IS NULL GROUP BY 1, 2, 3",
-						   AllocateAllMatches(&columns)));
+	AllocateStageCharges();
+	FINOPS_STAGE("finops_hit",
+				 psprintf("SELECT c.service, c.currency, %s AS nos,"
+						  " $1 AND c.charge_category = 'Credit' AND h.service IS NOT NULL AS follows, sum(c.cost) AS cost"
+						  " FROM finops_group c LEFT JOIN finops_charge h USING (provider, service, currency)"
+						  " WHERE c.placed AND c.of_tenant IS NULL AND c.origin_period IS NULL AND c.built_in IS NULL GROUP BY 1, 2, 3, 4",
+						  AllocateAllMatches(&columns)),
+				 ARG_BOOL(AllocatePolicyIs(period, "credits", "follow")));
 	FINOPS_STAGE("finops_circle", CLOSED_CIRCLES(RULES_OF_PERIOD), ARG_DATE(period));
 	FINOPS_RUN("SELECT f.*, NULL::text AS currency, NULL::numeric AS cost FROM finops_fault f"
 			   " UNION ALL SELECT 'warning', c.rule_id, 'closed_cycle',"
@@ -275,7 +279,7 @@ finops_validate_rules(PG_FUNCTION_ARGS)
 			   "  GROUP BY n.names, n.service, n.currency"
 			   " UNION ALL SELECT 'warning', NULL, 'no_rule', format('No rule places cost of %s.', h.service),"
 			   "  h.currency, sum(h.cost)"
-			   "  FROM finops_hit h WHERE cardinality(h.nos) = 0 GROUP BY h.service, h.currency HAVING sum(h.cost) <> 0"
+			   "  FROM finops_hit h WHERE cardinality(h.nos) = 0 AND NOT h.follows GROUP BY h.service, h.currency HAVING sum(h.cost) <> 0"
 			   " ORDER BY 1, 2, 3, 4, 5",
 			   ARG_DATE(period));
 	FinopsReturnRows(fcinfo);

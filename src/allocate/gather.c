@@ -63,6 +63,16 @@ AllocatePolicyIs(DateADT period, const char *policy, const char *value)
 					  ARG_DATE(period), ARG_TEXT(policy), ARG_TEXT(value)) > 0;
 }
 
+/* Stage finops_charge: services whose charges discounts and credits follow. */
+void
+AllocateStageCharges(void)
+{
+	FINOPS_STAGE0("finops_charge",
+		"SELECT c.provider, c.service, c.currency FROM finops_group c"
+		" WHERE c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS NULL AND c.origin_period IS NULL"
+		" GROUP BY 1, 2, 3 HAVING sum(c.cost) > 0");
+}
+
 /*
  * Cost without a tenant and its rule.  Recoverable input tax is never
  * allocated, whoever's tag it carries; corrections of a locked month go where
@@ -72,10 +82,7 @@ AllocatePolicyIs(DateADT period, const char *policy, const char *value)
 static void
 place_cost(DateADT period, const AllocateColumns *columns)
 {
-	FINOPS_STAGE0("finops_charge",
-		"SELECT c.provider, c.service, c.currency FROM finops_group c"
-		" WHERE c.charge_category IN ('Usage', 'Purchase') AND c.built_in IS NULL AND c.origin_period IS NULL"
-		" GROUP BY 1, 2, 3 HAVING sum(c.cost) > 0");
+	AllocateStageCharges();
 	FINOPS_STAGE("finops_placed",
 		psprintf("SELECT c.provider, c.service, c.charge_category, c.currency, c.origin_period, c.slice,"
 				 " c.cost, c.n, c.first_line, c.last_line, CASE WHEN c.built_in = %1$d THEN %1$d WHEN c.origin_period IS NOT NULL THEN %2$d"
