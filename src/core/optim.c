@@ -32,6 +32,19 @@ typedef struct Bfgs
 	bool		fresh;			/* h is still a multiple of the identity */
 } Bfgs;
 
+/* The value alone, where the caller has it for less. */
+static bool
+is_better(const Bfgs *b, const double *x, double limit)
+{
+	double		real[OPTIM_MAX_DIM];
+
+	if (b->p->value == NULL)
+		return true;
+	for (int i = 0; i < b->n; i++)
+		real[i] = x[i] * b->p->scale[i];
+	return b->p->value(real, NULL, b->p->arg) <= limit;
+}
+
 static double
 evaluate(const Bfgs *b, const double *x, double *g)
 {
@@ -185,12 +198,14 @@ line_search(Bfgs *b, double *f, double slope, double *drop)
 		step = 20 / size;
 	for (int k = 0; k < MAX_HALVINGS; k++, step *= k < 3 ? 0.5 : 0.2)
 	{
-		double		fn;
+		double		limit = *f + ARMIJO * step * slope,
+					fn = (double) INFINITY;
 
 		for (int i = 0; i < b->n; i++)
 			xn[i] = clip(b, i, b->x[i] + step * b->dir[i]);
-		fn = evaluate(b, xn, gn);
-		if (!isfinite(fn) || fn > *f + ARMIJO * step * slope)
+		if (is_better(b, xn, limit))
+			fn = evaluate(b, xn, gn);
+		if (!isfinite(fn) || fn > limit)
 		{
 			if (step * size < 1e-11)
 				return false;

@@ -20,6 +20,8 @@ typedef double (*OptimFn1) (double x, void *arg);
 typedef struct OptimProblem
 {
 	OptimFn		fn;
+	OptimFn		value;			/* fn without its gradient (NULL is passed),
+								 * where that costs much; or NULL */
 	void	   *arg;
 	int			dim;			/* 1 .. OPTIM_MAX_DIM */
 	const double *lower;

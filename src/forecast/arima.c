@@ -289,15 +289,49 @@ transition(const ArimaWork *w, double *x)
 }
 
 /*
+ * The next state of a filter, whose vector moves on by one place in its track:
+ * x := T x + gain v.  Returns it.
+ */
+static inline double *
+next_state(const ArimaWork *w, double *x, const double *gain, double v)
+{
+	double		first = x[0];
+	double	   *next = x + 1;
+
+	next[w->r - 1] = 0;
+	for (int i = 0; i < w->nar; i++)
+		next[w->lag[i]] += w->value[i] * first;
+	for (int i = 0; i < w->r; i++)
+		next[i] += gain[i] * v;
+	return next;
+}
+
+/* log of a product of many variances, taken when it leaves the usual range. */
+static inline void
+multiply_variance(ArimaWork *w, double *product, double f)
+{
+	*product *= f;
+	if (*product > 1e100 || *product < 1e-100)
+	{
+		w->logs += FmathLog(*product);
+		*product = 1;
+	}
+}
+
+/*
  * Innovations v and their variances F (in units of sigma^2) of one or two
  * series: the differenced series, and ones where there is a mean.
  */
 static bool
 exact_filter(ArimaWork *w)
 {
+	size_t		room = w->n + ARIMA_MAX_STATE;
 	double		k[ARIMA_MAX_STATE],
-				l[ARIMA_MAX_STATE],
 				gain[ARIMA_MAX_STATE],
+			   *l = w->track,
+			   *state = w->track + room,
+			   *ones = w->track + 2 * room,
+				product = 1,
 				f,
 				m;
 	bool		moving = true;
@@ -311,62 +345,62 @@ exact_filter(ArimaWork *w)
 	transition(w, k);
 	memcpy(l, k, r * sizeof(double));
 	m = -1 / f;
-	memset(w->state, 0, sizeof(w->state));
-	memset(w->ones, 0, sizeof(w->ones));
+	memset(state, 0, r * sizeof(double));
+	memset(ones, 0, r * sizeof(double));
 	for (int i = 0; i < r; i++)
 		gain[i] = k[i] / f;
 	w->logs = 0;
 	w->svv = w->sv1 = w->s11 = 0;
 	for (int t = 0; t < w->n; t++)
 	{
-		double		v = w->w[t] - w->state[0],
-					one = 1 - w->ones[0];
+		double		v = w->w[t] - state[0],
+					one = 1 - ones[0];
 
 		w->v[t] = v;
 		w->svv += v * v / f;
-		w->logs += moving ? FmathLog(f) : w->lastlog;
-		transition(w, w->state);
-		for (int i = 0; i < r; i++)
-			w->state[i] += gain[i] * v;
+		multiply_variance(w, &product, f);
+		state = next_state(w, state, gain, v);
 		if (w->order.constant)
 		{
 			w->one[t] = one;
 			w->sv1 += v * one / f;
 			w->s11 += one * one / f;
-			transition(w, w->ones);
-			for (int i = 0; i < r; i++)
-				w->ones[i] += gain[i] * one;
+			ones = next_state(w, ones, gain, one);
 		}
 		if (moving)
 		{
 			double		z = l[0],
-						fnext = f + z * z * m;
+						mz = m * z,
+						fnext = f + z * mz,
+						scale = 1 / fnext;
 
 			if (!(fnext > 0))
 				return false;
-			transition(w, l);
+			l++;
+			l[r - 1] = 0;
+			for (int i = 0; i < w->nar; i++)
+				l[w->lag[i]] += w->value[i] * z;
 			for (int i = 0; i < r; i++)
 			{
-				k[i] += l[i] * m * z;
-				gain[i] = k[i] / fnext;
+				k[i] += l[i] * mz;
+				gain[i] = k[i] * scale;
 				l[i] -= gain[i] * z;
 			}
-			m += m * m * z * z / f;
+			m += mz * mz / f;
 			if (f - fnext <= STEADY * fnext)
 			{
 				double		largest = 0;
 
 				for (int i = 0; i < r; i++)
 					largest = Max(largest, fabs(l[i]));
-				if (largest * largest * fabs(m) <= STEADY)
-				{
-					moving = false;
-					w->lastlog = FmathLog(fnext);
-				}
+				moving = largest * largest * fabs(m) > STEADY;
 			}
 			f = fnext;
 		}
 	}
+	w->logs += FmathLog(product);
+	memcpy(w->state, state, r * sizeof(double));
+	memcpy(w->ones, ones, r * sizeof(double));
 	return true;
 }
 
@@ -455,16 +489,26 @@ criterion(const double *x, ArimaWork *w)
 	return w->n * FmathLog(s) + w->logs;
 }
 
-/* Differences towards the inside of the box. */
+/*
+ * Differences towards the inside of the box.  A value that was asked for
+ * without its gradient is remembered until that is wanted.
+ */
 static double
 objective(const double *x, double *grad, void *arg)
 {
 	ArimaWork  *w = arg;
-	double		y[ARIMA_MAX_COEF],
-				value = criterion(x, w);
 	int			dim = ArimaDimension(&w->order);
+	double		y[ARIMA_MAX_COEF],
+				value = w->seen && memcmp(x, w->seen_at, dim * sizeof(double)) == 0 ?
+		w->seen_value : criterion(x, w);
 
-	if (!isfinite(value))
+	w->seen = grad == NULL;
+	if (grad == NULL)
+	{
+		w->seen_value = value;
+		memcpy(w->seen_at, x, dim * sizeof(double));
+	}
+	if (grad == NULL || !isfinite(value))
 		return value;
 	memcpy(y, x, dim * sizeof(double));
 	for (int i = 0; i < dim; i++)
@@ -511,13 +555,14 @@ ArimaBegin(ArimaWork *w, const double *y, int n, ArimaOrder order)
 	int			total = n;
 
 	memset(w, 0, offsetof(ArimaWork, ar));
-	w->memory = FcAlloc(6 * (size_t) n);
+	w->memory = FcAlloc(9 * (size_t) n + 3 * ARIMA_MAX_STATE);
 	w->w = w->memory;
 	w->v = w->w + n;
 	w->one = w->v + n;
 	w->unit = w->one + n;
 	w->scratch = w->unit + n;
 	w->room = w->scratch + n;
+	w->track = w->room + n;
 	w->total = n;
 	memcpy(w->w, y, n * sizeof(double));
 	w->n = n;
@@ -565,7 +610,7 @@ ArimaOptimise(ArimaWork *w, double *x, int iterations, double tolerance,
 				upper[ARIMA_MAX_COEF],
 				scale[ARIMA_MAX_COEF];
 	int			dim = ArimaDimension(&w->order);
-	OptimProblem problem = {.fn = objective, .arg = w, .dim = dim,
+	OptimProblem problem = {.fn = objective, .value = objective, .arg = w, .dim = dim,
 		.lower = lower, .upper = upper, .scale = scale,
 		.max_iterations = iterations, .tolerance = tolerance,
 	.interrupt = interrupt};
@@ -576,6 +621,7 @@ ArimaOptimise(ArimaWork *w, double *x, int iterations, double tolerance,
 		upper[i] = PACF_LIMIT;
 		scale[i] = 0.2;
 	}
+	w->seen = false;
 	if (dim > 0)
 		OptimBfgs(&problem, x);
 	return criterion(x, w);

@@ -26,13 +26,13 @@ typedef struct ArimaWork
 	double	   *unit;			/* [n] ones */
 	double	   *scratch;
 	double	   *room;
+	double	   *track;			/* [3 * (n + ARIMA_MAX_STATE)] of the filter */
 	double		floor;
 	double		s;				/* weighted sum of squares */
 	double		svv,
 				sv1,
 				s11;
 	double		logs;
-	double		lastlog;
 	double		mean;
 	int			nar;
 	int			lag[ARIMA_MAX_STATE];	/* autoregressive terms that are not 0 */
@@ -40,6 +40,9 @@ typedef struct ArimaWork
 	double		coef[ARIMA_MAX_COEF];
 	double		ar[ARIMA_MAX_STATE];
 	double		ma[ARIMA_MAX_STATE];
+	bool		seen;			/* criterion at the point below: */
+	double		seen_value;
+	double		seen_at[ARIMA_MAX_COEF];
 	double		state[ARIMA_MAX_STATE];
 	double		ones[ARIMA_MAX_STATE];
 } ArimaWork;
