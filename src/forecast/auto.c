@@ -71,6 +71,8 @@
 #define LEAST_OWN		0.7
 #define MOST_OWN		3.0
 
+#define SHIFTED_SHARE	0.75	/* of the mean of days since a level shift */
+
 #define BREAK_ORIGINS	8
 #define BREAK_USUAL		2.2
 #define BREAK_MOST		1.5
@@ -275,15 +277,15 @@ adjust_season(Blend *b)
 	}
 }
 
-/* What is in one counts as much as all forecasters before it. */
+/* What is in one gets a share of the forecast. */
 static void
-give_half(Blend *b, const char *name)
+give_share(Blend *b, const char *name, double share)
 {
 	for (int i = 0; i < b->detail->nmembers; i++)
-		b->detail->member[i].weight /= 2;
-	FcAddMember(b->detail, FC_MEMBER_SIMPLE, name, 0.5);
+		b->detail->member[i].weight *= 1 - share;
+	FcAddMember(b->detail, FC_MEMBER_SIMPLE, name, share);
 	for (int j = 0; j < b->q->h; j++)
-		b->out->mean[j] = (b->out->mean[j] + Max(b->one.mean[j], b->floor)) / 2;
+		b->out->mean[j] += share * (Max(b->one.mean[j], b->floor) - b->out->mean[j]);
 }
 
 /* A long season is shared out from its mean as well, with equal say. */
@@ -295,13 +297,14 @@ add_blocks(Blend *b)
 	if (b->detail->adjusted == FC_SEASON_NONE || !FcBlocksApply(q))
 		return;
 	FcBlocksForecast(q, b->detail->adjusted, b->one.mean);
-	give_half(b, "blocks");
+	give_share(b, "blocks", 0.5);
 }
 
 /*
- * What the rest of a month comes to: means and lines of weeks, equal say.  Not
- * within a month of a level shift, when weeks before it tell nothing more of
- * the level.
+ * What the rest of a month comes to: means and lines of weeks, equal say.
+ * Within a month of a level shift weeks before it tell nothing more of the
+ * level; then it is the mean of the days since, which smoothing takes too few
+ * of.
  */
 static void
 add_levels(Blend *b)
@@ -309,14 +312,23 @@ add_levels(Blend *b)
 	const FcRequest *q = b->q;
 	bool		ratio = b->detail->adjusted == FC_SEASON_MULTIPLICATIVE ||
 		(b->detail->adjusted == FC_SEASON_NONE && FcIsPositive(q->y, q->n));
+	int			since = q->n;
+	bool		fresh;
 
 	for (int i = 0; i < b->detail->shifts; i++)
-		if (q->n - b->detail->shift_at[i] < 4 * FC_WEEK)
-			return;
-	if (!FcLevelsForecast(b->adjusted, q->n, ratio, q->h, b->one.mean))
+		since = Min(since, q->n - b->detail->shift_at[i]);
+	fresh = since < 4 * FC_WEEK;
+	if (fresh)
+	{
+		double		level = FcMean(b->adjusted + q->n - since, since);
+
+		for (int j = 0; j < q->h; j++)
+			b->one.mean[j] = level;
+	}
+	else if (!FcLevelsForecast(b->adjusted, q->n, ratio, q->h, b->one.mean))
 		return;
 	FcPutBackSeason(b->detail->adjusted, b->next, b->period, q->h, &b->one);
-	give_half(b, "levels");
+	give_share(b, "levels", fresh ? SHIFTED_SHARE : 0.5);
 }
 
 /*

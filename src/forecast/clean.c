@@ -21,6 +21,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 
 #define SHIFT_SIZE	4.5			/* standard errors */
 #define MOST_LASTING 0.6
@@ -102,12 +103,22 @@ noise_lasts(const double *x, int n)
 	return sqrt((1 + r) / (1 - r));
 }
 
+/* Two weeks on either side of a shift must be of one level each. */
+static bool
+is_near(int t, const int *at, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (abs(t - at[i]) < SHIFT_WINDOW)
+			return true;
+	return false;
+}
+
 /*
- * The most significant shift, or -1.  x has no season.  Few values after it
- * must say more than many.
+ * The most significant shift that is not near those found, or -1.  x has no
+ * season.  Few values after it must say more than many.
  */
 static int
-find_shift(const double *x, int n, double *scratch)
+find_shift(const double *x, int n, const int *at, int count, double *scratch)
 {
 	int			best = -1;
 	double		strongest = SHIFT_SIZE * noise_lasts(x, n);
@@ -124,7 +135,7 @@ find_shift(const double *x, int n, double *scratch)
 
 		spread = Max(spread, 1e-3 * (fabs(before) + fabs(after)));
 		if (!(spread > 0) || size < (after_n < 7 ? 5 : 2.5) * spread ||
-			size < SHIFT_LEAST * fabs(before))
+			size < SHIFT_LEAST * fabs(before) || is_near(t, at, count))
 			continue;
 		/* 1.2533: standard error of a median against that of a mean */
 		score = size / (1.2533 * spread * sqrt(1.0 / SHIFT_WINDOW + 1.0 / after_n));
@@ -230,7 +241,7 @@ FcAlignShifts(double *y, int n, int m, int *at, double *size)
 			FcAdaptiveSeason(y, n, m, ratio ? FC_SEASON_MULTIPLICATIVE : FC_SEASON_ADDITIVE, x, next);
 		else
 			memcpy(x, y, n * sizeof(double));
-		t = find_shift(x, n, scratch);
+		t = find_shift(x, n, at, count, scratch);
 		if (t < 0)
 			break;
 		before = median_in(x + t - SHIFT_WINDOW, SHIFT_WINDOW, scratch);

@@ -267,6 +267,10 @@ test_levels(void)
 	double		y[200],
 				mean[60];
 	FmathRandom random;
+	FcRequest	q = {.y = y, .n = 200, .m = 7, .h = 14};
+	FcDetail   *detail = malloc(sizeof(FcDetail));
+
+	FcModelFromName("auto", &q.model);
 
 	for (int t = 0; t < 200; t++)
 		y[t] = 100 * FmathExp(0.002 * t);
@@ -284,6 +288,13 @@ test_levels(void)
 	ok(FcLevelsForecast(y, 200, true, 20, mean) && near(mean[19], 7, 1e-9), "a constant stays");
 	mean[0] = -1;
 	ok(!FcLevelsForecast(y, 76, false, 14, mean) && mean[0] == -1, "less than eleven weeks are too few");
+	/* since a shift at 186 the mean is 300, but the last two days are 330 */
+	for (int t = 0; t < 200; t++)
+		y[t] = t < 186 ? 100 + t % 2 : (t < 198 ? 295 + (t % 2 == 0 ? 6 : -6) : 330);
+	ok(FcForecast(&q, mean, NULL, NULL, detail) == FC_OK && detail->shifts == 1 &&
+	   detail->shift_at[0] == 186 &&
+	   near(FcMean(mean, 14), 300, 3), "within a month of a level shift the mean of the days since counts");
+	free(detail);
 }
 
 static void
