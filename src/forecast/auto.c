@@ -545,6 +545,14 @@ auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail, bool final)
 	Blend		b = {.q = &q, .detail = detail, .floor = -(double) INFINITY, .out = out};
 	double		smallest;
 
+	smallest = q.y[0];
+	for (int t = 1; t < q.n; t++)
+		smallest = Min(smallest, q.y[t]);
+	if (smallest >= 0)
+	{
+		b.floor = smallest / 2;
+		detail->floored = true;
+	}
 	if (q.n < 5 || FcIsConstant(q.y, q.n))
 	{
 		auto_short(&q, out, detail);
@@ -561,14 +569,6 @@ auto_run(const FcRequest *given, FcSteps *out, FcDetail *detail, bool final)
 	memset(out->mean, 0, h * sizeof(double));
 	memset(out->variance, 0, h * sizeof(double));
 	memset(out->psi, 0, h * sizeof(double));
-	smallest = q.y[0];
-	for (int t = 1; t < q.n; t++)
-		smallest = Min(smallest, q.y[t]);
-	if (smallest >= 0)
-	{
-		b.floor = smallest / 2;
-		detail->floored = true;
-	}
 	if (is_intermittent(&q))
 		blend_intermittent(&b);
 	else

@@ -203,12 +203,33 @@ score_quantile(const double *score, int n, double a)
 	return score[Min(Max(at, 1), n) - 1];
 }
 
+/* Steps, or totals of steps, that an interval is asked for. */
+static int
+rows_of(const FcRequest *q)
+{
+	int			every = q->options->sum > 0 ? q->options->sum : 1;
+
+	return (q->h + every - 1) / every;
+}
+
+/* What came in row r of the steps from actual on. */
+static double
+row_of(const FcRequest *q, const double *actual, int r)
+{
+	int			every = q->options->sum > 0 ? q->options->sum : 1;
+	double		total = 0;
+
+	for (int j = r * every; j < Min((r + 1) * every, q->h); j++)
+		total += actual[j];
+	return total;
+}
+
 /*
- * Scores of earlier origins, oldest first: score[k * h + j].  Returns how
+ * Scores of earlier origins, oldest first: score[k * rows + r].  Returns how
  * many origins there are.
  */
 static int
-collect_scores(const FcRequest *q, double *score)
+collect_scores(const FcRequest *q, int rows, double *score)
 {
 	int			least = Max(3 * q->m, 8),
 				h = q->h,
@@ -233,12 +254,14 @@ collect_scores(const FcRequest *q, double *score)
 		memset(detail, 0, sizeof(*detail));
 		if (past.n < least || FcRunModel(&past, &steps, detail) != FC_OK)
 			continue;
-		for (int j = 0; j < h; j++)
+		if (q->options->sum > 0)
+			FcSumSteps(h, q->options->sum, &steps, q->interrupt);
+		for (int r = 0; r < rows; r++)
 		{
-			double		sd = sqrt(Max(steps.variance[j], 0)),
-						miss = fabs(q->y[past.n + j] - steps.mean[j]);
+			double		sd = sqrt(Max(steps.variance[r], 0)),
+						miss = fabs(row_of(q, q->y + past.n, r) - steps.mean[r]);
 
-			score[count * h + j] = sd > 0 ? miss / sd : (miss > 0 ? (double) INFINITY : 0);
+			score[count * rows + r] = sd > 0 ? miss / sd : (miss > 0 ? (double) INFINITY : 0);
 		}
 		count++;
 	}
@@ -277,18 +300,20 @@ half_width(const double *score, int origins, int h, int j, double a,
 	return score_quantile(sample, n, rate);
 }
 
+/* With totals steps are those of the totals already. */
 bool
 FcConformalIntervals(const FcRequest *q, const FcSteps *steps, double *lower,
 					 double *upper)
 {
-	double	   *score = FcAlloc(2 * (size_t) MOST_ORIGINS * q->h),
-			   *sample = score + (size_t) MOST_ORIGINS * q->h;
-	int			origins = collect_scores(q, score);
+	int			rows = rows_of(q);
+	double	   *score = FcAlloc(2 * (size_t) MOST_ORIGINS * rows),
+			   *sample = score + (size_t) MOST_ORIGINS * rows;
+	int			origins = collect_scores(q, rows, score);
 
 	for (int i = 0; origins > 0 && i < q->nlevels; i++)
-		for (int j = 0; j < q->h; j++)
+		for (int j = 0; j < rows; j++)
 		{
-			double		half = half_width(score, origins, q->h, j, 1 - q->levels[i] / 100,
+			double		half = half_width(score, origins, rows, j, 1 - q->levels[i] / 100,
 										  q->options->interval == FC_INTERVAL_ADAPTIVE, sample) *
 				sqrt(Max(steps->variance[j], 0));
 

@@ -227,20 +227,25 @@ make_intervals(const FcRequest *q, const FcSteps *steps,
 
 /*
  * Totals: intervals of the steps do not add up, their variance does (see
- * interval.c); a total of simulated futures is a quantile of the totals.
+ * interval.c); a total of simulated futures is a quantile of the totals, and
+ * conformal ones are told by the totals of earlier origins.
  */
 static void
 make_totals(FcRequest *q, FcSteps *steps, const FcDetail *detail,
 			double *lower, double *upper)
 {
 	int			every = q->options->sum;
-	bool		simulated = q->options->interval == FC_INTERVAL_SIMULATED &&
-	q->options->transform == FC_TRANSFORM_NONE &&
-	FcSimulatedIntervals(q, steps, detail, lower, upper);
+	bool		plain = q->options->transform == FC_TRANSFORM_NONE,
+				done = false;
+	FcInterval	kind = q->options->interval;
 
+	if (kind == FC_INTERVAL_SIMULATED && plain)
+		done = FcSimulatedIntervals(q, steps, detail, lower, upper);
 	FcSumSteps(q->h, every, steps, q->interrupt);
+	if ((kind == FC_INTERVAL_CONFORMAL || kind == FC_INTERVAL_ADAPTIVE) && plain)
+		done = FcConformalIntervals(q, steps, lower, upper);
 	q->h = (q->h + every - 1) / every;
-	if (!simulated)
+	if (!done)
 		FcNormalIntervals(q, steps, lower, upper);
 }
 

@@ -22,11 +22,15 @@
 #include "utils/regproc.h"
 #include "utils/varlena.h"
 
-/* Does the text begin as a query does, rather than with a name? */
+/*
+ * Does the text begin as a statement does, rather than with a name?  Those
+ * that are no query are refused as such.
+ */
 static bool
 looks_like_query(const char *source)
 {
-	static const char *const words[] = {"select", "with", "values", "table"};
+	static const char *const words[] = {"select", "with", "values", "table",
+	"insert", "update", "delete", "merge", "explain", "execute", "call", "show"};
 
 	source += strspn(source, " \t\r\n\f\v(");
 	if (strncmp(source, "--", 2) == 0 || strncmp(source, "/*", 2) == 0)

@@ -1,6 +1,6 @@
 -- Models and options of finops.forecast.
 BEGIN;
-SELECT plan(37);
+SELECT plan(40);
 
 CREATE TEMP TABLE s AS
 SELECT array_agg(100 + t + 20 * sin(2 * pi() * t / 12) + (hashint4(t) & 255) / 32.0 ORDER BY t) AS y FROM generate_series(1, 96) AS t;
@@ -55,6 +55,12 @@ SELECT is((SELECT bool_and(abs(e.mean - (e.level + e.trend + e.season + e.regres
 SELECT ok(bool_and(abs(e.shifts - 200) < 3 AND abs(e.level - 100) < 3 AND e.seasons = '{}'::float8[] AND abs(e.mean - (e.level + e.shifts + e.trend)) < 1e-9), 'what a shift has put on the level')
 FROM (SELECT array_agg((CASE WHEN t > 50 THEN 300 ELSE 100 END + (t % 5) - 2)::float8 ORDER BY t) AS y FROM generate_series(1, 70) AS t) AS v,
 	finops.explain_forecast(v.y, 3, 1, 'ses', '{"level_shifts": true}') AS e;
+
+SELECT ok(bool_and(lower[2] >= 0), 'a short series without negative values has no bound below 0') FROM finops.forecast('{1,2}', 3);
+
+-- conformal totals: 0 and 2 in turn, every two add up to 2
+SELECT is((SELECT array_agg((round(mean::numeric, 9), round(lower[1]::numeric, 9), round(upper[1]::numeric, 9))::text ORDER BY step) FROM finops.forecast((SELECT array_agg(2.0::float8 * (i % 2) ORDER BY i) FROM generate_series(1, 200) AS i), 6, 1, 'mean', '{80}', jsonb_build_object('sum', 2, 'interval', k))),
+	'{"(2.000000000,2.000000000,2.000000000)","(2.000000000,2.000000000,2.000000000)","(2.000000000,2.000000000,2.000000000)"}', k || ' intervals of totals are those of earlier totals') FROM unnest('{conformal,adaptive}'::text[]) AS k;
 
 -- a day of hours in a week of days: the longer season is found
 SELECT is((SELECT finops.fit_model(array_agg(v ORDER BY t), 24) -> 'seasons'
