@@ -5589,22 +5589,23 @@ COMMENT ON FUNCTION finops.backtest(float8[], integer, integer, text, integer) I
 -- forecast of cost
 
 CREATE FUNCTION finops.cost_forecast(horizon_months integer DEFAULT 12, group_by text DEFAULT 'total',
-	as_of date DEFAULT NULL, basis text DEFAULT NULL)
+	as_of date DEFAULT NULL, basis text DEFAULT NULL, options jsonb DEFAULT NULL)
 RETURNS TABLE (key text, currency text, month date, cost_to_date float8, mean float8,
 	lower_80 float8, upper_80 float8, lower_95 float8, upper_95 float8)
 AS 'MODULE_PATHNAME', 'finops_cost_forecast'
 LANGUAGE C VOLATILE COST 1000000 ROWS 12;
-COMMENT ON FUNCTION finops.cost_forecast(integer, text, date, text) IS 'cost of the coming months, the one in course first, in total or by provider, account, service, region or tenant; days before as_of are used; estimates';
-REVOKE ALL ON FUNCTION finops.cost_forecast(integer, text, date, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.cost_forecast(integer, text, date, text, jsonb) IS 'cost of the coming months, the one in course first, in total or by provider, account, service, region or tenant; days before as_of are used; estimates';
+REVOKE ALL ON FUNCTION finops.cost_forecast(integer, text, date, text, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION finops.explain_cost_forecast(horizon_months integer DEFAULT 12, group_by text DEFAULT 'total',
-	as_of date DEFAULT NULL, basis text DEFAULT NULL)
+	as_of date DEFAULT NULL, basis text DEFAULT NULL, options jsonb DEFAULT NULL)
 RETURNS TABLE (key text, currency text, month date, mean float8, usage_to_date float8, late float8, level float8,
-	shifts float8, trend float8, season float8, holidays float8, fees float8, steps float8, tax float8, bookings float8)
+	shifts float8, trend float8, season float8, holidays float8, fees float8, steps float8, tax float8, bookings float8,
+	late_days integer, level_shifts integer, outliers integer)
 AS 'MODULE_PATHNAME', 'finops_explain_cost_forecast'
 LANGUAGE C VOLATILE COST 1000000 ROWS 12;
-COMMENT ON FUNCTION finops.explain_cost_forecast(integer, text, date, text) IS 'means of finops.cost_forecast as usage to date + late days + level + shifts + trend + season + holidays + fees + steps + tax + bookings';
-REVOKE ALL ON FUNCTION finops.explain_cost_forecast(integer, text, date, text) FROM PUBLIC;
+COMMENT ON FUNCTION finops.explain_cost_forecast(integer, text, date, text, jsonb) IS 'means of finops.cost_forecast as usage to date + late days + level + shifts + trend + season + holidays + fees + steps + tax + bookings; how many days and shifts were treated';
+REVOKE ALL ON FUNCTION finops.explain_cost_forecast(integer, text, date, text, jsonb) FROM PUBLIC;
 
 -- drivers and the forecast of unit cost
 

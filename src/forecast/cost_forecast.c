@@ -29,6 +29,7 @@
 
 #include "forecast/cost_history.h"
 #include "forecast/cost_series.h"
+#include "forecast/jsonb_options.h"
 
 #include "utils/datetime.h"
 
@@ -57,6 +58,9 @@ typedef struct CostParts
 	double		bookings;
 	double		booked;			/* tax and bookings of the month in course; no
 								 * part of its own */
+	int			late_days;		/* days taken as incomplete by the rule */
+	int			level_shifts;
+	int			outliers;		/* days replaced */
 } CostParts;
 
 /*
@@ -94,6 +98,17 @@ expected_bookings(const Calendar *cal, const double *booked, int ahead)
 {
 	return CostScheduled(booked, CostMonthNumber(cal->start) - CostMonthNumber(cal->first), ahead);
 }
+
+/* What is treated; all of it unless options say otherwise. */
+typedef struct CostOptions
+{
+	bool		outliers;
+	bool		shifts;
+	bool		late;
+	bool		holidays;
+	bool		fees;
+	bool		steps;
+} CostOptions;
 
 static double
 tax_ratio(const Calendar *cal, const CostHistory *h)
@@ -200,19 +215,21 @@ take_days_apart(const CostMonths *m, CostParts *parts)
 
 /* The days of one key, month by month, with bounds of months. */
 static void
-forecast_days(const Calendar *cal, CostHistory *h, CostMonths *m, double *bounds,
-			  CostParts *parts)
+forecast_days(const Calendar *cal, const CostOptions *o, CostHistory *h, CostMonths *m,
+			  double *bounds, CostParts *parts)
 {
 	static const double at[4] = {0.10, 0.90, 0.025, 0.975};
 	double	   *holidays = palloc0_array(double, cal->ahead);
 	int		   *dom = palloc_array(int, h->n),
 				first;
-	double		fee;
+	double		fee = 0;
 
 	for (int t = 0; t < h->n; t++)
 		dom[t] = CostDayOfMonth(cal->last - h->n + 1 + t);
-	fee = CostTakeFees(h->daily, h->n, dom);
-	take_holidays(cal, h, m->month, holidays);
+	if (o->fees)
+		fee = CostTakeFees(h->daily, h->n, dom);
+	if (o->holidays)
+		take_holidays(cal, h, m->month, holidays);
 	CostForecastDays(h->daily, h->n, m, ForecastInterrupt);
 	take_days_apart(m, parts);
 	for (int i = 0; i < cal->ahead; i++)
@@ -250,11 +267,12 @@ add_bookings(const Calendar *cal, const CostHistory *h, int i, double usage,
 
 /* Parts, means and bounds (four a month, 80 and 95 percent) of one key. */
 static void
-forecast_key(const Calendar *cal, CostHistory *h, double *mean, double *bounds,
-			 CostParts *parts)
+forecast_key(const Calendar *cal, const CostOptions *o, CostHistory *h, double *mean,
+			 double *bounds, CostParts *parts)
 {
 	CostMonths	m = {.ndays = cal->ndays, .month = palloc_array(int, cal->ndays), .nmonths = cal->ahead,
 		.mean = mean, .day = palloc_array(double, cal->ndays),
+		.keep_outliers = !o->outliers, .keep_shifts = !o->shifts,
 	.sample = palloc_array(double, (Size) cal->ahead * COST_PATHS)};
 
 	memset(mean, 0, cal->ahead * sizeof(double));
@@ -265,12 +283,15 @@ forecast_key(const Calendar *cal, CostHistory *h, double *mean, double *bounds,
 	parts[0].to_date = h->to_date;
 	parts[0].late = h->lacking;
 	if (h->n > 0)
-		forecast_days(cal, h, &m, bounds, parts);
+		forecast_days(cal, o, h, &m, bounds, parts);
 	for (int i = 0; i < cal->ahead; i++)
 	{
 		CostParts  *part = &parts[i];
 		double		more;
 
+		part->late_days = m.late;
+		part->level_shifts = m.shifts;
+		part->outliers = m.outliers;
 		part->steps = h->steps[i];
 		more = part->to_date + part->late + part->holidays + part->fees + part->steps;
 		add_bookings(cal, h, i, mean[i] + more, part);
@@ -297,7 +318,7 @@ put_forecast(ReturnSetInfo *rsinfo, Datum *values, const CostParts *part,
 static void
 put_parts(ReturnSetInfo *rsinfo, Datum *values, const CostParts *part, double mean)
 {
-	bool		nulls[15] = {false};
+	bool		nulls[18] = {false};
 
 	values[3] = Float8GetDatum(mean);
 	values[4] = Float8GetDatum(part->to_date);
@@ -311,7 +332,25 @@ put_parts(ReturnSetInfo *rsinfo, Datum *values, const CostParts *part, double me
 	values[12] = Float8GetDatum(part->steps);
 	values[13] = Float8GetDatum(part->tax);
 	values[14] = Float8GetDatum(part->bookings);
+	values[15] = Int32GetDatum(part->late_days);
+	values[16] = Int32GetDatum(part->level_shifts);
+	values[17] = Int32GetDatum(part->outliers);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+static CostOptions
+read_options(FunctionCallInfo fcinfo, int argno)
+{
+	Jsonb	   *json = OptionsArg(fcinfo, argno, "outliers, level_shifts, late, holidays, fees, steps");
+
+	return (CostOptions) {
+		.outliers = OptionBool(json, "outliers", true),
+		.shifts = OptionBool(json, "level_shifts", true),
+		.late = OptionBool(json, "late", true),
+		.holidays = OptionBool(json, "holidays", true),
+		.fees = OptionBool(json, "fees", true),
+		.steps = OptionBool(json, "steps", true),
+	};
 }
 
 /* Both functions; explain: the parts instead of the bounds. */
@@ -326,6 +365,7 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 	const char *column;
 	DateADT		as_of = PG_ARGISNULL(2) ? date2j(9999, 1, 1) - POSTGRES_EPOCH_JDATE : PG_GETARG_DATEADT(2);
 	char	   *basis;
+	CostOptions options;
 
 	FinopsRequireArg(fcinfo, 0, "horizon_months");
 	FinopsRequireArg(fcinfo, 1, "group_by");
@@ -337,9 +377,10 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 						MAX_MONTHS_AHEAD, ahead)));
 	column = CostGroupColumn(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	basis = CostBasisArg(fcinfo, 3);
+	options = read_options(fcinfo, 4);
 	InitMaterializedSRF(fcinfo, 0);
 	FinopsBegin(&session);
-	if (CostReadCalendar(&cal, as_of, ahead, basis))
+	if (CostReadCalendar(&cal, as_of, ahead, basis, options.late))
 	{
 		CostHistory *histories;
 		CostParts  *parts = palloc_array(CostParts, ahead);
@@ -347,12 +388,12 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 				   *bounds = mean + ahead;
 
 		CostReadHolidays(&cal);
-		histories = CostReadHistories(&cal, column, basis, &count);
+		histories = CostReadHistories(&cal, column, basis, options.steps, &count);
 		for (int k = 0; k < count; k++)
 		{
-			Datum		values[15];
+			Datum		values[18];
 
-			forecast_key(&cal, &histories[k], mean, bounds, parts);
+			forecast_key(&cal, &options, &histories[k], mean, bounds, parts);
 			values[0] = CStringGetTextDatum(histories[k].key);
 			values[1] = CStringGetTextDatum(histories[k].currency);
 			for (int i = 0; i < ahead; i++)
@@ -369,8 +410,8 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 }
 
 /*
- * finops.cost_forecast(horizon_months, group_by, as_of, basis): rows (key,
- * currency, month, cost_to_date, mean, lower_80, upper_80, lower_95,
+ * finops.cost_forecast(horizon_months, group_by, as_of, basis, options): rows
+ * (key, currency, month, cost_to_date, mean, lower_80, upper_80, lower_95,
  * upper_95), amounts in the currency of the row.  22023 for unknown
  * arguments; no row when there is no cost.
  */
@@ -382,10 +423,11 @@ finops_cost_forecast(PG_FUNCTION_ARGS)
 }
 
 /*
- * finops.explain_cost_forecast(horizon_months, group_by, as_of, basis): rows
- * (key, currency, month, mean, usage_to_date, late, level, shifts, trend,
- * season, holidays, fees, steps, tax, bookings); from usage_to_date on they
- * add up to the mean.
+ * finops.explain_cost_forecast(horizon_months, group_by, as_of, basis,
+ * options): rows (key, currency, month, mean, usage_to_date, late, level,
+ * shifts, trend, season, holidays, fees, steps, tax, bookings, late_days,
+ * level_shifts, outliers); from usage_to_date to bookings they add up to the
+ * mean, the last three count what was treated.
  */
 Datum
 finops_explain_cost_forecast(PG_FUNCTION_ARGS)

@@ -94,15 +94,15 @@ CostGroupColumn(const char *group_by)
 
 /* The completeness of new days, where it is known: stage day_completeness. */
 static void
-stage_completeness(const char *basis)
+stage_completeness(const char *basis, bool late)
 {
 	FINOPS_STAGE("day_completeness",
 				 "SELECT l.source, l.billing_period, k.currency, l.loaded - k.age AS usage_date,"
 				 " greatest(k.share, " LEAST_SHARE ") AS share"
 				 " FROM (" COMPLETION_CURVE ") k JOIN (" CURRENT_LOADS ") l USING (source)"
-				 " WHERE k.share > 0 AND k.share < 1 AND l.loaded - k.age >= l.billing_period"
+				 " WHERE $2 AND k.share > 0 AND k.share < 1 AND l.loaded - k.age >= l.billing_period"
 				 " AND l.loaded - k.age < (l.billing_period + interval '1 month')::date",
-				 ARG_TEXT(basis));
+				 ARG_TEXT(basis), ARG_BOOL(late));
 }
 
 #define OF_THE_DAY \
@@ -115,12 +115,12 @@ stage_completeness(const char *basis)
  * less than 0.8 of the lines that a day of the week before had.
  */
 bool
-CostReadCalendar(Calendar *cal, DateADT as_of, int ahead, const char *basis)
+CostReadCalendar(Calendar *cal, DateADT as_of, int ahead, const char *basis, bool late)
 {
 	bool		isnull;
 	DateADT		last;
 
-	stage_completeness(basis);
+	stage_completeness(basis, late);
 	FINOPS_RUN("WITH days AS (SELECT c.usage_date AS day, sum(c.line_items) AS lines, bool_or(k.share IS NOT NULL) AS known,"
 			   " sum(v.cost) AS cost, sum(v.cost / coalesce(k.share, 1)) AS whole"
 			   " FROM finops.cost_daily c" OF_THE_DAY
@@ -308,7 +308,7 @@ read_steps(const Calendar *cal, const char *column, const char *basis,
  */
 CostHistory *
 CostReadHistories(const Calendar *cal, const char *column, const char *basis,
-				  int *count)
+				  bool steps, int *count)
 {
 	const char *cost = strcmp(basis, "billed") == 0 ? "c.billed_cost" : "c.effective_cost";
 	char	   *sql = psprintf("WITH cost AS (SELECT %s AS key, c.currency,"
@@ -335,6 +335,7 @@ CostReadHistories(const Calendar *cal, const char *column, const char *basis,
 	for (int i = 0; i < *count; i++)
 		fill_history(cal, &histories[i], i);
 	FinopsEndStage("day_completeness");
-	read_steps(cal, column, basis, histories, *count);
+	if (steps)
+		read_steps(cal, column, basis, histories, *count);
 	return histories;
 }

@@ -49,10 +49,11 @@ extern char *CostBasisArg(FunctionCallInfo fcinfo, int argno);
 extern const char *CostGroupColumn(const char *group_by);
 
 /* False when there is no cost before as_of. */
-extern bool CostReadCalendar(Calendar *cal, DateADT as_of, int ahead, const char *basis);
+extern bool CostReadCalendar(Calendar *cal, DateADT as_of, int ahead,
+							 const char *basis, bool late);
 extern void CostReadHolidays(Calendar *cal);
 extern CostHistory *CostReadHistories(const Calendar *cal, const char *column,
-									  const char *basis, int *count);
+									  const char *basis, bool steps, int *count);
 
 /* Share of its cost that a day has at an age, by source and currency; $1: the column. */
 #define COMPLETION_CURVE \

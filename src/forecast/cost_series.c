@@ -313,14 +313,21 @@ forecast_flat(const double *y, int n, double floor, CostMonths *m)
  * as it is trusted, its mean over the last weeks of that afterwards.
  */
 static void
-add_automatic(const double *daily, int n, const double *smoothed, int ndays,
-			  double *extra, FinopsInterrupt interrupt)
+add_automatic(const double *daily, int n, const double *smoothed,
+			  const CostMonths *m, double *extra, FinopsInterrupt interrupt)
 {
-	int			h = Min(ndays, AUTO_DAYS),
+	int			ndays = m->ndays,
+				h = Min(ndays, AUTO_DAYS),
 				last = Min(h, 4 * FC_WEEK);
+	FcOptions	options = FcDefaults;
 	FcRequest	q = {.y = daily, .n = n, .m = FC_WEEK, .model = {FC_AUTO, {0}}, .h = h,
-	.interrupt = interrupt};
+	.interrupt = interrupt, .options = &options};
 	double		seam = 0;
+
+	if (m->keep_outliers)
+		options.outliers = FC_TREAT_NEVER;
+	if (m->keep_shifts)
+		options.shifts = FC_TREAT_NEVER;
 
 	memset(extra, 0, ndays * sizeof(double));
 	if (FcForecast(&q, extra, NULL, NULL, NULL) != FC_OK)
@@ -364,15 +371,21 @@ clean_days(double *y, int n, CostMonths *m, FinopsInterrupt interrupt)
 				size[FC_MAX_SHIFTS];
 	int			at[FC_MAX_SHIFTS];
 
-	FcFillGaps(y, n, FC_WEEK);
-	m->late = FcMaskLate(y, n, FC_WEEK, was);
+	m->late = m->shifts = m->outliers = 0;
+	if (!m->keep_outliers)
+	{
+		FcFillGaps(y, n, FC_WEEK);
+		m->late = FcMaskLate(y, n, FC_WEEK, was);
+	}
 	for (int i = 0; i < m->late; i++)
 		m->completion[i] = y[n - 1 - i] - was[i];
-	m->shifts = FcAlignShifts(y, n, FC_WEEK, at, size);
+	if (!m->keep_shifts)
+		m->shifts = FcAlignShifts(y, n, FC_WEEK, at, size);
 	m->shifted = 0;
 	for (int i = 0; i < m->shifts; i++)
 		m->shifted += size[i];
-	m->outliers = FcReplaceOutliers(y, n, FC_WEEK, interrupt, NULL);
+	if (!m->keep_outliers)
+		m->outliers = FcReplaceOutliers(y, n, FC_WEEK, interrupt, NULL);
 }
 
 /* The smoothed days, and what the automatic model has beyond them. */
@@ -390,7 +403,7 @@ middle_days(const double *y, int n, const EtsFit *fits, const double *weights,
 		for (int j = 0; j < m->ndays; j++)
 			smoothed[j] += weights[i] * mean[j];
 	}
-	add_automatic(y, n, smoothed, m->ndays, extra, interrupt);
+	add_automatic(y, n, smoothed, m, extra, interrupt);
 	FcFree(mean);
 }
 

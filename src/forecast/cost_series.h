@@ -32,6 +32,8 @@ typedef struct CostMonths
 	int			nmonths;
 	double	   *mean;			/* [nmonths] sums of the days' forecasts */
 	double	   *day;			/* [ndays] the forecasts; or NULL */
+	bool		keep_outliers;	/* and gaps, and late days, as they are */
+	bool		keep_shifts;
 	double	   *sample;			/* [nmonths * COST_PATHS] simulated sums, ascending */
 	int			late;			/* newest days taken as incomplete */
 	double		completion[FC_LATE_DAYS];	/* what is expected to come for

@@ -61,6 +61,7 @@ SELECT results_eq($$ SELECT month, mean FROM pg_temp.months() LIMIT 1 $$, $$ VAL
 SELECT results_eq($$ SELECT round(usage_to_date::numeric, 6), round(late::numeric, 6) FROM finops.explain_cost_forecast(1) $$,
 	$$ VALUES (1980.0, 20.0) $$, 'nineteen days and 80; 20 are to come');
 SELECT is((SELECT round(cost_to_date::numeric, 6) FROM finops.cost_forecast(1)), 1980.0, 'to date is what is there');
+SELECT is((SELECT usage_to_date + late <> 2000 AND late_days > 0 FROM finops.explain_cost_forecast(1, options => '{"late": false}')), true, 'without the curve the rule stands');
 SELECT pg_temp.delivered('2029-03-23 12:00+00');
 SELECT is((SELECT round(late::numeric, 6) FROM finops.explain_cost_forecast(1)), 80.0, 'what age does not explain any more is told by the days before');
 UPDATE finops.cost_daily SET effective_cost = 100;
@@ -152,6 +153,18 @@ SELECT is((SELECT sum(steps) FROM part WHERE key = '2'), 7 * 61::float8, 'steps'
 SELECT is((SELECT array_agg((tax, bookings)::text ORDER BY month) FROM part WHERE key = 'OCBPremiumSupport'), '{"(20,20)","(20,20)","(20,20)","(20,20)"}', 'a key without usage has its bookings: the smaller of two');
 SELECT ok((SELECT holidays < 0 FROM part WHERE key = '2' AND month = '2029-04-01') AND (SELECT bool_and(holidays = 0) FROM part WHERE month <> '2029-04-01'), 'a holiday to come');
 SELECT ok(bool_and(abs(tax / (250 * 3.0 / 3) - 1) < 0.35 AND bookings BETWEEN 24.999 AND 25.001), 'tax follows usage, bookings their schedule') FROM part WHERE key = '1' AND month > '2029-03-01';
+
+-- switches
+SELECT ok(bool_and(level_shifts = 1 AND outliers >= 0), 'a shift is reported') FROM part WHERE key = '2';
+SELECT is((SELECT sum(steps) FROM finops.explain_cost_forecast(4, 'account', options => '{"steps": false}')), 0::float8, 'no steps');
+SELECT is((SELECT sum(abs(holidays)) FROM finops.explain_cost_forecast(4, 'account', options => '{"holidays": false}')), 0::float8, 'no holidays');
+SELECT is((SELECT sum(fees) FROM finops.explain_cost_forecast(4, 'account', options => '{"fees": false}')), 0::float8, 'no fees');
+SELECT is((SELECT sum(abs(shifts)) + sum(level_shifts) FROM finops.explain_cost_forecast(4, 'account', options => '{"level_shifts": false}')), 0::float8, 'no level shifts');
+SELECT is((SELECT sum(outliers) + sum(late_days) FROM finops.explain_cost_forecast(4, 'account', options => '{"outliers": false}')), 0::bigint, 'no outliers');
+SELECT is_empty($$ SELECT FROM finops.explain_cost_forecast(4, 'account', options => '{"level_shifts": false, "outliers": false}') AS e JOIN finops.cost_forecast(4, 'account', options => '{"level_shifts": false, "outliers": false}') AS f USING (key, month)
+	WHERE abs(e.mean - (usage_to_date + e.late + level + shifts + trend + season + holidays + fees + steps + tax + bookings)) > 1e-9 * abs(e.mean) OR e.mean <> f.mean $$, 'without treatments the parts add up too');
+SELECT throws_ok($$ SELECT * FROM finops.cost_forecast(options => '{"outlier": false}') $$, '22023', NULL, 'an unknown switch');
+SELECT throws_ok($$ SELECT * FROM finops.cost_forecast(options => '{"outliers": 1}') $$, '22023', NULL, 'a switch that is no boolean');
 
 SELECT throws_ok($$ SELECT * FROM finops.explain_cost_forecast(0) $$, '22023', NULL, 'no months');
 SELECT throws_ok($$ SELECT * FROM finops.explain_cost_forecast(1, 'colour') $$, '22023', NULL, 'an unknown group');
