@@ -393,8 +393,8 @@ InvoiceIssueOne(const FinopsSession *session, DateADT period, const char *tenant
 		issue.due_at += block.issued_at - now;
 	InvoiceNumberDocument(&block, &issue, DirectText(&one.header, "input_digest"), digest, prev_hash);
 	InvoiceEndSeries(&block);
-	if (write_issue(&one.header, &issue, &frozen, (const char *const[]) {digest, prev_hash, block.last_hash}) &&
-		one.alone)
+	if (write_issue(&one.header, &issue, &frozen,
+					(const char *const[]) {digest, prev_hash, block.last_hash}) && one.alone)
 		return_header(&one.header, fcinfo);
 	return true;
 }

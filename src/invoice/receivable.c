@@ -99,8 +99,8 @@ finops_receivables_ageing(PG_FUNCTION_ARGS)
 /*
  * finops.account_statement(tenant_id text, from_date date, to_date date)
  *
- * On a day invoices come before what settles them.  Errors: 22004; 22023 for days that are infinite or in the wrong order; P0002
- * for an unknown tenant.
+ * On a day invoices come before what settles them.  Errors: 22004; 22023 for
+ * days that are infinite or in the wrong order; P0002 for an unknown tenant.
  */
 Datum
 finops_account_statement(PG_FUNCTION_ARGS)

@@ -393,7 +393,8 @@ read_tax_in_currency(Document *doc)
 		return;
 	doc->tax_digits = (int) FinopsInt64(0, 27);
 	if (!isnull)
-		doc->tax_in_currency = number_text(CALL2(numeric_round, signed_number(doc, tax), Int32GetDatum(doc->tax_digits)));
+		doc->tax_in_currency = number_text(CALL2(numeric_round, signed_number(doc, tax),
+												 Int32GetDatum(doc->tax_digits)));
 }
 
 static void

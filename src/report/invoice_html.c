@@ -272,8 +272,9 @@ notes(StringInfo out, const Document *doc, const InvoiceText *text)
 
 	initStringInfo(&inner);
 	if (doc->tax_in_currency != NULL)
-		isolated(&inner, "p", psprintf("%s: %s %s", text->tax,
-									   InvoiceTextNumber(text, doc->tax_in_currency, doc->tax_digits), doc->tax_currency));
+		isolated(&inner, "p",
+				 psprintf("%s: %s %s", text->tax,
+						  InvoiceTextNumber(text, doc->tax_in_currency, doc->tax_digits), doc->tax_currency));
 	isolated(&inner, "p", doc->reason == NULL ? NULL : psprintf("%s: %s", text->reason, doc->reason));
 	for (int i = 0; i < doc->ntaxes; i++)
 	{
