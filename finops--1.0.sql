@@ -5050,7 +5050,7 @@ CREATE TABLE finops.journal_account (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT journal_account_pkey PRIMARY KEY (role, shipped),
 	CONSTRAINT journal_account_role_check CHECK (role OPERATOR(pg_catalog.=) ANY (ARRAY['expense', 'prepaid', 'accrual', 'payable', 'bank', 'receivable', 'unbilled', 'revenue',
-		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding', 'customer_credit'])),
+		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding', 'customer_credit', 'opening'])),
 	CONSTRAINT journal_account_account_check CHECK (pg_catalog.btrim(account) OPERATOR(pg_catalog.<>) '')
 );
 COMMENT ON TABLE finops.journal_account IS 'which account of the ledger takes what (finops.set_journal_account); a row of one''s own goes before the shipped one';
@@ -5059,7 +5059,8 @@ INSERT INTO finops.journal_account (role, account, name, shipped) VALUES
 	('bank', '1000', 'Bank', true), ('receivable', '1200', 'Receivables', true), ('unbilled', '1210', 'Unbilled revenue', true), ('revenue', '4000', 'Revenue', true),
 	('output_tax', '2200', 'Output tax', true), ('unapplied', '2300', 'Unapplied cash', true), ('write_off', '6000', 'Write-offs and small differences', true),
 	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true),
-	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true), ('customer_credit', '2310', 'Credit balances of customers', true);
+	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true), ('customer_credit', '2310', 'Credit balances of customers', true),
+	('opening', '3900', 'Opening balances', true);
 
 CREATE TABLE finops.journal_entry (
 	posted_period date NOT NULL,
@@ -5127,6 +5128,30 @@ COMMENT ON TRIGGER journal_entry_guard ON finops.journal_entry IS 'rows are adde
 REVOKE ALL ON finops.journal_account, finops.journal_entry FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.journal_account', 'WHERE NOT shipped');
 SELECT pg_catalog.pg_extension_config_dump('finops.journal_entry', '');
+-- topic journal_opening: what was prepaid before the first bill
+
+CREATE TABLE finops.prepaid_opening (
+	currency text NOT NULL,
+	period_start date NOT NULL,
+	amount numeric NOT NULL,
+	note text,
+	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	set_by text NOT NULL,
+	CONSTRAINT prepaid_opening_pkey PRIMARY KEY (currency),
+	CONSTRAINT prepaid_opening_amount_check CHECK (amount OPERATOR(pg_catalog.>=) 0 AND amount OPERATOR(pg_catalog.<) 'Infinity'::pg_catalog.numeric)
+);
+COMMENT ON TABLE finops.prepaid_opening IS 'what was left of prepaid commitments when a billing period began, in each currency: the bills that are loaded have their amortisation, not their purchase (finops.set_prepaid_opening)';
+COMMENT ON COLUMN finops.prepaid_opening.period_start IS 'the first billing period whose bills are loaded, as a rule';
+
+CREATE FUNCTION finops.set_prepaid_opening(period date, amount numeric, currency text DEFAULT NULL, note text DEFAULT NULL)
+RETURNS SETOF finops.prepaid_opening
+LANGUAGE c VOLATILE ROWS 1
+AS 'MODULE_PATHNAME', 'finops_set_prepaid_opening';
+COMMENT ON FUNCTION finops.set_prepaid_opening(date, numeric, text, text) IS 'says what was left of prepaid commitments when a billing period began: the opening balance of the journal; again for a currency replaces it, 0 takes it back';
+
+REVOKE ALL ON FUNCTION finops.set_prepaid_opening(date, numeric, text, text) FROM PUBLIC;
+REVOKE ALL ON finops.prepaid_opening FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('finops.prepaid_opening', '');
 -- room reconcile: which keys do not balance
 
 CREATE FUNCTION finops.nonzero_sums_step(state bytea, key text, amount numeric)
@@ -11804,7 +11829,7 @@ FROM (VALUES
 	('month', 'finops.focus_contract_commitment finops.focus_cost_and_usage finops.focus_invoice_detail finops.focus_line'),
 	('month', 'finops.focus_line_allocated finops.focus_share finops.forecast_progress finops.fx_rate finops.issuer'),
 	('month', 'finops.journal_account finops.journal_entry finops.period_gate finops.period_rate finops.plan_price'),
-	('month', 'finops.provider_invoice finops.recon_currency finops.recon_detail finops.recon_history finops.recon_run'),
+	('month', 'finops.prepaid_opening finops.provider_invoice finops.recon_currency finops.recon_detail finops.recon_history finops.recon_run'),
 	('month', 'finops.recon_stage finops.schema_drift finops.settlement_policy finops.tag_quarantine finops.tax_code'),
 	('month', 'finops.tax_rate finops.tenant_key'),
 	('month', 'forecast.account_monthly_cost forecast.accuracy forecast.backtest forecast.daily_cost forecast.drivers'),
@@ -11891,7 +11916,7 @@ FROM (VALUES
 	('bill', 'finops.refund_payment finops.register_payer_account finops.register_tenant finops.reissue_invoice'),
 	('bill', 'finops.resume_plan finops.run_dunning finops.set_billing finops.set_cap finops.set_dunning_level'),
 	('bill', 'finops.set_fx_rate finops.set_issuer finops.set_issuer_policy finops.set_journal_account finops.set_metric'),
-	('bill', 'finops.set_plan finops.set_plan_price finops.set_seats finops.set_settlement_policy finops.set_tax_code'),
+	('bill', 'finops.set_plan finops.set_plan_price finops.set_prepaid_opening finops.set_seats finops.set_settlement_policy finops.set_tax_code'),
 	('bill', 'finops.set_tax_rate finops.set_topup_sku finops.unapply_payment finops.unblock_dunning finops.write_off'),
 	('bill', 'finops.pay_out finops.settle_credits finops.set_invoice_phrase finops.settle_invoice'),
 	('bill', 'finops.emit_invoices'),

@@ -34,6 +34,7 @@ PG_FUNCTION_INFO_V1(finops_journal);
 PG_FUNCTION_INFO_V1(finops_post_journal);
 PG_FUNCTION_INFO_V1(finops_journal_csv);
 PG_FUNCTION_INFO_V1(finops_set_journal_account);
+PG_FUNCTION_INFO_V1(finops_set_prepaid_opening);
 
 #define WITHIN(day)		"(" day " >= $1 AND " day " < $2)"
 #define MONTH_OF(day)	"date_trunc('month', " day "::timestamp)::date"
@@ -53,6 +54,12 @@ PG_FUNCTION_INFO_V1(finops_set_journal_account);
 	"  sum(a.amount) * x.sign * coalesce(finops.fx_rate_of(a.currency, $1), 0)" \
 	" FROM finops.allocation_current a JOIN @s@.tenant_master t USING (tenant_id), (VALUES ('internal_recharge', 1), ('recharge_recovery', -1)) AS x(role, sign)" \
 	" WHERE a.period_start = $1 AND t.billing_mode = 'chargeback' GROUP BY a.period_start, a.tenant_id, a.currency, x.role, x.sign UNION ALL "
+
+/* What was prepaid before the first bill. */
+static const char *const opening_sql =
+"SELECT o.period_start AS origin, o.period_start AS day, 'opening' AS source, 'prepaid' AS reference, NULL::text AS tenant_id, x.role, o.currency,"
+"  o.amount * x.sign AS amount, o.amount * x.sign * coalesce(finops.fx_rate_of(o.currency, o.period_start), 0) AS base"
+" FROM finops.prepaid_opening o, (VALUES ('prepaid', 1), ('opening', -1)) AS x(role, sign) WHERE " WITHIN("o.period_start") " UNION ALL ";
 
 static const char *const accrual_sql =
 "SELECT e.period_start AS origin, (e.period_start + interval '1 month')::date - 1 AS day, 'accrual' AS source, e.source || ' ' || to_char(e.origin_period, 'YYYY-MM') AS reference,"
@@ -147,8 +154,8 @@ void
 JournalStageLines(const char *name, DateADT from, DateADT to, bool cost)
 {
 	char	   *sql = psprintf("SELECT origin, day, source, reference, tenant_id, role, currency, sum(amount) AS amount, sum(base) AS base"
-							   " FROM (%s%s%s%s%s) l GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(amount) <> 0 OR sum(base) <> 0",
-							   cost ? COST_SQL : "", accrual_sql, document_sql, payment_sql, credit_sql);
+							   " FROM (%s%s%s%s%s%s) l GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(amount) <> 0 OR sum(base) <> 0",
+							   cost ? COST_SQL : "", opening_sql, accrual_sql, document_sql, payment_sql, credit_sql);
 
 	FinopsStage(name, sql, 4,
 				(FinopsArg[]) {ARG_DATE(from), ARG_DATE(to), ARG_TEXT(JournalZone()),
@@ -393,6 +400,44 @@ finops_set_journal_account(PG_FUNCTION_ARGS)
 	FinopsReturnRows(fcinfo);
 	FINOPS_RUN("SELECT jsonb_build_object('account', $1)::text", ARG_TEXT(account));
 	FinopsAudit(&session, "set_journal_account", "journal_account", role, FinopsText(0, 1));
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
+
+/*
+ * finops.set_prepaid_opening(period date, amount numeric, currency text DEFAULT
+ *	NULL, note text DEFAULT NULL) → prepaid_opening
+ *
+ * Where the period is posted already, the journal has it as a correction.
+ * Errors: 22004; 22023 for the period, a negative or infinite amount, an
+ * unknown currency.
+ */
+Datum
+finops_set_prepaid_opening(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	DateADT		period = FinopsPeriodArg(fcinfo, 0);
+	char	   *currency = InvoiceTextArg(fcinfo, 2);
+
+	FinopsRequireArg(fcinfo, 1, "amount");
+	FinopsCheckPeriodNotFuture(period);
+	FinopsRequireWritable("finops.set_prepaid_opening()");
+	FinopsBegin(&session);
+	if (currency == NULL)
+		currency = finops_reporting_currency;
+	(void) InvoiceCurrencyDigits(currency);
+	if (FINOPS_RUN("SELECT WHERE $1 >= 0 AND $1 < 'Infinity'", InvoiceDatumArg(fcinfo, 1, NUMERICOID)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount must be a number that is not negative")));
+	FINOPS_RUN("INSERT INTO finops.prepaid_opening AS o (currency, period_start, amount, note, set_by) VALUES ($1, $2, $3, $4, $5)"
+			   " ON CONFLICT (currency) DO UPDATE SET period_start = $2, amount = $3, note = $4, set_by = $5, set_at = now()"
+			   " RETURNING o.*, to_jsonb(o.*)::text", ARG_TEXT(currency), ARG_DATE(period),
+			   InvoiceDatumArg(fcinfo, 1, NUMERICOID), ARG_TEXT(InvoiceTextArg(fcinfo, 3)),
+			   ARG_TEXT(FinopsCallerName(&session)));
+	FinopsAudit(&session, "set_prepaid_opening", "prepaid_opening", currency, FinopsText(0, 7));
+	FINOPS_RUN("SELECT * FROM finops.prepaid_opening WHERE currency = $1", ARG_TEXT(currency));
+	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;
 }

@@ -7,7 +7,7 @@ CREATE TABLE finops.journal_account (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT journal_account_pkey PRIMARY KEY (role, shipped),
 	CONSTRAINT journal_account_role_check CHECK (role OPERATOR(pg_catalog.=) ANY (ARRAY['expense', 'prepaid', 'accrual', 'payable', 'bank', 'receivable', 'unbilled', 'revenue',
-		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding', 'customer_credit'])),
+		'output_tax', 'unapplied', 'write_off', 'fx', 'internal_recharge', 'recharge_recovery', 'input_tax', 'rounding', 'customer_credit', 'opening'])),
 	CONSTRAINT journal_account_account_check CHECK (pg_catalog.btrim(account) OPERATOR(pg_catalog.<>) '')
 );
 COMMENT ON TABLE finops.journal_account IS 'which account of the ledger takes what (finops.set_journal_account); a row of one''s own goes before the shipped one';
@@ -16,7 +16,8 @@ INSERT INTO finops.journal_account (role, account, name, shipped) VALUES
 	('bank', '1000', 'Bank', true), ('receivable', '1200', 'Receivables', true), ('unbilled', '1210', 'Unbilled revenue', true), ('revenue', '4000', 'Revenue', true),
 	('output_tax', '2200', 'Output tax', true), ('unapplied', '2300', 'Unapplied cash', true), ('write_off', '6000', 'Write-offs and small differences', true),
 	('fx', '7000', 'Realised exchange differences', true), ('internal_recharge', '8000', 'Internal recharge', true), ('recharge_recovery', '8010', 'Cost recharged internally', true),
-	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true), ('customer_credit', '2310', 'Credit balances of customers', true);
+	('input_tax', '1400', 'Input tax', true), ('rounding', '7010', 'Rounding of documents', true), ('customer_credit', '2310', 'Credit balances of customers', true),
+	('opening', '3900', 'Opening balances', true);
 
 CREATE TABLE finops.journal_entry (
 	posted_period date NOT NULL,

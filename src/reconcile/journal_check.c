@@ -32,14 +32,18 @@ static const char *const receivable_sql =
  * bills say where they are not posted yet, and this month's lines.
  */
 #define PREPAID_BEFORE \
-	"SELECT e.currency, e.debit - e.credit AS amount FROM finops.journal_entry e WHERE e.role = 'prepaid' AND e.origin_period < $1" \
+	"SELECT e.currency, e.debit - e.credit AS amount FROM finops.journal_entry e WHERE e.role = 'prepaid' AND e.source = 'bill'" \
+	"  AND e.origin_period < $1" \
+	" UNION ALL SELECT a.currency, a.amount FROM journal_all a WHERE a.role = 'prepaid' AND a.source = 'opening'" \
 	" UNION ALL SELECT d.currency, d.billed_cost - d.effective_cost FROM finops.cost_daily d WHERE d.billing_period < $1" \
 	"  AND NOT EXISTS (SELECT FROM finops.journal_entry e WHERE e.posted_period = d.billing_period)"
+#define OPENING_BALANCE	"SELECT o.currency, o.amount FROM finops.prepaid_opening o WHERE o.period_start <= $1"
 #define PREPAID_NOW "SELECT l.currency, l.debit - l.credit AS amount, l.reference FROM journal_line l WHERE l.role = 'prepaid' AND l.source = 'bill'"
 #define PREPAID_CLOSING "'prepaid: opening + purchases - amortisation = closing'"
 
 static const char *const prepaid_sql =
 " UNION ALL SELECT 'prepaid: opening', currency, amount, 0 FROM (" PREPAID_BEFORE ") x"
+" UNION ALL SELECT 'prepaid: opening', currency, 0, amount FROM (" OPENING_BALANCE ") x"
 " UNION ALL SELECT 'prepaid: opening', d.currency, 0, d.billed_cost - d.effective_cost FROM finops.cost_daily d WHERE d.billing_period < $1"
 " UNION ALL SELECT 'prepaid: purchases', currency, amount, 0 FROM (" PREPAID_NOW ") x WHERE x.reference LIKE '% purchases'"
 " UNION ALL SELECT 'prepaid: purchases', currency, 0, -amount FROM bridge WHERE line IN ('new prepayments', 'refunds of prepayments')"
@@ -48,6 +52,7 @@ static const char *const prepaid_sql =
 "  'new prepayments', 'refunds of prepayments')"
 " UNION ALL SELECT " PREPAID_CLOSING ", currency, amount, 0 FROM (" PREPAID_BEFORE ") x"
 " UNION ALL SELECT " PREPAID_CLOSING ", currency, amount, 0 FROM (" PREPAID_NOW ") x"
+" UNION ALL SELECT " PREPAID_CLOSING ", currency, 0, amount FROM (" OPENING_BALANCE ") x"
 " UNION ALL SELECT " PREPAID_CLOSING ", d.currency, 0, d.billed_cost - d.effective_cost FROM finops.cost_daily d WHERE d.billing_period <= $1";
 
 static const char *const base_sql =
