@@ -70,11 +70,12 @@ write_moves(const FinopsSession *session)
 			   " AND h.invoice_id IN (SELECT m.invoice_id FROM credit_move m UNION SELECT m.reference FROM credit_move m WHERE m.kind = 'credit')", NOW);
 }
 
-/* What is to be paid back is told once for each amount. */
+/* What is to be paid back is told once for each amount and what it is made of. */
 static void
 tell_refunds(void)
 {
-	uint64		n = FINOPS_RUN0("SELECT concat_ws('|', c.tenant_id, c.issuer_id, c.currency, trim_scale(sum(c.amount))),"
+	uint64		n = FINOPS_RUN0("SELECT concat_ws('|', c.tenant_id, c.issuer_id, c.currency, trim_scale(sum(c.amount)),"
+								"  md5(string_agg(concat_ws('|', c.kind, c.reference), ',' ORDER BY c.kind, c.reference COLLATE \"C\"))),"
 								" jsonb_build_object('tenant_id', c.tenant_id, 'issuer_id', c.issuer_id, 'currency', c.currency, 'amount', sum(c.amount),"
 								"  'items', jsonb_agg(jsonb_build_object('kind', c.kind, 'reference', c.reference, 'amount', c.amount, 'call', c.next_call)"
 								"   ORDER BY c.since, c.reference COLLATE \"C\"))::text"

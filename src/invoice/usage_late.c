@@ -99,7 +99,25 @@ is_recorded(const char *tenant, const char *event, const char *metric, FinopsArg
 	return true;
 }
 
-/* The day's value with one more transaction; the last result. */
+/*
+ * The day's value with one more transaction $6: made of all of them, or where
+ * the day has a value that is not, of that value and this one.
+ */
+#define DAY "tenant_id = $1 AND metric_code = $2 AND usage_date = $3"
+
+static const char *const event_sql =
+	"WITH event AS (SELECT quantity FROM finops.usage_event WHERE " DAY
+	"  UNION ALL SELECT quantity FROM finops.late_usage WHERE " DAY " AND event_id IS NOT NULL),"
+	" day AS (SELECT coalesce((SELECT metric_value FROM finops.late_usage WHERE " DAY " ORDER BY late_id DESC LIMIT 1),"
+	"   (SELECT metric_value FROM @s@.usage_snapshot_daily WHERE " DAY ")) AS value,"
+	"  (SELECT " USAGE_VALUE("min(c.aggregation)", "e.quantity", "") " FROM event e, @s@.metric_catalog c WHERE c.metric_code = $2) AS made)"
+	" INSERT INTO finops.late_usage (tenant_id, metric_code, usage_date, event_id, occurred_at, quantity, unit_price, reason, recorded_by, metric_value)"
+	" SELECT $1, $2, $3, $4, coalesce($5, $3::timestamp AT TIME ZONE 'UTC'), $6, $7, $8, $9, " USAGE_VALUE("min(c.aggregation)", "e.quantity", "")
+	" FROM (SELECT e.quantity FROM event e, day d WHERE d.value IS NULL OR d.value = d.made"
+	"  UNION ALL SELECT d.value FROM day d WHERE d.value IS DISTINCT FROM d.made AND d.value IS NOT NULL"
+	"  UNION ALL SELECT $6) e, @s@.metric_catalog c WHERE c.metric_code = $2";
+
+/* One more transaction; the last result. */
 static void
 add_event(const FinopsSession *session, FunctionCallInfo fcinfo, const char *tenant, const char *metric)
 {
@@ -109,12 +127,7 @@ add_event(const FinopsSession *session, FunctionCallInfo fcinfo, const char *ten
 	FinopsArg	day = InvoiceDatumArg(fcinfo, 3, DATEOID);
 
 	if (!is_recorded(tenant, event, metric, quantity, price))
-		FINOPS_RUN("INSERT INTO finops.late_usage (tenant_id, metric_code, usage_date, event_id, occurred_at, quantity, unit_price, reason, recorded_by, metric_value)"
-				   " SELECT $1, $2, $3, $4, coalesce($5, $3::timestamp AT TIME ZONE 'UTC'), $6, $7, $8, $9, " USAGE_VALUE("min(c.aggregation)", "e.quantity", "")
-				   " FROM (SELECT quantity FROM finops.usage_event WHERE tenant_id = $1 AND metric_code = $2 AND usage_date = $3"
-				   "  UNION ALL SELECT quantity FROM finops.late_usage WHERE tenant_id = $1 AND metric_code = $2 AND usage_date = $3 AND event_id IS NOT NULL"
-				   "  UNION ALL SELECT $6) e, @s@.metric_catalog c WHERE c.metric_code = $2",
-				   ARG_TEXT(tenant), ARG_TEXT(metric), day, ARG_TEXT(event),
+		FINOPS_RUN(event_sql, ARG_TEXT(tenant), ARG_TEXT(metric), day, ARG_TEXT(event),
 				   InvoiceDatumArg(fcinfo, 5, TIMESTAMPTZOID), quantity, price,
 				   ARG_TEXT(InvoiceTextArg(fcinfo, 7)), ARG_TEXT(FinopsCallerName(session)));
 	FINOPS_RUN("SELECT * FROM finops.late_usage WHERE tenant_id = $1 AND event_id = $2", ARG_TEXT(tenant), ARG_TEXT(event));

@@ -1,6 +1,6 @@
 -- Credit balances by policy: carried to the next invoices, paid back, or shown.
 BEGIN;
-SELECT plan(27);
+SELECT plan(28);
 SET LOCAL client_min_messages = warning;
 SELECT count(*) FROM finops.set_issuer('Example Ltd', 'x', 'DE1', number_format => 'CB{SEQ:5}', credit_number_format => 'CBC{SEQ:5}') a, finops.set_issuer('Zweite', 'x', 'AT1', issuer_id => 'B') b \g /dev/null
 SELECT count(*) FROM finops.set_fx_rate('EUR', '2020-01-01', 1.1) \g /dev/null
@@ -54,6 +54,9 @@ SELECT is((SELECT (kind, amount)::text FROM finops.pay_out('CBI-8', 15, 'REF-1')
 SELECT is((SELECT count(*) FROM finops.pay_out('CBI-8', 15, 'REF-1')), 1::bigint, 'once');
 SELECT throws_ok($$SELECT finops.pay_out('CBI-8', 14, 'REF-1')$$, '23505', NULL, 'not with other data');
 SELECT is((SELECT open_amount FROM finops.invoice_balance WHERE invoice_id = 'CBI-8'), 0::numeric, 'nothing is owed any more');
+SELECT pg_temp.bill('CBI-13', 'CB-3', -15, '2021-06-09') \g /dev/null
+SELECT count(*) FROM finops.settle_credits() \g /dev/null
+SELECT is((SELECT count(*) FROM finops.outbox WHERE topic = 'refund_due'), 2::bigint, 'the same amount for something else is told again');
 
 -- after a matching
 SELECT pg_temp.bill('CBI-11', 'CB-2', -8, '2021-06-10') \g /dev/null

@@ -1,7 +1,7 @@
 -- Usage of a month that is locked: frozen, what comes late is billed with the
 -- next month, and free again where the month is opened.
 BEGIN;
-SELECT plan(26);
+SELECT plan(28);
 SET LOCAL client_min_messages = warning;
 CREATE FUNCTION pg_temp.bill(month date, cost numeric) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -31,8 +31,9 @@ SELECT count(*) FROM finops.register_tenant('uf-a', 'A', '{"address": "x, DE"}',
 SELECT count(*) FROM finops.bind_plan('uf-a', 'UF', '2020-01-01') \g /dev/null
 -- by use alone, and there was none: a document of 0 that is not issued
 SELECT count(*) FROM finops.set_plan('UF-USE', 0) a, finops.set_plan_price('UF-USE', 'Calls', 'standard', 'uf_call', 0.01) b, finops.register_tenant('uf-b', 'B', '{"address": "x, DE"}', '{"rate_pct": 19}', currency => 'USD') c \g /dev/null
-SELECT count(*) FROM finops.bind_plan('uf-b', 'UF-USE', '2020-01-01') \g /dev/null
+SELECT count(*) FROM finops.bind_plan('uf-b', 'UF-USE', '2020-01-01') a, finops.register_tenant('uf-c', 'C', billing_mode => 'showback') b \g /dev/null
 SELECT pg_temp.bill('2020-01-01', 50), pg_temp.bill('2020-02-01', 60) \g /dev/null
+SELECT count(*) FROM finops.record_usage('uf-c', 'uf_call', 400, '2020-01-10') \g /dev/null
 SELECT count(*) FROM finops.record_usage('uf-a', 'uf_call', 1000, '2020-01-10') a, finops.record_usage('uf-a', 'uf_peak', 7, '2020-01-11') b,
 	finops.record_usage('uf-a', 'uf_pay', 200, '2020-01-12', event_id => 'p1', occurred_at => '2020-01-12 10:00+00') c \g /dev/null
 SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_call', 1, '2020-01-10')$$, '55000', NULL, 'usage of an open month is not late');
@@ -53,6 +54,8 @@ SELECT is((SELECT count(*) FROM finops.late_usage WHERE event_id = 'p2'), 1::big
 SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_pay', 51, '2020-01-12', event_id => 'p2')$$, '23505', NULL, 'not with other values');
 SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_pay', 200, '2020-01-12', event_id => 'p1')$$, '23505', NULL, 'not what the month has already');
 SELECT throws_ok($$SELECT finops.record_late_usage('uf-a', 'uf_call', -1, '2020-01-12')$$, '22023', NULL, 'not below zero');
+SELECT is((SELECT metric_value FROM finops.record_late_usage('uf-a', 'uf_peak', 5, '2020-01-11', event_id => 'k1')), 7::numeric, 'a transaction beside a value of the day: below the peak');
+SELECT is((SELECT array_agg(r.metric_value) FROM generate_series(1, 2) n, LATERAL finops.record_late_usage('uf-c', 'uf_call', 5, '2020-01-10', event_id => 'c' || n) r), ARRAY[405, 410]::numeric[], 'each on top of it');
 SELECT throws_ok($$UPDATE finops.late_usage SET metric_value = 1$$, '55000', NULL, 'what is recorded stays');
 SELECT is((SELECT array_agg(status) FROM invoice_header WHERE tenant_id = 'uf-b'), ARRAY['open'], 'a tenant without use has no invoice of the month');
 SELECT count(*) FROM finops.record_late_usage('uf-b', 'uf_call', 300, '2020-01-15') \g /dev/null
