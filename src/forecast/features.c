@@ -284,7 +284,7 @@ static const char store_sql[] =
 	" FROM finops.cost_daily c, LATERAL (VALUES (NULL), ('service:' || c.service)) AS x(entity)"
 	" WHERE c.currency = $3 AND c.usage_date > $1 - $2 - 31 AND c.usage_date <= $1 GROUP BY 1, 2),"
 	" grid AS (SELECT k.entity, g::date AS day, coalesce(e.v, 0) AS v FROM (SELECT e.entity, min(e.day) AS first FROM e GROUP BY 1) AS k"
-	" CROSS JOIN LATERAL generate_series(k.first::timestamp, $1::timestamp, '1 day') AS g LEFT JOIN e ON e.entity = k.entity AND e.day = g::date),"
+	" CROSS JOIN LATERAL generate_series(k.first::timestamp, $4::timestamp, '1 day') AS g LEFT JOIN e ON e.entity = k.entity AND e.day = g::date),"
 	" f AS (SELECT g.entity, g.day, g.v AS cost, lag(g.v, 1) OVER w AS lag_1, lag(g.v, 7) OVER w AS lag_7,"
 	" CASE WHEN count(*) OVER w7 = 7 THEN avg(g.v) OVER w7 END AS mean_7,"
 	" CASE WHEN count(*) OVER w7 = 7 THEN stddev_samp(g.v) OVER w7 END AS std_7,"
@@ -297,13 +297,15 @@ static const char store_sql[] =
 	" ('mean_7', f.mean_7), ('std_7', f.std_7), ('mean_30', f.mean_30)) AS n(name, value)"
 	" WHERE n.value IS NOT NULL AND f.day > $1 - $2 ORDER BY f.day, f.entity COLLATE \"C\", n.name";
 
-/* finops.refresh_features(as_of, days): rows written */
+/* finops.refresh_features(as_of, days): rows written, up to the last day with usage before today */
 Datum
 finops_refresh_features(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
 	DateADT		as_of;
 	int			days = ForecastCountArg(fcinfo, 1, "days", 1, 3660);
+	FinopsArg	last;
+	bool		isnull;
 	int64		rows;
 
 	FinopsRequireArg(fcinfo, 0, "as_of");
@@ -315,8 +317,13 @@ finops_refresh_features(PG_FUNCTION_ARGS)
 	FINOPS_RUN("DELETE FROM @s@.tbl_ml_consolidated_feature_store f WHERE f.feature_date > $1 - $2 AND f.feature_date <= $1"
 			   " AND f.feature_name IN ('cost_day', 'cost_lag_1', 'cost_lag_7', 'cost_mean_7', 'cost_std_7', 'cost_mean_30')",
 			   ARG_DATE(as_of), ARG_INT4(days));
+	/* days that no bill has reached yet are not days without cost */
+	FINOPS_RUN("SELECT max(c.usage_date) FROM finops.cost_daily c WHERE c.usage_date <= least($1, timezone('UTC', now())::date - 1)"
+			   " AND c.charge_category = 'Usage' AND c.currency = $2", ARG_DATE(as_of), ARG_TEXT(finops_reporting_currency));
+	last = ARG_DATUM(DATEOID, FinopsValue(0, 1, &isnull), false);
+	last.isnull = isnull;
 	rows = (int64) FINOPS_RUN(store_sql, ARG_DATE(as_of), ARG_INT4(days),
-							  ARG_TEXT(finops_reporting_currency));
+							  ARG_TEXT(finops_reporting_currency), last);
 	FinopsEnd(&session);
 	PG_RETURN_INT64(rows);
 }

@@ -66,7 +66,11 @@ told AS (SELECT DISTINCT ON (m.period, e.source) m.period, e.source, e.required 
 	FROM month m JOIN finops.expected_delivery e ON e.valid_from <= m.period ORDER BY m.period, e.source, e.valid_from DESC),
 wanted AS (SELECT t.period, t.source FROM told t WHERE t.required
 	UNION SELECT m.period, d.source FROM month m JOIN finops.delivery d ON d.billing_period = (m.period - interval '1 month')::date AND d.status = 'current' AND d.kind = 'bill'
-	WHERE NOT EXISTS (SELECT FROM told t WHERE t.period = m.period AND t.source = d.source AND NOT t.required))
+	WHERE NOT EXISTS (SELECT FROM told t WHERE t.period = m.period AND t.source = d.source AND NOT t.required)
+	-- of a source that delivered the month before while it ran
+	UNION SELECT c.period, d.source FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date AS period WHERE extract(day FROM now() AT TIME ZONE 'UTC') > 4) c
+		JOIN finops.delivery d ON d.billing_period = (c.period - interval '1 month')::date AND d.kind = 'bill' AND d.loaded_at < c.period::timestamp AT TIME ZONE 'UTC'
+	WHERE NOT EXISTS (SELECT FROM finops.expected_delivery e WHERE e.source = d.source AND NOT e.required AND e.valid_from <= c.period))
 SELECT to_char(w.period, 'YYYY-MM') || '/' || w.source AS scope, format('no bill of %s for %s', w.source, to_char(w.period, 'YYYY-MM')) AS seen,
 	coalesce((SELECT format('SELECT * FROM finops.load_bill(%L, source_id => %L)', replace(replace(d.address, to_char(d.billing_period, 'YYYY-MM'), to_char(w.period, 'YYYY-MM')),
 			to_char(d.billing_period, 'YYYYMMDD') || '-' || to_char(d.billing_period + interval '1 month', 'YYYYMMDD'), to_char(w.period, 'YYYYMMDD') || '-' || to_char(w.period + interval '1 month', 'YYYYMMDD')), w.source)
@@ -469,10 +473,11 @@ SELECT r.model_name, format('model %s %s has drifted: score %s, from 1 on it is 
 FROM @s@.tbl_ml_model_registry r WHERE r.status = 'ACTIVE' AND r.drift_score >= 1 AND NOT EXISTS (SELECT FROM forecast.prediction p WHERE p.model_id = r.model_id)
 $q$),
 
-('feature-drift', 1230, 'Logistics: Feature drift', 'SEV-3', 'the feature is distributed otherwise than when the models were trained', '{model-drift=*}', true, $q$
+('feature-drift', 1230, 'Logistics: Feature drift', 'SEV-3', 'the feature is distributed otherwise than when the models were trained; those that are computed of cost_day follow it', '{model-drift=*}', true, $q$
 SELECT f.feature_name AS scope, format('feature %s has a drift of %s, the limit is %s', f.feature_name, round(f.drift_score::numeric, 4), round(f.threshold::numeric, 4)) AS seen,
 	format('SELECT * FROM vw_ml_feature_monitoring WHERE feature_name = %L ORDER BY evaluation_timestamp DESC', f.feature_name) AS evidence_query
-FROM (SELECT DISTINCT ON (feature_name) * FROM finops.feature_drift WHERE evaluation_timestamp > now() - interval '7 days' ORDER BY feature_name, evaluation_timestamp DESC) f WHERE f.drift_score > f.threshold
+FROM (SELECT DISTINCT ON (feature_name) * FROM finops.feature_drift WHERE evaluation_timestamp > now() - interval '7 days'
+	AND (feature_name = 'cost_day' OR feature_name !~ '^cost_(lag|mean|std)_\d+$') ORDER BY feature_name, evaluation_timestamp DESC) f WHERE f.drift_score > f.threshold
 $q$),
 
 -- Costs dashboard

@@ -135,6 +135,8 @@ FROM generate_series(timestamp '2019-01-01', '2019-03-31', '1 day') d, generate_
 SELECT results_eq($$ SELECT (SELECT cost FROM forecast.daily_cost WHERE day = '2019-01-01'), (SELECT cost FROM forecast.service_daily_cost WHERE day = '2019-01-01' AND service = 'Fc2'),
 	(SELECT cost FROM forecast.account_monthly_cost WHERE month = '2019-02-01' AND account_id = 'acc1') $$, $$ VALUES (36::numeric, 24::numeric, 364::numeric) $$, 'targets');
 SELECT is(finops.refresh_features('2019-03-31', 60), (60 * 3 * 6)::bigint, 'features of sixty days, the total and two services');
+SELECT finops.refresh_features('2019-04-10', 60) \g /dev/null
+SELECT is((SELECT max(feature_date) FROM tbl_ml_consolidated_feature_store), date '2019-03-31', 'days that no bill has reached are not written');
 SELECT is(finops.refresh_features('2019-03-31', 60), (60 * 3 * 6)::bigint, 'again: they replace those before');
 SELECT results_eq($$ SELECT feature_name, feature_value FROM tbl_ml_consolidated_feature_store WHERE feature_date = '2019-03-08' AND entity_id = 'service:Fc2' ORDER BY 1 $$,
 	$$ VALUES ('cost_day', 30::float8), ('cost_lag_1', 28), ('cost_lag_7', 30), ('cost_mean_30', (SELECT avg(2 * (10 + extract(dow FROM d)))::float8 FROM generate_series(timestamp '2019-02-06', '2019-03-07', '1 day') d)), ('cost_mean_7', 26), ('cost_std_7', sqrt(4 * 28 / 6.0)::float8) $$, 'values');

@@ -95,6 +95,16 @@ failure('bill-rejects', "$anchor{now}/$source",
 	[ 'SET finops.max_rejects = 5; ' . load(bill('now', '100000000001', until => $yesterday, bad => "li-bad,$yesterday" . 'T10:00:00Z/' . $yesterday . "T11:00:00Z,100000000001,I-1,$now" . 'T00:00:00.000Z,' . "$now" . 'T00:00:00.000Z,111111111111,Usage,' . "$yesterday" . 'T10:00:00Z,' . "$yesterday" . 'T11:00:00Z,AmazonEC2,Box,Run,r,1,USD,1,many,t1')),
 		"SELECT * FROM finops.reprocess_period('$now')" ],
 	done => sub { bill('now', '100000000001', until => $yesterday) });
+SKIP:
+{
+	my ($this_month, $day) = split /\|/, sql(q{SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM|DD')});
+	skip 'the month is too young', 4 if $this_month ne $anchor{now} || $day <= 4;
+	bill('now', '100000000004', until => $yesterday);
+	failure('bill-missing', "$anchor{now}/daily", qq{INSERT INTO finops.delivery (source, billing_period, status, format, digest, address, loaded_at)
+		SELECT 'daily', billing_period, status, format, 'of the test', replace(address, '100000000001', '100000000004'), '$now'::date - 1 FROM finops.delivery WHERE billing_period = '$before' LIMIT 1},
+		calls => 2, title => 'a bill that came every day comes no more');
+	sql("DELETE FROM finops.delivery WHERE digest = 'of the test'");
+}
 
 # 2: allocation
 failure('allocation-missing', $anchor{now}, load(bill('now', '100000000001', until => $yesterday, factor => 2)), consequences => qr/tags-unjudged/);

@@ -55,9 +55,25 @@ my $matrix = $old->safe_psql('postgres', 'SELECT kind, object, object_group FROM
 my $policies = q{SELECT string_agg(concat(polrelid::regclass, polname, pg_get_expr(polqual, polrelid)), '; ' ORDER BY polrelid::regclass::text COLLATE "C", polname) FROM pg_policy};
 my $secured = $old->safe_psql('postgres', $policies);
 cmp_ok(scalar(grep { /fact_cost_(raw|allocated)_2025_0[67]/ && $before->{$_} ne '' } keys %$before), '==', 4, 'four partitions hold rows');
+# What updates of the older server write into columns, and the newer server
+# does not know where it was not updated since: then no upgrade can work.
+my @written = split /\n/, $old->safe_psql('postgres', q{SELECT DISTINCT split_part(o, '=', 1) FROM pg_attribute, unnest(attoptions) AS o});
 $old->stop;
 
 my $new = node('new');
+if (@written)
+{
+	$new->start;
+	my (undef, undef, $said) = $new->psql('postgres', join '', 'BEGIN; CREATE TABLE t (a int);', map { qq{ALTER TABLE t ALTER a SET ("$_" = 1);} } @written);
+	my $minor = $new->safe_psql('postgres', 'SHOW server_version');
+	$new->stop;
+	if ($said =~ /unrecognized parameter "(.*)"/)
+	{
+	  SKIP: { skip "PostgreSQL $minor is too old an update: it does not know $1, which the older server writes", 1; }
+		done_testing();
+		exit;
+	}
+}
 my $bindir = $new->config_data('--bindir');
 my $home = getcwd;
 chdir $new->basedir or die $!; # pg_upgrade leaves a script where it runs
