@@ -9113,6 +9113,15 @@ SELECT format('%s/%s', a.policy_id, a.scope) AS scope, format('alert %s of %s wa
 FROM finops.alert a WHERE a.state = 'firing' AND a.acknowledged_at IS NULL AND a.acknowledge_by < now()
 $q$),
 
+('policy-failed', 325, 'Commercial-Ops 3: Budgets and alerts', 'SEV-3', 'the query of the policy fails; what it watches is watched by nobody', '{}', true, $q$
+SELECT s.policy_id AS scope, format('alert policy %s cannot be evaluated since %s: %s', s.policy_id, to_char(s.failing_since, 'YYYY-MM-DD HH24:MI'), left(s.error, 300)) AS seen,
+	CASE WHEN EXISTS (SELECT FROM finops.alert_policy o WHERE o.policy_id = s.policy_id AND NOT o.shipped) THEN format('UPDATE finops.alert_policy SET enabled = false WHERE policy_id = %L AND NOT shipped', s.policy_id)
+		ELSE format('INSERT INTO finops.alert_policy (policy_id, enabled) VALUES (%L, false)', s.policy_id) END AS resolve_call,
+	format('SELECT * FROM finops.alert_policy_state WHERE policy_id = %L', s.policy_id) AS evidence_query
+FROM finops.alert_policy_state s JOIN finops.alert_policy_in_force p ON p.policy_id = s.policy_id AND p.enabled
+WHERE s.error IS NOT NULL
+$q$),
+
 -- Commercial-Ops 4: reconciliation
 
 ('recon-missing', 410, 'Commercial-Ops 4: Reconciliation', 'SEV-3', 'the month was allocated, or its documents changed, after the last reconciliation', '{allocation-missing,allocation-lost,rules-changed,documents-stale,tag-sync-pending,job-failed=reconciliation,job-stuck=reconciliation}', true, $q$

@@ -186,6 +186,8 @@ finops_check_alert_policy(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	char	   *policy,
 			   *query;
+	Datum		enabled;
+	bool		no_word;
 	Oid			role = InvalidOid;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
@@ -201,12 +203,14 @@ finops_check_alert_policy(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event) || policy == NULL)
 		return PointerGetDatum(row);
 	query = SPI_getvalue(row, desc, SPI_fnumber(desc, "query"));
+	enabled = column(row, desc, "enabled", &no_word);
 	FinopsBegin(&session);
 	judge(policy, row, desc);
 	if (query != NULL)
 		role = query_role(policy, row, desc);
 	FinopsEnd(&session);
-	if (query != NULL && check_function_bodies && OidIsValid(role))
+	/* one that is off may name what is gone, and is tried when it is switched on */
+	if (query != NULL && check_function_bodies && OidIsValid(role) && (no_word || DatumGetBool(enabled)))
 		AlertTryQuery(policy, query, role);
 	return PointerGetDatum(row);
 }

@@ -1,7 +1,7 @@
 -- Alert policies: what is refused, the states, hysteresis, silence, inhibition,
 -- escalation, policies that fail, and that each crossing is told once.
 BEGIN;
-SELECT plan(74);
+SELECT plan(76);
 SET client_min_messages = error;
 CREATE TABLE public.al_watch (scope text, value numeric, detail jsonb DEFAULT '{}');
 CREATE TABLE public.al_parent (scope text, value numeric, detail jsonb DEFAULT '{}');
@@ -70,6 +70,8 @@ SELECT set_eq($$SELECT scope FROM finops.alert WHERE policy_id = 'alert-policy-f
 DELETE FROM finops.alert_policy WHERE policy_id IN ('al-user', 'al-sets', 'al-writes');
 SELECT finops.evaluate_alerts() \g /dev/null
 
+SELECT lives_ok($$INSERT INTO finops.alert_policy (policy_id, severity, operator, threshold, query, enabled) VALUES ('al-gone', 'warning', '>', 1, 'SELECT scope, value, detail FROM public.al_gone', false)$$, 'a policy that is off may name what is not there');
+SELECT throws_ok($$UPDATE finops.alert_policy SET enabled = true WHERE policy_id = 'al-gone'$$, '42P01', NULL, 'and is not switched on');
 -- states and hysteresis
 INSERT INTO finops.alert_policy (policy_id, title, severity, severity_scale, severity_class, operator, threshold, clear_threshold, query)
 	VALUES ('al-level', 'Level', 'warning', 'commercial-ops', 'SEV-2', '>', 100, 90, 'SELECT scope, value, detail FROM public.al_watch');

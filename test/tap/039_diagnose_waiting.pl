@@ -70,6 +70,13 @@ sql('CALL finops.deliver_notifications()');
 is(sql(q{SELECT status FROM finops.outbox WHERE dedup_key = 'lost'}), 'sent', 'what was given up arrives when it is let go again');
 healthy('and is found no more');
 
+# an alert policy whose table is gone
+sql(q{CREATE TABLE public.watched (scope text, value numeric, detail jsonb); INSERT INTO finops.alert_policy (policy_id, severity, operator, threshold, query) VALUES ('own', 'warning', '>', 1, 'SELECT scope, value, detail FROM public.watched');
+	SELECT finops.evaluate_alerts()});
+failure('policy-failed', 'own', [ 'DROP TABLE public.watched', 'SELECT finops.evaluate_alerts()' ]);
+sql('SELECT finops.evaluate_alerts()');
+is(sql(q{SELECT count(*) FROM finops.alert WHERE policy_id = 'alert-policy-failed' AND state = 'firing'}), '0', 'its alarm is over, too');
+
 # sessions; the hour of the shipped check is a second of this one
 sql(q{INSERT INTO finops.diagnosis_check (check_id, position, section, severity, cause, caused_by, query)
 	SELECT check_id, position, section, severity, cause, caused_by, replace(query, '1 hour', '1 second') FROM finops.diagnosis_check WHERE check_id = 'idle-in-transaction'});
@@ -148,7 +155,7 @@ failure('connections-full', 'connections', 'SELECT 1');
 is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'}), '1', 'who idles is gone');
 eval { $_->quit } foreach @clients;
 
-my @missing = grep { my $check = $_; !grep { $_ eq $check } failures_repaired() } qw(job-late checklist-overdue message-waiting delivery-failed idle-in-transaction driver-late usage-incomplete
+my @missing = grep { my $check = $_; !grep { $_ eq $check } failures_repaired() } qw(job-late checklist-overdue message-waiting delivery-failed policy-failed idle-in-transaction driver-late usage-incomplete
 	period-attention approval-waiting drivers-unused model-drift job-failed source-stale connections-full);
 is("@missing", '', 'all of them by calls that put them right');
 $node->stop;
