@@ -210,7 +210,8 @@ finops_run_checklist(PG_FUNCTION_ARGS)
 /* Checklists that have come due since they last ran; $1 the instant. */
 static const char *const due_sql =
 	"SELECT c.name, d.due_at FROM " CHECKLISTS " c, LATERAL (SELECT finops.due_before(c.schedule, c.guard, c.time_zone, coalesce($1, now())) AS due_at) d"
-	" WHERE c.enabled AND c.schedule IS NOT NULL AND d.due_at > coalesce((SELECT max(r.started_at) FROM finops.checklist_run r WHERE r.checklist = c.name),"
+	" WHERE c.enabled AND c.schedule IS NOT NULL AND EXISTS (SELECT FROM finops.checklist_step s WHERE s.checklist = c.name)"
+	" AND d.due_at > coalesce((SELECT max(r.started_at) FROM finops.checklist_run r WHERE r.checklist = c.name),"
 	"  coalesce($1, now()) - interval '1 day') ORDER BY d.due_at, c.name COLLATE \"C\"";
 
 /*

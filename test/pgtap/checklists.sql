@@ -74,6 +74,19 @@ SELECT is(result, '42501: permission denied for table incident', 'with no more r
 SELECT is(verdict, 'pass', 'shipped ones run as the owner') FROM finops.run_checklist('daily_am') WHERE step_no = 11;
 RESET ROLE;
 
+-- what is due: once, unless a guard is against it; a list without steps stops no other
+INSERT INTO finops.checklist (name, title, document, schedule, enabled) SELECT name, title, document, schedule, false FROM finops.checklist c WHERE shipped AND NOT EXISTS (SELECT FROM finops.checklist o WHERE o.name = c.name AND NOT o.shipped);
+UPDATE finops.checklist SET enabled = false WHERE NOT shipped;
+INSERT INTO finops.checklist (name, title, document, schedule, guard) VALUES ('due_minute', 'x', 'x', '* * * * *', NULL), ('due_never', 'x', 'x', '* * * * *', 'day 30 and day 31'), ('due_empty', 'x', 'x', '* * * * *', NULL);
+INSERT INTO finops.checklist_step (checklist, step_no, step, query, pass_when) SELECT n, s, 'x', 'SELECT 1 AS n', p FROM unnest('{due_minute,due_never}'::text[]) n, (VALUES (1, 'rows'), (2, 'no rows'), (3, 'always')) AS v(s, p);
+SELECT results_eq('SELECT name, due_at, failed FROM finops.run_due_checklists()', $$VALUES ('due_minute', date_trunc('minute', now()), 1::bigint)$$, 'one of three is due, and one of its steps fails');
+SELECT is_empty('SELECT * FROM finops.run_due_checklists()', 'not twice');
+UPDATE finops.checklist_run SET started_at = now() - interval '2 minutes' WHERE checklist = 'due_minute';
+SELECT is((SELECT count(*) FROM finops.run_due_checklists()), 1::bigint, 'it is when its time comes again');
+UPDATE finops.checklist SET enabled = false WHERE name = 'due_minute';
+UPDATE finops.checklist_run SET started_at = now() - interval '2 minutes' WHERE checklist = 'due_minute';
+SELECT is_empty('SELECT * FROM finops.run_due_checklists()', 'and not when it is off');
+
 -- purge
 UPDATE finops.checklist_run SET started_at = now() - interval '500 days' WHERE run_id = :run;
 UPDATE finops.checklist_run SET started_at = now() - interval '8 days' WHERE checklist IN ('realtime_monitoring', 'security_review');
