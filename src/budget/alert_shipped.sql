@@ -53,7 +53,8 @@ FROM (SELECT h.period_start AS period, h.tenant_id FROM @extschema@.invoice_head
   AND h.period_start < date_trunc('month', now() AT TIME ZONE 'UTC')
  UNION
  SELECT p.period, b.tenant_id FROM (SELECT DISTINCT l.billing_period AS period FROM finops.delivery l
-   WHERE l.billing_period < date_trunc('month', now() AT TIME ZONE 'UTC') AND l.billing_period >= date_trunc('month', now() AT TIME ZONE 'UTC') - interval '12 months') p
+   WHERE l.billing_period < date_trunc('month', now() AT TIME ZONE 'UTC') AND l.billing_period >= date_trunc('month', now() AT TIME ZONE 'UTC') - interval '12 months'
+   AND l.loaded_at < (l.billing_period + interval '1 month' + interval '45 days') AT TIME ZONE 'UTC') p
   JOIN @extschema@.tenant_plan_binding b ON b.period_start < p.period + interval '1 month' AND coalesce(b.period_end, 'infinity') >= p.period
   WHERE NOT EXISTS (SELECT FROM @extschema@.invoice_header h WHERE h.tenant_id = b.tenant_id AND h.period_start = p.period AND h.kind = 'invoice')
   AND NOT EXISTS (SELECT FROM @extschema@.period_lock k WHERE k.period_start = p.period AND k.state = 'LOCKED')
