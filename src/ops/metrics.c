@@ -451,8 +451,7 @@ finops_metric_samples(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = CStringGetTextDatum(psprintf("%s%s", sample->family, sample->suffix));
 		values[1] = labels_object(sample);
-		values[2] = Float8GetDatum(float8in_internal(unconstify(char *, sample->value), NULL,
-													 "double precision", sample->value));
+		values[2] = DirectFunctionCall1(float8in, CStringGetDatum(sample->value));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	FinopsEnd(&session);
