@@ -278,20 +278,24 @@ finops_validate_input(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------
  */
 
-/* Lags and rolling statistics, as rows of the store. */
+/* Lags and rolling statistics, as rows of the store; months without a bill are no days without cost. */
 static const char store_sql[] =
 	"WITH e AS (SELECT c.usage_date AS day, coalesce(x.entity, 'total') AS entity, sum(c.effective_cost)::float8 AS v"
 	" FROM finops.cost_daily c, LATERAL (VALUES (NULL), ('service:' || c.service)) AS x(entity)"
 	" WHERE c.currency = $3 AND c.usage_date > $1 - $2 - 31 AND c.usage_date <= $1 GROUP BY 1, 2),"
-	" grid AS (SELECT k.entity, g::date AS day, coalesce(e.v, 0) AS v FROM (SELECT e.entity, min(e.day) AS first FROM e GROUP BY 1) AS k"
-	" CROSS JOIN LATERAL generate_series(k.first::timestamp, $4::timestamp, '1 day') AS g LEFT JOIN e ON e.entity = k.entity AND e.day = g::date),"
+	" grid AS (SELECT k.entity, g::date AS day, coalesce(e.v, 0) AS v,"
+	"  g::date - (row_number() OVER (PARTITION BY k.entity ORDER BY g))::integer AS island"
+	" FROM (SELECT e.entity, min(e.day) AS first FROM e GROUP BY 1) AS k"
+	" CROSS JOIN LATERAL generate_series(k.first::timestamp, $4::timestamp, '1 day') AS g"
+	" JOIN (SELECT DISTINCT date_trunc('month', e.day::timestamp) AS month FROM e) AS b ON b.month = date_trunc('month', g)"
+	" LEFT JOIN e ON e.entity = k.entity AND e.day = g::date),"
 	" f AS (SELECT g.entity, g.day, g.v AS cost, lag(g.v, 1) OVER w AS lag_1, lag(g.v, 7) OVER w AS lag_7,"
 	" CASE WHEN count(*) OVER w7 = 7 THEN avg(g.v) OVER w7 END AS mean_7,"
 	" CASE WHEN count(*) OVER w7 = 7 THEN stddev_samp(g.v) OVER w7 END AS std_7,"
 	" CASE WHEN count(*) OVER w30 = 30 THEN avg(g.v) OVER w30 END AS mean_30"
-	" FROM grid g WINDOW w AS (PARTITION BY g.entity ORDER BY g.day),"
-	" w7 AS (PARTITION BY g.entity ORDER BY g.day ROWS BETWEEN 7 PRECEDING AND 1 PRECEDING),"
-	" w30 AS (PARTITION BY g.entity ORDER BY g.day ROWS BETWEEN 30 PRECEDING AND 1 PRECEDING))"
+	" FROM grid g WINDOW w AS (PARTITION BY g.entity, g.island ORDER BY g.day),"
+	" w7 AS (PARTITION BY g.entity, g.island ORDER BY g.day ROWS BETWEEN 7 PRECEDING AND 1 PRECEDING),"
+	" w30 AS (PARTITION BY g.entity, g.island ORDER BY g.day ROWS BETWEEN 30 PRECEDING AND 1 PRECEDING))"
 	" INSERT INTO @s@.tbl_ml_consolidated_feature_store (feature_name, entity_id, feature_date, feature_value)"
 	" SELECT 'cost_' || n.name, f.entity, f.day, n.value FROM f, LATERAL (VALUES ('day', f.cost), ('lag_1', f.lag_1), ('lag_7', f.lag_7),"
 	" ('mean_7', f.mean_7), ('std_7', f.std_7), ('mean_30', f.mean_30)) AS n(name, value)"
@@ -328,6 +332,9 @@ finops_refresh_features(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(rows);
 }
 
+/* Share of evaluations that call a feature drifted that has not. */
+#define FALSE_ALARMS	"0.01"
+
 /*
  * finops.evaluate_feature_drift(as_of, reference_days, recent_days,
  * threshold): the stability index of every feature, written to feature_drift.
@@ -354,15 +361,20 @@ finops_evaluate_feature_drift(PG_FUNCTION_ARGS)
 				 errhint("0.2 is usual for the population stability index.")));
 	FinopsBegin(&session);
 	/* the total stands for the features of cost: those of services are many scales at once */
-	FINOPS_RUN("WITH w AS (SELECT f.feature_name,"
-			   " coalesce(array_agg(f.feature_value) FILTER (WHERE f.feature_date <= $1 - $3), '{}') AS reference,"
-			   " coalesce(array_agg(f.feature_value) FILTER (WHERE f.feature_date > $1 - $3), '{}') AS recent"
+	FINOPS_RUN("WITH w AS (SELECT f.feature_name, f.feature_value AS v, f.feature_date > $1 - $3 AS recent"
 			   " FROM @s@.tbl_ml_consolidated_feature_store f"
 			   " WHERE f.feature_date > $1 - $2 - $3 AND f.feature_date <= $1 AND abs(f.feature_value) < 'Infinity'"
-			   " AND (f.entity_id IS NULL OR f.entity_id = 'total' OR f.feature_name NOT LIKE 'cost\\_%') GROUP BY 1),"
-			   " d AS (SELECT w.feature_name, finops.psi(w.reference, w.recent, least(10, greatest(2, cardinality(w.recent)))) AS score FROM w)"
+			   " AND (f.entity_id IS NULL OR f.entity_id = 'total' OR f.feature_name NOT LIKE 'cost\\_%')),"
+			   " b AS (SELECT w.feature_name, finops.quantile_bounds(array_agg(w.v) FILTER (WHERE NOT w.recent),"
+			   "   least(10, greatest(2, count(*) FILTER (WHERE w.recent)))::integer) AS bounds"
+			   "  FROM w GROUP BY 1 HAVING bool_or(w.recent) AND NOT bool_and(w.recent)),"
+			   " h AS (SELECT w.feature_name, finops.hist_agg(w.v, b.bounds) FILTER (WHERE NOT w.recent) AS reference,"
+			   "   finops.hist_agg(w.v, b.bounds) FILTER (WHERE w.recent) AS recent FROM w JOIN b ON b.feature_name = w.feature_name GROUP BY 1),"
+			   " d AS (SELECT h.feature_name, t.statistic AS score,"
+			   "   greatest($4, t.critical_value, CASE WHEN NOT t.drifted THEN t.statistic END) AS limit_of"
+			   "  FROM h, LATERAL finops.psi_test(h.reference, h.recent, " FALSE_ALARMS ") t)"
 			   " INSERT INTO finops.feature_drift (feature_name, drift_score, threshold, evaluation_timestamp)"
-			   " SELECT d.feature_name, d.score, $4, clock_timestamp() FROM d WHERE d.score IS NOT NULL"
+			   " SELECT d.feature_name, d.score, d.limit_of, clock_timestamp() FROM d WHERE d.score IS NOT NULL"
 			   " ORDER BY d.feature_name COLLATE \"C\""
 			   " RETURNING feature_name, drift_score, threshold, drift_score > threshold, evaluation_timestamp",
 			   ARG_DATE(as_of), ARG_INT4(reference), ARG_INT4(recent),

@@ -140,8 +140,13 @@ SELECT is((SELECT max(feature_date) FROM tbl_ml_consolidated_feature_store), dat
 SELECT is(finops.refresh_features('2019-03-31', 60), (60 * 3 * 6)::bigint, 'again: they replace those before');
 SELECT results_eq($$ SELECT feature_name, feature_value FROM tbl_ml_consolidated_feature_store WHERE feature_date = '2019-03-08' AND entity_id = 'service:Fc2' ORDER BY 1 $$,
 	$$ VALUES ('cost_day', 30::float8), ('cost_lag_1', 28), ('cost_lag_7', 30), ('cost_mean_30', (SELECT avg(2 * (10 + extract(dow FROM d)))::float8 FROM generate_series(timestamp '2019-02-06', '2019-03-07', '1 day') d)), ('cost_mean_7', 26), ('cost_std_7', sqrt(4 * 28 / 6.0)::float8) $$, 'values');
-SELECT results_eq($$ SELECT feature, drifted FROM finops.evaluate_feature_drift('2019-03-31', 50, 6) WHERE feature IN ('cost_day', 'cost_mean_30') $$, $$ VALUES ('cost_day', true), ('cost_mean_30', true) $$, 'the last six days have drifted');
+SELECT results_eq($$ SELECT feature, drifted FROM finops.evaluate_feature_drift('2019-03-31', 50, 6) WHERE feature IN ('cost_day', 'cost_mean_30') $$, $$ VALUES ('cost_day', true), ('cost_mean_30', false) $$, 'the last six days have drifted; the mean of thirty days follows later');
 SELECT results_eq($$ SELECT feature, drifted FROM finops.evaluate_feature_drift('2019-03-21', 28, 14, 5) WHERE feature = 'cost_day' $$, $$ VALUES ('cost_day', false) $$, 'those before have not');
+INSERT INTO tbl_ml_consolidated_feature_store (feature_name, feature_date, feature_value)
+SELECT f, date '2019-06-30' - i, (hashint4(i) & 1023)::float8 + CASE WHEN f = 'own_shift' AND i < 14 THEN 700 ELSE 0 END FROM unnest('{own_noise,own_shift,own_flat}'::text[]) f, generate_series(0, 73) i;
+UPDATE tbl_ml_consolidated_feature_store SET feature_value = 7 WHERE feature_name = 'own_flat';
+SELECT results_eq($$ SELECT feature, drifted, (SELECT finops.psi(array_agg(feature_value) FILTER (WHERE feature_date <= '2019-06-16'), array_agg(feature_value) FILTER (WHERE feature_date > '2019-06-16'), 10) > 0.2 FROM tbl_ml_consolidated_feature_store s WHERE s.feature_name = feature)
+	FROM finops.evaluate_feature_drift('2019-06-30') WHERE feature LIKE 'own%' $$, $$ VALUES ('own_flat', false, false), ('own_noise', false, true), ('own_shift', true, true) $$, 'two weeks of noise are beyond 0.2 by chance, and are no drift');
 SELECT ok((SELECT count(*) > 0 FROM vw_ml_feature_monitoring WHERE drift_score > threshold), 'where the runbook looks');
 
 -- bad input

@@ -70,6 +70,9 @@ sql("CALL finops.close_month('$before')");
 is(sql("SELECT state FROM period_lock WHERE period_start = '$before'"), 'LOCKED', 'the month before is closed');
 sql("SELECT * FROM finops.reprocess_period('$now'); SELECT * FROM finops.reprocess_period('$old');");
 healthy('a closed month, a current one and an old one that is not billed');
+sql('SELECT finops.refresh_features(); SELECT finops.evaluate_feature_drift(); SELECT finops.evaluate_alerts()');
+is(sql(q{SELECT string_agg(concat(policy_id, ' ', scope, ': ', value), ', ') FROM finops.alert WHERE state IN ('pending', 'firing')}), '', 'no alarm either');
+healthy('nor does the monitoring of features find anything');
 
 # 1: ingestion
 sql("INSERT INTO finops.job (job_name, schedule, command, description) VALUES ('bill-load', '0 3 * * *', \$\$SELECT * FROM finops.load_bill('$file_now')\$\$, 'loads the bill')");
