@@ -73,6 +73,10 @@ healthy('a closed month, a current one and an old one that is not billed');
 sql('SELECT finops.refresh_features(); SELECT finops.evaluate_feature_drift(); SELECT finops.evaluate_alerts()');
 is(sql(q{SELECT string_agg(concat(policy_id, ' ', scope, ': ', value), ', ') FROM finops.alert WHERE state IN ('pending', 'firing')}), '', 'no alarm either');
 healthy('nor does the monitoring of features find anything');
+sql('CALL finops.run_nightly()');
+is(sql(q{SELECT string_agg(job_name || ': ' || error_message, ', ') FROM finops.job_run WHERE status <> 'succeeded'}), '', 'every job of a night succeeds');
+is(sql(q{SELECT string_agg(concat(policy_id, ' ', scope, ': ', value), ', ') FROM finops.alert WHERE state IN ('pending', 'firing')}), '', 'raises no alarm');
+healthy('and leaves nothing to find');
 
 # 1: ingestion
 sql("INSERT INTO finops.job (job_name, schedule, command, description) VALUES ('bill-load', '0 3 * * *', \$\$SELECT * FROM finops.load_bill('$file_now')\$\$, 'loads the bill')");
