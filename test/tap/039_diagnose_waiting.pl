@@ -146,6 +146,20 @@ sql(q{CREATE TABLE public.orders (n int); SELECT finops.set_job('orders-sync', c
 failure('job-failed', 'orders-sync', [ q{CREATE RULE r AS ON UPDATE TO finops.source_sync DO INSTEAD SELECT 1 / 0}, q{CALL finops.run_job('orders-sync')} ], done => sub { sql('DROP RULE r ON finops.source_sync') });
 failure('source-stale', 'orders', q{INSERT INTO finops.source_sync (table_name, last_sync_at) VALUES ('orders', now() - interval '1 day')});
 
+# a job that holds its lock for hours; the cancel is seen when its session looks
+sql(q{SELECT finops.set_job('endless', command => 'SELECT pg_sleep(600)')});
+my $session = start_session($node, 'endless', "CALL finops.run_job('endless');");
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM finops.job_run WHERE job_name = 'endless' AND status = 'started'}), 'a job runs');
+healthy('it may');
+sql(q{UPDATE finops.job_run SET started_at = now() - interval '3 hours' WHERE job_name = 'endless'});
+is(sql(q{SELECT finding || ' ' || scope || ' ' || (resolve_call = format('SELECT pg_catalog.pg_cancel_backend(%s)', (SELECT backend_pid FROM finops.job_run WHERE job_name = 'endless'))) FROM finops.diagnose()}),
+	'job-stuck endless true', 'job-stuck: one root finding that names its session');
+sql(sql(q{SELECT resolve_call FROM finops.diagnose()}));
+ok($node->poll_query_until('postgres', q{SELECT string_agg(finding, ',') = 'job-failed' FROM finops.diagnose()}), 'it is cancelled, and recorded as failed');
+$session->{handle}->finish;
+sql(q{SELECT finops.set_job('endless', command => 'SELECT 1'); CALL finops.run_job('endless')});
+healthy('and runs again');
+
 # a server whose connections are taken, all but one of them by clients that idle
 $node->append_conf('postgresql.conf', "max_connections = 10\nmax_wal_senders = 0\nsuperuser_reserved_connections = 2\n");
 $node->restart;
