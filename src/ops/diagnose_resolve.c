@@ -326,12 +326,14 @@ finops_settle_invoice(PG_FUNCTION_ARGS)
 /*
  * finops.tell_quota(tenant_id text, metric_code text, period date) → text
  *
- * Errors: 22004, 22023 for the period; what refresh_usage() raises.
+ * Errors: 22004, 22023 for the period; P0002 an unknown tenant; what
+ * refresh_usage() raises.
  */
 Datum
 finops_tell_quota(PG_FUNCTION_ARGS)
 {
 	DateADT		period = FinopsPeriodArg(fcinfo, 2);
+	FinopsSession session;
 	FinopsArg	tenant;
 	FinopsArg	metric;
 	char	   *told;
@@ -341,6 +343,9 @@ finops_tell_quota(PG_FUNCTION_ARGS)
 	FinopsRequireWritable("finops.tell_quota()");
 	tenant = ARG_TEXT(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	metric = ARG_TEXT(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	FinopsBegin(&session);
+	InvoiceRequireTenant(TextDatumGetCString(tenant.value));
+	FinopsEnd(&session);
 	(void) CALL("SELECT finops.refresh_usage($1)", ARG_DATE(period));
 	told = CALL("SELECT finops.notify_tenants($1, $2, $3)", ARG_DATE(period), tenant, metric);
 	PG_RETURN_TEXT_P(cstring_to_text(strcmp(told, "0") == 0 ? "the cap is not reached, or the tenant was told" : "the tenant is told"));

@@ -87,6 +87,7 @@ SELECT throws_ok('SELECT * FROM finops.reingest(-1)', '22023', 'delivery -1 cann
 SELECT throws_ok('SELECT finops.settle_invoice(''nothing'')', 'P0002', 'there is no invoice "nothing"', 'an unknown invoice');
 SELECT throws_ok('SELECT finops.accept_recon(''RECON-1900-01'', ''x'', ''y'')', '22023', NULL, 'an unknown reconciliation');
 SELECT throws_ok('SELECT * FROM finops.emit_invoices(NULL)', '22004', NULL, 'no month');
+SELECT throws_ok($$SELECT finops.tell_quota('nobody', 'gb', '2025-06-01')$$, 'P0002', 'unknown tenant "nobody"', 'an unknown tenant');
 SELECT throws_ok('SELECT finops.tell_quota(NULL, ''x'', ''2025-06-01'')', '22004', NULL, 'no tenant');
 SELECT * FROM finish();
 ROLLBACK;
