@@ -7809,8 +7809,9 @@ $$SELECT f.table_name AS scope, round(f.minutes_since_sync::numeric * 100 / f.sl
 FROM @extschema@.vw_data_freshness_monitoring f WHERE f.table_name <> 'fact_cost_raw'$$, NULL, true),
 	('data-quality', 'A data quality check failed', 'warning', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM vw_data_quality_sla WHERE sla_result = ''FAIL''',
-$$SELECT q.sla_type || '/' || q.table_name AS scope, (q.sla_result = 'FAIL')::int::numeric AS value, jsonb_build_object('actual', q.actual_value, 'threshold', q.threshold_value, 'at', q.evaluation_timestamp) AS detail
-FROM (SELECT DISTINCT ON (d.sla_type, d.table_name) d.* FROM finops.dq_check d ORDER BY d.sla_type, d.table_name, d.evaluation_timestamp DESC, d.check_id DESC) q$$, NULL, true),
+$$SELECT coalesce(q.rule_name, q.sla_type || '/' || q.table_name) AS scope, (q.sla_result = 'FAIL')::int::numeric AS value, jsonb_build_object('table', q.table_name, 'actual', q.actual_value, 'threshold', q.threshold_value, 'severity', q.severity, 'at', q.evaluation_timestamp) AS detail
+FROM (SELECT DISTINCT ON (d.sla_type, d.table_name, d.rule_name) d.* FROM finops.dq_check d WHERE d.rule_name IS NULL OR EXISTS (SELECT FROM finops.quality_rule r WHERE r.rule_name = d.rule_name AND r.enabled)
+ ORDER BY d.sla_type, d.table_name, d.rule_name, d.evaluation_timestamp DESC, d.check_id DESC) q$$, NULL, true),
 	('referential-integrity', 'Rows refer to nothing', 'warning', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM test_foreign_key_constraints WHERE test_result = ''FAIL''',
 $$SELECT t.constraint_name AS scope, (t.test_result = 'FAIL')::int::numeric AS value, jsonb_build_object('orphans', t.orphan_count, 'table', t.child_table) AS detail
@@ -8119,6 +8120,10 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'opens incidents for alerts that ask for one', '{alerts}', 1, '4 minutes', true, true),
 	('delivery', '* * * * *', 'CALL finops.deliver_notifications()',
 		'sends what stands in the outbox', NULL, 0, '15 minutes', true, true),
+	('monitors', '*/5 * * * *', 'SELECT * FROM finops.collect_monitors()',
+		'keeps what the server counts: statements, access, logins, backups, its own cost', NULL, 1, '4 minutes', true, true),
+	('data-quality', '10 */4 * * *', 'SELECT q.rule, q.result, q.status FROM finops.run_quality_rules() AS q WHERE q.result = ''FAIL''',
+		'runs the rules of data quality', NULL, 1, '1 hour', true, true),
 	('checklists', '0 * * * *', 'SELECT * FROM finops.run_due_checklists()',
 		'runs the checklists of the runbooks at their times', NULL, 1, '30 minutes', true, true),
 	('tenant-notices', '15 6 * * *', 'SELECT finops.notify_tenants() AS notices',
@@ -9735,6 +9740,68 @@ SELECT pg_catalog.pg_extension_config_dump('finops.incident_event_event_id_seq',
 -- room ops: what monitors read; freshness, data quality,
 -- queries, database cost, shipments, backups, access and security
 
+-- what the hooks count in shared memory
+
+CREATE FUNCTION finops.tracked_statements()
+RETURNS TABLE (query_id text, fingerprint bigint, role_id oid, started_at timestamptz, elapsed_ms float8, row_count bigint, bytes_scanned bigint,
+	query_type text, query_text text)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'finops_tracked_statements';
+COMMENT ON FUNCTION finops.tracked_statements() IS 'slow statements of this database that shared memory still holds, literals masked; none unless the library is preloaded and finops.track_statements is on';
+
+CREATE FUNCTION finops.tracked_access()
+RETURNS TABLE (role_id oid, relation_id oid, access_type text, access_count bigint, last_access_time timestamptz, counted_since timestamptz)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'finops_tracked_access';
+COMMENT ON FUNCTION finops.tracked_access() IS 'who used which relation of finops since the start of the server; none unless the library is preloaded and finops.track_access is on';
+
+CREATE FUNCTION finops.tracked_logins()
+RETURNS TABLE (user_name text, login_count bigint, failed_count bigint, last_login_time timestamptz, last_failure_time timestamptz, counted_since timestamptz)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'finops_tracked_logins';
+COMMENT ON FUNCTION finops.tracked_logins() IS 'logins and failed logins by the name that was given, since the start of the server; none unless the library is preloaded and finops.track_logins is on';
+
+CREATE FUNCTION finops.tracked_backups()
+RETURNS TABLE (started_at timestamptz, ended_at timestamptz, bytes_sent bigint, success boolean)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'finops_tracked_backups';
+COMMENT ON FUNCTION finops.tracked_backups() IS 'the newest base backups of the server that have ended, since its start; none unless the library is preloaded';
+
+CREATE FUNCTION finops.tracking()
+RETURNS TABLE (kind text, preloaded boolean, enabled boolean, used bigint, capacity bigint, lost bigint, counted_since timestamptz)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 3
+AS 'MODULE_PATHNAME', 'finops_tracking';
+COMMENT ON FUNCTION finops.tracking() IS 'what the hooks count: statements, access, logins; how much room they have and what found none';
+
+CREATE FUNCTION finops.mask_statement(statement text)
+RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_mask_statement';
+COMMENT ON FUNCTION finops.mask_statement(text) IS 'a statement with ? for its strings and numbers, without comments, at most 1,023 bytes';
+
+CREATE VIEW finops.live_access AS
+SELECT r.rolname::text AS user_name,
+	CASE WHEN n.oid OPERATOR(pg_catalog.=) e.extnamespace THEN c.relname::text ELSE pg_catalog.concat(n.nspname, '.', c.relname) END AS table_name,
+	t.access_type, pg_catalog.sum(t.access_count)::bigint AS access_count, pg_catalog.max(t.last_access_time) AS last_access_time, t.counted_since
+FROM finops.tracked_access() t
+	JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) t.role_id
+	JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.relation_id
+	JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+	JOIN pg_catalog.pg_extension e ON e.extname OPERATOR(pg_catalog.=) 'finops'
+GROUP BY 1, 2, t.access_type, t.counted_since;
+COMMENT ON VIEW finops.live_access IS 'accesses that the hook has counted, by name';
+
+CREATE VIEW finops.live_login AS
+SELECT COALESCE(r.rolname::text, '(unknown role)') AS user_name,
+	(SELECT pg_catalog.string_agg(pg_catalog.pg_get_userbyid(m.roleid)::text, ', ' ORDER BY pg_catalog.pg_get_userbyid(m.roleid))
+		FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid) AS role_name,
+	pg_catalog.sum(t.login_count)::bigint AS login_count, pg_catalog.sum(t.failed_count)::bigint AS failed_count,
+	pg_catalog.max(t.last_login_time) AS last_login_time, pg_catalog.max(t.last_failure_time) AS last_failure_time, t.counted_since
+FROM finops.tracked_logins() t
+	LEFT JOIN pg_catalog.pg_roles r ON r.rolname::text OPERATOR(pg_catalog.=) t.user_name
+GROUP BY r.rolname, r.oid, t.counted_since;
+COMMENT ON VIEW finops.live_login IS 'logins that the hook has counted; names that are no role are one row';
+
 -- freshness
 
 CREATE TABLE finops.source_sync (
@@ -9775,12 +9842,16 @@ CREATE TABLE finops.dq_check (
 	sla_status text,
 	sla_result text NOT NULL,
 	evaluation_timestamp timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	rule_name text,
+	severity text,
+	detail jsonb,
 	CONSTRAINT dq_check_pkey PRIMARY KEY (check_id),
 	CONSTRAINT dq_check_counts_check CHECK (row_count OPERATOR(pg_catalog.>=) 0 AND unique_keys OPERATOR(pg_catalog.>=) 0 AND null_keys OPERATOR(pg_catalog.>=) 0),
 	CONSTRAINT dq_check_sla_result_check CHECK (sla_result OPERATOR(pg_catalog.=) ANY (ARRAY['PASS', 'FAIL']))
 );
 CREATE INDEX dq_check_evaluation_idx ON finops.dq_check (evaluation_timestamp);
 COMMENT ON TABLE finops.dq_check IS 'results of data quality checks, one row per check and evaluation';
+COMMENT ON COLUMN finops.dq_check.rule_name IS 'of finops.quality_rule; NULL for results from elsewhere';
 COMMENT ON COLUMN finops.dq_check.sla_type IS 'what is judged: completeness (keys that are null), uniqueness, freshness, volume and others';
 COMMENT ON COLUMN finops.dq_check.actual_value IS 'what was measured, in the unit of threshold_value';
 
@@ -9794,7 +9865,8 @@ COMMENT ON VIEW @extschema@.vw_data_quality_summary IS 'completeness checks of e
 COMMENT ON COLUMN @extschema@.vw_data_quality_summary.row_count IS 'NULL instead of 0, so that a share of it is NULL and never a division by zero';
 
 CREATE VIEW @extschema@.vw_data_quality_sla AS
-SELECT d.sla_type, d.table_name, d.sla_status, d.actual_value, d.threshold_value, d.sla_result, d.evaluation_timestamp
+SELECT d.sla_type, d.table_name, d.sla_status, d.actual_value, d.threshold_value, d.sla_result, d.evaluation_timestamp,
+	d.rule_name, d.severity, d.detail
 FROM finops.dq_check d;
 COMMENT ON VIEW @extschema@.vw_data_quality_sla IS 'all data quality checks against their threshold';
 
@@ -9833,17 +9905,17 @@ CREATE TABLE finops.query_log (
 	credits_used_compute numeric,
 	credits_used_cloud_services numeric,
 	error_message text,
+	fingerprint bigint,
+	executions bigint,
+	source text,
 	CONSTRAINT query_log_pkey PRIMARY KEY (query_id)
 );
 CREATE INDEX query_log_start_time_idx ON finops.query_log (start_time);
-COMMENT ON TABLE finops.query_log IS 'queries with their duration, volume and credits';
-
-CREATE VIEW @extschema@.vw_performance_monitoring AS
-SELECT q.query_id, q.query_text, q.query_type, q.user_name, q.warehouse_name, q.start_time,
-	q.total_elapsed_time_seconds, q.bytes_scanned, q.rows_produced,
-	q.credits_used_compute, q.credits_used_cloud_services, q.error_message
-FROM finops.query_log q;
-COMMENT ON VIEW @extschema@.vw_performance_monitoring IS 'queries with their duration, volume and credits';
+COMMENT ON TABLE finops.query_log IS 'queries with their duration, volume and credits; finops.collect_monitors adds what this server has run';
+COMMENT ON COLUMN finops.query_log.bytes_scanned IS 'blocks that were read, from memory or disk, times their size';
+COMMENT ON COLUMN finops.query_log.fingerprint IS 'the same for a statement with other values: the server''s query id, or a hash of the masked text';
+COMMENT ON COLUMN finops.query_log.executions IS 'how many the row stands for: 1 from the hook, those of an interval from pg_stat_statements';
+COMMENT ON COLUMN finops.query_log.source IS 'hook, pg_stat_statements, or NULL for rows from elsewhere';
 
 CREATE TABLE finops.warehouse (
 	warehouse_name text NOT NULL,
@@ -9853,13 +9925,46 @@ CREATE TABLE finops.warehouse (
 	cost_per_credit numeric NOT NULL DEFAULT 3.0,
 	daily_cost_threshold_usd numeric,
 	monthly_cost_threshold_usd numeric,
+	database_name text,
+	credits_per_hour numeric NOT NULL DEFAULT 1,
+	credits_per_tb numeric NOT NULL DEFAULT 0,
 	CONSTRAINT warehouse_pkey PRIMARY KEY (warehouse_name),
 	CONSTRAINT warehouse_name_check CHECK (pg_catalog.btrim(warehouse_name) OPERATOR(pg_catalog.<>) ''),
 	CONSTRAINT warehouse_state_check CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['STARTED', 'SUSPENDED', 'RESIZING'])),
+	CONSTRAINT warehouse_database_name_key UNIQUE (database_name),
+	CONSTRAINT warehouse_credits_check CHECK (credits_per_hour OPERATOR(pg_catalog.>=) 0 AND credits_per_hour OPERATOR(pg_catalog.<) 'Infinity'
+		AND credits_per_tb OPERATOR(pg_catalog.>=) 0 AND credits_per_tb OPERATOR(pg_catalog.<) 'Infinity'),
 	CONSTRAINT warehouse_cost_per_credit_check CHECK (cost_per_credit OPERATOR(pg_catalog.>=) 0 AND cost_per_credit OPERATOR(pg_catalog.<) 'Infinity')
 );
 COMMENT ON TABLE finops.warehouse IS 'compute clusters whose credits are metered';
 COMMENT ON COLUMN finops.warehouse.cost_per_credit IS 'price of one credit, in the reporting currency';
+COMMENT ON COLUMN finops.warehouse.database_name IS 'a database of this server that finops.collect_monitors meters; NULL: credits come from elsewhere';
+COMMENT ON COLUMN finops.warehouse.credits_per_hour IS 'compute credits of an hour in which one session is busy';
+COMMENT ON COLUMN finops.warehouse.credits_per_tb IS 'cloud service credits of a terabyte (2^40 bytes) that is read from outside of shared memory';
+
+CREATE VIEW finops.live_statement AS
+SELECT t.query_id, t.query_text, t.query_type, r.rolname::text AS user_name, w.warehouse_name, t.started_at AS start_time,
+	(t.elapsed_ms OPERATOR(pg_catalog./) 1000)::numeric AS total_elapsed_time_seconds, t.bytes_scanned, t.row_count AS rows_produced,
+	(t.elapsed_ms OPERATOR(pg_catalog./) 3600000)::numeric OPERATOR(pg_catalog.*) w.credits_per_hour AS credits_used_compute,
+	t.bytes_scanned OPERATOR(pg_catalog./) 1099511627776.0 OPERATOR(pg_catalog.*) w.credits_per_tb AS credits_used_cloud_services,
+	NULL::text AS error_message, t.fingerprint, 1::bigint AS executions, 'hook' AS source
+FROM finops.tracked_statements() t
+	LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) t.role_id
+	LEFT JOIN finops.warehouse w ON w.database_name OPERATOR(pg_catalog.=) pg_catalog.current_database()::text;
+COMMENT ON VIEW finops.live_statement IS 'slow statements that the hook has seen, as rows of finops.query_log';
+
+CREATE VIEW @extschema@.vw_performance_monitoring AS
+SELECT q.query_id, q.query_text, q.query_type, q.user_name, q.warehouse_name, q.start_time,
+	q.total_elapsed_time_seconds, q.bytes_scanned, q.rows_produced,
+	q.credits_used_compute, q.credits_used_cloud_services, q.error_message, q.fingerprint, q.executions, q.source
+FROM finops.query_log q
+UNION ALL
+SELECT l.query_id, l.query_text, l.query_type, l.user_name, l.warehouse_name, l.start_time,
+	l.total_elapsed_time_seconds, l.bytes_scanned, l.rows_produced,
+	l.credits_used_compute, l.credits_used_cloud_services, l.error_message, l.fingerprint, l.executions, l.source
+FROM finops.live_statement l
+WHERE NOT EXISTS (SELECT FROM finops.query_log q WHERE q.query_id OPERATOR(pg_catalog.=) l.query_id);
+COMMENT ON VIEW @extschema@.vw_performance_monitoring IS 'queries with their duration, volume and credits: finops.query_log, and what the statement hook has seen since';
 
 CREATE TABLE finops.warehouse_metering (
 	warehouse_name text NOT NULL,
@@ -9955,27 +10060,53 @@ CREATE TABLE finops.backup_log (
 	backup_status text NOT NULL,
 	CONSTRAINT backup_log_pkey PRIMARY KEY (table_name, last_backup_time)
 );
-COMMENT ON TABLE finops.backup_log IS 'backups and restore tests that were made';
+COMMENT ON TABLE finops.backup_log IS 'backups and restore tests that were made; finops.collect_monitors adds base backups of this server';
+
+CREATE TABLE finops.backup_progress (
+	pid integer NOT NULL,
+	started_at timestamptz NOT NULL,
+	seen_at timestamptz NOT NULL,
+	phase text,
+	bytes_total bigint,
+	bytes_sent bigint,
+	CONSTRAINT backup_progress_pkey PRIMARY KEY (pid, started_at)
+);
+COMMENT ON TABLE finops.backup_progress IS 'base backups that finops.collect_monitors has seen running';
+COMMENT ON COLUMN finops.backup_progress.started_at IS 'when its connection was made';
 
 CREATE VIEW @extschema@.vw_backup_status AS
 SELECT b.table_name, b.last_backup_time, b.backup_size_gb, b.backup_status
-FROM finops.backup_log b;
-COMMENT ON VIEW @extschema@.vw_backup_status IS 'backups and restore tests that were made';
+FROM finops.backup_log b
+UNION ALL
+SELECT 'WAL archive', GREATEST(a.last_archived_time, a.last_failed_time), NULL,
+	CASE WHEN a.last_archived_time IS NULL OR a.last_failed_time OPERATOR(pg_catalog.>) a.last_archived_time THEN 'FAILED' ELSE 'SUCCESS' END
+FROM pg_catalog.pg_stat_archiver a
+WHERE pg_catalog.current_setting('archive_mode') OPERATOR(pg_catalog.<>) 'off'
+	AND COALESCE(a.last_archived_time, a.last_failed_time) IS NOT NULL;
+COMMENT ON VIEW @extschema@.vw_backup_status IS 'backups and restore tests that were made, and the newest attempt of this server to archive WAL';
 
 CREATE TABLE finops.login_stat (
 	user_name text NOT NULL,
 	role_name text,
 	last_login_time timestamptz,
 	failed_login_count bigint NOT NULL DEFAULT 0,
+	counted_since timestamptz,
+	counted_failures bigint,
 	CONSTRAINT login_stat_pkey PRIMARY KEY (user_name),
 	CONSTRAINT login_stat_failed_check CHECK (failed_login_count OPERATOR(pg_catalog.>=) 0)
 );
 COMMENT ON TABLE finops.login_stat IS 'last login and failed logins per user';
+COMMENT ON COLUMN finops.login_stat.counted_since IS 'start of the server whose count of failures is in failed_login_count, up to counted_failures';
 
 CREATE VIEW @extschema@.vw_user_access_monitoring AS
-SELECT l.user_name, l.role_name, l.last_login_time, l.failed_login_count
-FROM finops.login_stat l;
-COMMENT ON VIEW @extschema@.vw_user_access_monitoring IS 'last login and failed logins per user';
+SELECT COALESCE(l.user_name, t.user_name) AS user_name, COALESCE(t.role_name, l.role_name) AS role_name,
+	GREATEST(l.last_login_time, t.last_login_time) AS last_login_time,
+	COALESCE(l.failed_login_count, 0) OPERATOR(pg_catalog.+) COALESCE(t.failed_count, 0)
+		OPERATOR(pg_catalog.-) CASE WHEN l.counted_since OPERATOR(pg_catalog.=) t.counted_since
+			THEN LEAST(l.counted_failures, t.failed_count) ELSE 0 END AS failed_login_count
+FROM finops.login_stat l
+	FULL JOIN finops.live_login t ON t.user_name OPERATOR(pg_catalog.=) l.user_name;
+COMMENT ON VIEW @extschema@.vw_user_access_monitoring IS 'last login and failed logins per user: finops.login_stat, and what the login hook has counted since';
 
 CREATE TABLE finops.data_access_stat (
 	user_name text NOT NULL,
@@ -9983,15 +10114,25 @@ CREATE TABLE finops.data_access_stat (
 	access_type text NOT NULL,
 	access_count bigint NOT NULL DEFAULT 0,
 	last_access_time timestamptz,
+	counted_since timestamptz,
+	counted bigint,
 	CONSTRAINT data_access_stat_pkey PRIMARY KEY (user_name, table_name, access_type),
 	CONSTRAINT data_access_stat_count_check CHECK (access_count OPERATOR(pg_catalog.>=) 0)
 );
 COMMENT ON TABLE finops.data_access_stat IS 'how often a user read or wrote a table';
+COMMENT ON COLUMN finops.data_access_stat.counted_since IS 'start of the server whose count is in access_count, up to counted';
 
 CREATE VIEW @extschema@.vw_data_access_monitoring AS
-SELECT a.user_name, a.table_name, a.access_type, a.access_count, a.last_access_time
-FROM finops.data_access_stat a;
-COMMENT ON VIEW @extschema@.vw_data_access_monitoring IS 'how often a user read or wrote a table';
+SELECT COALESCE(a.user_name, t.user_name) AS user_name, COALESCE(a.table_name, t.table_name) AS table_name,
+	COALESCE(a.access_type, t.access_type) AS access_type,
+	COALESCE(a.access_count, 0) OPERATOR(pg_catalog.+) COALESCE(t.access_count, 0)
+		OPERATOR(pg_catalog.-) CASE WHEN a.counted_since OPERATOR(pg_catalog.=) t.counted_since
+			THEN LEAST(a.counted, t.access_count) ELSE 0 END AS access_count,
+	GREATEST(a.last_access_time, t.last_access_time) AS last_access_time
+FROM finops.data_access_stat a
+	FULL JOIN finops.live_access t ON t.user_name OPERATOR(pg_catalog.=) a.user_name
+		AND t.table_name OPERATOR(pg_catalog.=) a.table_name AND t.access_type OPERATOR(pg_catalog.=) a.access_type;
+COMMENT ON VIEW @extschema@.vw_data_access_monitoring IS 'how often a user read or wrote a table: finops.data_access_stat, and what the access hook has counted since';
 
 CREATE TABLE finops.security_metric (
 	security_metric text NOT NULL,
@@ -10008,6 +10149,68 @@ SELECT m.security_metric, m.current_value, m.threshold, m.status, m.evaluation_d
 FROM finops.security_metric m;
 COMMENT ON VIEW @extschema@.vw_security_monitoring IS 'security measures against their threshold, per day';
 
+-- what feeds them
+
+CREATE TABLE finops.warehouse_meter (
+	warehouse_name text NOT NULL,
+	active_ms numeric NOT NULL,
+	blocks_read numeric NOT NULL,
+	read_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT warehouse_meter_pkey PRIMARY KEY (warehouse_name)
+);
+COMMENT ON TABLE finops.warehouse_meter IS 'counters of pg_stat_database up to which a warehouse is metered';
+
+CREATE TABLE finops.statement_mark (
+	fingerprint bigint NOT NULL,
+	user_name text NOT NULL,
+	calls bigint NOT NULL,
+	total_ms float8 NOT NULL,
+	max_ms float8 NOT NULL,
+	row_count bigint NOT NULL,
+	blocks bigint NOT NULL,
+	CONSTRAINT statement_mark_pkey PRIMARY KEY (fingerprint, user_name)
+);
+COMMENT ON TABLE finops.statement_mark IS 'counters of pg_stat_statements up to which finops.query_log has them';
+
+CREATE FUNCTION finops.collect_monitors()
+RETURNS TABLE (monitor text, row_count bigint, source text)
+LANGUAGE c VOLATILE COST 100000 ROWS 6
+AS 'MODULE_PATHNAME', 'finops_collect_monitors';
+COMMENT ON FUNCTION finops.collect_monitors() IS 'keeps what the server counts in the tables of the monitors: statements, access, logins, security, backups, cost';
+
+CREATE VIEW finops.monitor_source AS
+SELECT m.monitor, m.relation, m.source, m.state,
+	CASE m.state WHEN 'not preloaded' THEN 'add finops to shared_preload_libraries and restart'
+		WHEN 'off' THEN pg_catalog.format('ALTER SYSTEM SET finops.track_%s = on; SELECT pg_reload_conf()', m.monitor)
+		WHEN 'none declared' THEN 'INSERT INTO finops.warehouse (warehouse_name, database_name, credits_per_hour, cost_per_credit) VALUES (...)'
+		WHEN 'archiving is off' THEN 'set archive_mode and archive_command' END AS hint,
+	m.lost
+FROM (
+	SELECT t.kind AS monitor,
+		CASE t.kind WHEN 'access' THEN 'vw_data_access_monitoring' WHEN 'logins' THEN 'vw_user_access_monitoring' ELSE 'vw_performance_monitoring' END AS relation,
+		CASE WHEN t.kind OPERATOR(pg_catalog.=) 'statements' AND NOT (t.preloaded AND t.enabled) AND e.oid IS NOT NULL
+			THEN 'pg_stat_statements' ELSE 'hook' END AS source,
+		CASE WHEN t.kind OPERATOR(pg_catalog.=) 'statements' AND NOT (t.preloaded AND t.enabled) AND e.oid IS NOT NULL THEN 'by finops.collect_monitors'
+			WHEN NOT t.preloaded THEN 'not preloaded' WHEN NOT t.enabled THEN 'off' ELSE 'live' END AS state,
+		t.lost
+	FROM finops.tracking() t
+		LEFT JOIN pg_catalog.pg_extension e ON e.extname OPERATOR(pg_catalog.=) 'pg_stat_statements'
+	UNION ALL
+	SELECT 'backups', 'vw_backup_status', 'pg_stat_archiver, pg_stat_progress_basebackup',
+		CASE pg_catalog.current_setting('archive_mode') WHEN 'off' THEN 'archiving is off' ELSE 'live' END, NULL
+	UNION ALL
+	SELECT 'cost', 'vw_cost_monitoring', 'pg_stat_database',
+		CASE WHEN EXISTS (SELECT FROM finops.warehouse w WHERE w.database_name IS NOT NULL) THEN 'by finops.collect_monitors' ELSE 'none declared' END, NULL
+	UNION ALL
+	SELECT 'runs', 'vw_dbt_run_results', 'finops.job_run', 'live', NULL
+	UNION ALL
+	SELECT 'freshness', 'vw_data_freshness_monitoring', 'finops.delivery, finops.source_sync', 'live', NULL
+) m;
+COMMENT ON VIEW finops.monitor_source IS 'where each monitor has its data from, whether it comes, and what to do when it does not';
+COMMENT ON COLUMN finops.monitor_source.lost IS 'what found no room in shared memory since the start of the server';
+
+REVOKE ALL ON FUNCTION finops.tracked_statements(), finops.tracked_access(), finops.tracked_logins(), finops.tracked_backups(), finops.tracking(), finops.collect_monitors() FROM PUBLIC;
+REVOKE ALL ON finops.live_access, finops.live_login, finops.live_statement, finops.backup_progress, finops.warehouse_meter, finops.statement_mark, finops.monitor_source FROM PUBLIC;
 REVOKE ALL ON finops.source_sync, @extschema@.vw_data_freshness_monitoring,
 	finops.dq_check, finops.dq_check_check_id_seq, @extschema@.vw_data_quality_summary, @extschema@.vw_data_quality_sla,
 	finops.fk_check, @extschema@.test_foreign_key_constraints,
@@ -10023,6 +10226,9 @@ SELECT pg_catalog.pg_extension_config_dump('finops.dq_check', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.dq_check_check_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.fk_check', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.query_log', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.backup_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.statement_mark', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.warehouse_meter', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.warehouse', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.warehouse_metering', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.tbl_fact_shipments', '');
@@ -10209,6 +10415,142 @@ SELECT pg_catalog.pg_extension_config_dump('finops.bill_source', '');
 SELECT pg_catalog.pg_extension_config_dump('forecast.cost_outlook', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.retention_policy', 'WHERE NOT shipped');
 
+-- room ops: what is in the columns of a relation
+
+CREATE TYPE finops.column_profile AS (
+	row_count bigint,
+	nulls bigint,
+	null_ratio float8,
+	distinct_estimate bigint,
+	minimum text,
+	maximum text,
+	mean float8,
+	deviation float8
+);
+COMMENT ON TYPE finops.column_profile IS 'what is in a column';
+COMMENT ON COLUMN finops.column_profile.null_ratio IS '0..1; NULL of no rows';
+COMMENT ON COLUMN finops.column_profile.distinct_estimate IS 'different values without NULL, by HyperLogLog with a standard error of 1.6 percent';
+COMMENT ON COLUMN finops.column_profile.minimum IS 'smallest value; text by its bytes, up to 64 of them; NULL for types without such an order';
+COMMENT ON COLUMN finops.column_profile.mean IS 'of finite numbers, as float8';
+COMMENT ON COLUMN finops.column_profile.deviation IS 'standard deviation of the sample; NULL of fewer than two numbers';
+
+CREATE FUNCTION finops.profile_accum(bytea, VARIADIC "any")
+RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_profile_accum';
+COMMENT ON FUNCTION finops.profile_accum(bytea, VARIADIC "any") IS 'transition of profile_agg';
+
+CREATE FUNCTION finops.profile_combine(bytea, bytea)
+RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_profile_combine';
+COMMENT ON FUNCTION finops.profile_combine(bytea, bytea) IS 'merges two states of profile_agg';
+
+CREATE FUNCTION finops.profile_final(bytea)
+RETURNS finops.column_profile[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_profile_final';
+COMMENT ON FUNCTION finops.profile_final(bytea) IS 'final step of profile_agg';
+
+REVOKE ALL ON FUNCTION finops.profile_accum(bytea, VARIADIC "any"), finops.profile_combine(bytea, bytea), finops.profile_final(bytea) FROM PUBLIC;
+
+CREATE AGGREGATE finops.profile_agg(VARIADIC "any") (
+	SFUNC = finops.profile_accum,
+	STYPE = bytea,
+	SSPACE = 16384,
+	FINALFUNC = finops.profile_final,
+	COMBINEFUNC = finops.profile_combine,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE finops.profile_agg(VARIADIC "any") IS 'profiles of up to 90 columns, in their order';
+
+CREATE FUNCTION finops.profile_table(relation regclass, columns text[] DEFAULT NULL)
+RETURNS TABLE (column_name text, data_type text, row_count bigint, nulls bigint, null_ratio float8, distinct_estimate bigint,
+	minimum text, maximum text, mean float8, deviation float8)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED COST 1000000 ROWS 20
+AS 'MODULE_PATHNAME', 'finops_profile_table';
+COMMENT ON FUNCTION finops.profile_table(regclass, text[]) IS 'rows, nulls, different values, smallest and largest value, mean and deviation of each column, in one scan with the rights of the caller';
+-- room ops: rules of data quality, and their results
+
+CREATE TABLE finops.quality_rule (
+	rule_name text NOT NULL,
+	relation text NOT NULL,
+	kind text NOT NULL,
+	columns text[] NOT NULL DEFAULT '{}',
+	threshold numeric,
+	lower text,
+	upper text,
+	reference_relation text,
+	reference_columns text[],
+	filter text,
+	least_effect float8 NOT NULL DEFAULT 0.1,
+	severity text NOT NULL DEFAULT 'warning',
+	enabled boolean NOT NULL DEFAULT true,
+	description text,
+	CONSTRAINT quality_rule_pkey PRIMARY KEY (rule_name),
+	CONSTRAINT quality_rule_rule_name_check CHECK (pg_catalog.btrim(rule_name) OPERATOR(pg_catalog.<>) ''),
+	CONSTRAINT quality_rule_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['null_ratio', 'unique', 'referential', 'range', 'distribution', 'volume', 'freshness', 'schema'])),
+	CONSTRAINT quality_rule_columns_check CHECK (pg_catalog.array_position(columns, NULL) IS NULL AND CASE kind
+		WHEN 'volume' THEN true WHEN 'schema' THEN true
+		WHEN 'null_ratio' THEN pg_catalog.cardinality(columns) OPERATOR(pg_catalog.>) 0
+		WHEN 'unique' THEN pg_catalog.cardinality(columns) OPERATOR(pg_catalog.>) 0
+		WHEN 'referential' THEN pg_catalog.cardinality(columns) OPERATOR(pg_catalog.>) 0
+		ELSE pg_catalog.cardinality(columns) OPERATOR(pg_catalog.=) 1 END),
+	CONSTRAINT quality_rule_reference_check CHECK (kind OPERATOR(pg_catalog.<>) 'referential'
+		OR reference_relation IS NOT NULL AND pg_catalog.cardinality(COALESCE(reference_columns, columns)) OPERATOR(pg_catalog.=) pg_catalog.cardinality(columns)),
+	CONSTRAINT quality_rule_range_check CHECK (kind OPERATOR(pg_catalog.<>) 'range' OR lower IS NOT NULL OR upper IS NOT NULL),
+	CONSTRAINT quality_rule_threshold_check CHECK (threshold OPERATOR(pg_catalog.>=) 0 AND threshold OPERATOR(pg_catalog.<) 'Infinity'),
+	CONSTRAINT quality_rule_alpha_check CHECK (kind OPERATOR(pg_catalog.<>) 'distribution' OR threshold IS NULL
+		OR threshold OPERATOR(pg_catalog.>) 0 AND threshold OPERATOR(pg_catalog.<) 1),
+	CONSTRAINT quality_rule_severity_check CHECK (severity OPERATOR(pg_catalog.=) ANY (ARRAY['info', 'warning', 'critical']))
+);
+COMMENT ON TABLE finops.quality_rule IS 'what must be true of the data of a relation; run by finops.run_quality_rules with the rights of its caller';
+COMMENT ON COLUMN finops.quality_rule.relation IS 'schema.relation; without a schema, the one of CREATE EXTENSION';
+COMMENT ON COLUMN finops.quality_rule.kind IS 'null_ratio, unique, referential, range, distribution, volume, freshness or schema';
+COMMENT ON COLUMN finops.quality_rule.threshold IS 'the largest value that passes: ratio of rows with a NULL (0), of values out of range (0), change of volume (0.5), rows that repeat a key or refer to nothing (0), minutes of age (1440), changed columns (0); for a distribution, the share of false alarms (0.01)';
+COMMENT ON COLUMN finops.quality_rule.lower IS 'smallest value of a range, in the type of its column; smallest number of rows of a volume';
+COMMENT ON COLUMN finops.quality_rule.reference_columns IS 'NULL: named as columns';
+COMMENT ON COLUMN finops.quality_rule.filter IS 'an SQL condition on the rows that count; NULL: all';
+COMMENT ON COLUMN finops.quality_rule.least_effect IS 'the least stability index of a distribution that matters, however certain it is';
+
+CREATE TABLE finops.quality_baseline (
+	rule_name text NOT NULL,
+	taken_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	bounds float8[],
+	counts bigint[],
+	definition jsonb,
+	CONSTRAINT quality_baseline_pkey PRIMARY KEY (rule_name)
+);
+COMMENT ON TABLE finops.quality_baseline IS 'what rules of distribution and schema compare with: what they saw first, or when it was accepted';
+COMMENT ON COLUMN finops.quality_baseline.counts IS 'rows by bin, as finops.hist_agg counts them with these bounds';
+COMMENT ON COLUMN finops.quality_baseline.definition IS 'type of each column';
+
+CREATE VIEW finops.quality_result AS
+SELECT DISTINCT ON (d.rule_name) d.rule_name, d.table_name, d.sla_type, d.severity, d.sla_result, d.sla_status, d.actual_value, d.threshold_value,
+	d.row_count, d.unique_keys, d.null_keys, d.detail, d.evaluation_timestamp
+FROM finops.dq_check d
+WHERE d.rule_name IS NOT NULL
+ORDER BY d.rule_name, d.evaluation_timestamp DESC, d.check_id DESC;
+COMMENT ON VIEW finops.quality_result IS 'the newest result of each rule of data quality; vw_data_quality_sla has all of them';
+COMMENT ON COLUMN finops.quality_result.sla_status IS 'OK, BROKEN, EMPTY (no rows), BASELINE (taken now), LEARNING (too few results) or ERROR (it could not be run)';
+
+CREATE FUNCTION finops.run_quality_rules(rule_name text DEFAULT NULL)
+RETURNS TABLE (rule text, result text, status text, actual numeric, threshold numeric, detail jsonb)
+LANGUAGE c VOLATILE COST 1000000 ROWS 20
+AS 'MODULE_PATHNAME', 'finops_run_quality_rules';
+COMMENT ON FUNCTION finops.run_quality_rules(text) IS 'runs the rules of data quality that are enabled, or one, and writes finops.dq_check; one that cannot be run fails and stops no other';
+
+CREATE FUNCTION finops.accept_baseline(rule_name text)
+RETURNS boolean
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_accept_baseline';
+COMMENT ON FUNCTION finops.accept_baseline(text) IS 'lets the next run of a rule take what it sees as its baseline; whether there was another one';
+
+REVOKE ALL ON FUNCTION finops.run_quality_rules(text), finops.accept_baseline(text) FROM PUBLIC;
+REVOKE ALL ON finops.quality_rule, finops.quality_baseline, finops.quality_result FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('finops.quality_rule', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.quality_baseline', '');
 
 -- gate 0 of the close: what a month needs
 
@@ -11954,6 +12296,12 @@ FROM (VALUES
 	('owner', 'finops.place_units finops.revoke_role finops.schedule_jobs finops.seal_digest finops.secure_relations'),
 	('owner', 'finops.set_tenant_key finops.sum_units finops.unschedule_jobs'),
 	('owner', 'finops.set_job'),
+	('log', 'finops.live_access finops.live_login finops.live_statement finops.monitor_source finops.backup_progress'),
+	('internal', 'finops.statement_mark finops.warehouse_meter'),
+	('verify', 'finops.tracked_access finops.tracked_backups finops.tracked_logins finops.tracked_statements finops.tracking'),
+	('operate', 'finops.accept_baseline finops.collect_monitors finops.run_quality_rules'),
+	('code', 'finops.quality_rule'),
+	('month', 'finops.quality_baseline finops.quality_result'),
 	('code', 'finops.job_registry finops.job_late finops.job_schedule finops.bill_source'),
 	('setting', 'finops.retention_policy'),
 	('log', 'finops.request_total finops.request_count finops.athena_total finops.athena_count'),

@@ -187,8 +187,9 @@ $$SELECT f.table_name AS scope, round(f.minutes_since_sync::numeric * 100 / f.sl
 FROM @extschema@.vw_data_freshness_monitoring f WHERE f.table_name <> 'fact_cost_raw'$$, NULL, true),
 	('data-quality', 'A data quality check failed', 'warning', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM vw_data_quality_sla WHERE sla_result = ''FAIL''',
-$$SELECT q.sla_type || '/' || q.table_name AS scope, (q.sla_result = 'FAIL')::int::numeric AS value, jsonb_build_object('actual', q.actual_value, 'threshold', q.threshold_value, 'at', q.evaluation_timestamp) AS detail
-FROM (SELECT DISTINCT ON (d.sla_type, d.table_name) d.* FROM finops.dq_check d ORDER BY d.sla_type, d.table_name, d.evaluation_timestamp DESC, d.check_id DESC) q$$, NULL, true),
+$$SELECT coalesce(q.rule_name, q.sla_type || '/' || q.table_name) AS scope, (q.sla_result = 'FAIL')::int::numeric AS value, jsonb_build_object('table', q.table_name, 'actual', q.actual_value, 'threshold', q.threshold_value, 'severity', q.severity, 'at', q.evaluation_timestamp) AS detail
+FROM (SELECT DISTINCT ON (d.sla_type, d.table_name, d.rule_name) d.* FROM finops.dq_check d WHERE d.rule_name IS NULL OR EXISTS (SELECT FROM finops.quality_rule r WHERE r.rule_name = d.rule_name AND r.enabled)
+ ORDER BY d.sla_type, d.table_name, d.rule_name, d.evaluation_timestamp DESC, d.check_id DESC) q$$, NULL, true),
 	('referential-integrity', 'Rows refer to nothing', 'warning', 'logistics', 'P2', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM test_foreign_key_constraints WHERE test_result = ''FAIL''',
 $$SELECT t.constraint_name AS scope, (t.test_result = 'FAIL')::int::numeric AS value, jsonb_build_object('orphans', t.orphan_count, 'table', t.child_table) AS detail

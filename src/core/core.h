@@ -71,6 +71,22 @@ extern Oid	FinopsExtensionSchema15(Oid extension);
 #define FINOPS_LOCAL_XID	(MyProc->lxid)
 #endif
 
+/* the executor's hooks: rights are apart from the range table since 16, runs once since 18 */
+#if PG_VERSION_NUM >= 160000
+#define FINOPS_PERMS_PARAMS		List *rangetable, List *checked, bool complain
+#define FINOPS_PERMS_ARGS		rangetable, checked, complain
+#else
+#define FINOPS_PERMS_PARAMS		List *checked, bool complain
+#define FINOPS_PERMS_ARGS		checked, complain
+#endif
+#if PG_VERSION_NUM >= 180000
+#define FINOPS_RUN_PARAMS		QueryDesc *query, ScanDirection direction, uint64 count
+#define FINOPS_RUN_ARGS			query, direction, count
+#else
+#define FINOPS_RUN_PARAMS		QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define FINOPS_RUN_ARGS			query, direction, count, once
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define FINOPS_MODULE_MAGIC \
 	PG_MODULE_MAGIC_EXT(.name = "finops", .version = FINOPS_VERSION)
@@ -98,6 +114,11 @@ extern int	finops_progress_interval;	/* finops.progress_interval, s */
 extern char *finops_recon_amount_floor; /* finops.recon_amount_floor */
 extern char *finops_reporting_currency; /* finops.reporting_currency */
 extern char *finops_s3_endpoint;	/* finops.s3_endpoint */
+extern bool finops_track_access;	/* finops.track_access */
+extern int	finops_track_entries;	/* finops.track_entries */
+extern bool finops_track_logins;	/* finops.track_logins */
+extern int	finops_track_min_duration;	/* finops.track_min_duration, ms */
+extern bool finops_track_statements;	/* finops.track_statements */
 
 /* ---------------------------------------------------------------------
  * The working session, session.c
@@ -155,6 +176,7 @@ extern uint64 FinopsRun(const char *sql, int nargs, const FinopsArg *args);
 #define FINOPS_RUN0(sql)	FinopsRun(sql, 0, NULL)
 
 extern char *FinopsExpandSchema(const char *sql);
+extern bool FinopsInSession(void);	/* statements of finops itself run */
 
 /*
  * The same for a statement that is planned once per backend, kept.c; sql must
@@ -384,5 +406,6 @@ extern void FinopsRequireWritable(const char *what);	/* 25006 */
 
 /* Rooms that have something to set up when the library is loaded. */
 extern void CompatInit(void);
+extern void MonitorInit(void);
 
 #endif							/* FINOPS_CORE_H */

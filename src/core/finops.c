@@ -25,6 +25,11 @@ int			finops_progress_interval = 0;
 char	   *finops_recon_amount_floor;
 char	   *finops_reporting_currency;
 char	   *finops_s3_endpoint;
+bool		finops_track_access;
+int			finops_track_entries = 1000;
+bool		finops_track_logins;
+int			finops_track_min_duration = 1000;
+bool		finops_track_statements;
 char	   *finops_allowed_hosts;
 char	   *finops_allowed_networks;
 char	   *finops_athena_price_per_tb;
@@ -294,6 +299,33 @@ define_settings(void)
 							NULL,
 							&finops_stall_timeout, 30, 1, 3600,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.track_access",
+							 "Whether to count who reads and writes the relations of finops.",
+							 "Works where finops is in shared_preload_libraries.",
+							 &finops_track_access, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	/* what sizes shared memory can only be defined before there is any */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("finops.track_entries",
+								"How many statements and users shared memory holds, and a quarter of the relations that they access.",
+								NULL,
+								&finops_track_entries, 1000, 100, 100000,
+								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.track_logins",
+							 "Whether to count logins and failed logins.",
+							 "Works where finops is in shared_preload_libraries.",
+							 &finops_track_logins, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("finops.track_min_duration",
+							"Duration from which finops.track_statements keeps a statement.",
+							"0: all of them.",
+							&finops_track_min_duration, 1000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.track_statements",
+							 "Whether to keep the duration, rows and blocks of slow statements, without what they were given.",
+							 "Works where finops is in shared_preload_libraries.",
+							 &finops_track_statements, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 void
@@ -301,5 +333,6 @@ _PG_init(void)
 {
 	define_settings();
 	CompatInit();
+	MonitorInit();
 	MarkGUCPrefixReserved("finops");
 }

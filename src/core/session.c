@@ -160,6 +160,12 @@ in_session(void)
 		InLocalUserIdChange() && SubTransactionIsActive(running.subxid);
 }
 
+bool
+FinopsInSession(void)
+{
+	return in_session();
+}
+
 Oid
 FinopsSchemaOid(void)
 {

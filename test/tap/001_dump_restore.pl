@@ -38,6 +38,7 @@ my %value = (
 	'plan_pause.resumed_at' => "'2025-06-02'",
 	'plan_price.basis' => "'usage'",
 	'plan_price.tiers' => 'NULL',
+	'quality_rule.columns' => "'{x}'",
 	'recon_run.stage' => '2',
 	'role_grant.class' => "'reader'",
 	'role_grant.tenant_id' => "''",
