@@ -2,8 +2,8 @@
 -- (FINOPS_LINES times a hundred), serial and parallel; pairs, in turn
 \set rows :lines * 100
 CREATE UNLOGGED TABLE big AS
-SELECT g::bigint AS id, (g * 7919 % 1000003) / 1000.0::float8 AS score, (g % 99991 / 100.0)::numeric(12, 4) AS amount, 'label-' || g % 1000 AS label
-FROM generate_series(1, :rows) g;
+SELECT g AS id, (g * 7919 % 1000003) / 1000.0::float8 AS score, (g % 99991 / 100.0)::numeric(12, 4) AS amount, 'label-' || g % 1000 AS label
+FROM generate_series(1::bigint, :rows) g;
 VACUUM ANALYZE big;
 CREATE TEMP TABLE took (workers int, what text, ms float8);
 CREATE FUNCTION pg_temp.took(n int, name text, sql text) RETURNS void LANGUAGE plpgsql AS $$
