@@ -130,6 +130,8 @@ test)
   [ -z "${CI:-}" ] || optional+=(libpostgresql-jdbc-java default-jdk-headless chromium fonts-dejavu-core)
   # where Node is not the distribution's, its packages cannot be installed
   ! installed nodejs || ! apt-get -s install --no-install-recommends node-pg >/dev/null 2>&1 || optional+=(node-pg)
+  # their packages start services, which a machine that somebody works on is not to have
+  [ -z "${CI:-}" ] || optional+=(prometheus prometheus-alertmanager prometheus-postgres-exporter prometheus-sql-exporter)
   ;;
 lint)
   wanted+=(clang-format cppcheck shellcheck python3-pglast)

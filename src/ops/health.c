@@ -62,16 +62,17 @@ static const HealthCheck checks[HEALTH_CHECKS] = {
 		"SELECT CASE WHEN l.loaded_at IS NULL THEN 'empty' WHEN l.age > 4 THEN 'failed' WHEN l.age > 2"
 		" THEN 'degraded' ELSE 'ok' END,"
 		" jsonb_strip_nulls(jsonb_build_object('loaded_at', l.loaded_at, 'age_days', round(l.age, 2)))"
-		" FROM (SELECT m.loaded_at, (extract(epoch FROM clock_timestamp() - m.loaded_at) /"
+		" FROM (SELECT m.loaded_at, (extract(epoch FROM now() - m.loaded_at) /"
 		" 86400)::numeric AS age"
-		"  FROM (SELECT max(d.loaded_at) AS loaded_at FROM finops.delivery d) m) l"},
+		"  FROM (SELECT max(d.loaded_at) AS loaded_at FROM finops.delivery d WHERE"
+		" isfinite(d.loaded_at)) m) l"},
 
 	{"cache",
 		"SELECT CASE WHEN count(*) = 0 THEN 'empty' WHEN max(c.age) > 72 THEN 'degraded' ELSE 'ok' END,"
 		" jsonb_build_object('age_hours', coalesce(jsonb_object_agg(c.source, round(c.age, 1)), '{}'))"
-		" FROM (SELECT k.source, (extract(epoch FROM clock_timestamp() - max(k.last_updated)) /"
+		" FROM (SELECT k.source, (extract(epoch FROM now() - max(k.last_updated)) /"
 		" 3600)::numeric AS age"
-		"  FROM @s@.cost_cache k GROUP BY k.source) c"},
+		"  FROM @s@.cost_cache k WHERE isfinite(k.last_updated) GROUP BY k.source) c"},
 
 	{"jobs",
 		"SELECT CASE WHEN f.names IS NOT NULL OR l.names IS NOT NULL THEN 'degraded' WHEN f.n = 0 AND"
@@ -100,7 +101,7 @@ static const HealthCheck checks[HEALTH_CHECKS] = {
 		"  (SELECT count(*) FROM finops.notification n JOIN finops.channel c ON c.channel_id ="
 		" n.channel_id"
 		"   WHERE n.message_id IS NULL AND c.enabled AND c.digest_interval IS NULL"
-		"   AND n.queued_at < clock_timestamp() - interval '15 minutes') AS waiting) m"},
+		"   AND n.queued_at < now() - interval '15 minutes') AS waiting) m"},
 
 	{"wal",
 		"SELECT CASE WHEN s.lost > 0 THEN 'failed' WHEN s.short > 0 OR a.failing THEN 'degraded' ELSE"

@@ -62,11 +62,12 @@ typedef struct Collector
 
 /* Rows of api_metrics of the last five minutes. */
 #define LATELY(api) \
-	"@s@.api_metrics m WHERE m.created_at > clock_timestamp() - interval '5 minutes'" \
+	"@s@.api_metrics m WHERE m.created_at > now() - interval '5 minutes'" \
 	" AND finops.request_api(m.endpoint) = '" api "'"
 
 #define OVER_REQUESTS(family) \
-	" UNION ALL SELECT '" family "', '_sum', NULL, coalesce(sum(c.response_ms), 0)::float8 / 1000 FROM c" \
+	" UNION ALL SELECT '" family "', '_sum', NULL, coalesce(sum(c.response_ms), 0)::float8 / 1000" \
+	" FROM c" \
 	" UNION ALL SELECT '" family "', '_count', NULL, coalesce(sum(c.requests), 0)::float8 FROM c"
 
 #define OVER_FINISHED(family, column, unit) \
@@ -75,7 +76,7 @@ typedef struct Collector
 	" UNION ALL SELECT '" family "', '_count', NULL, coalesce(sum(c.queries), 0)::float8 FROM c"
 
 #define LAST_HOUR \
-	"@s@.athena_query_executions a WHERE a.creation_time > clock_timestamp() - interval '1 hour'" \
+	"@s@.athena_query_executions a WHERE a.creation_time > now() - interval '1 hour'" \
 	" AND a.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
 
 static const Collector collectors[] = {
@@ -83,9 +84,11 @@ static const Collector collectors[] = {
 		/* the first failure of a kind is an increase, too */
 		" SELECT 'dashboard_http_requests_total', '', ARRAY['status', coalesce(c.status, s.status)],"
 		" coalesce(c.requests, 0)::float8"
-		" FROM c FULL JOIN unnest('{200,429,500,502,503,504}'::text[]) AS s(status) ON s.status = c.status"
+		" FROM c FULL JOIN unnest('{200,429,500,502,503,504}'::text[]) AS s(status) ON s.status ="
+		" c.status"
 		" UNION ALL "
-		QUANTILES("dashboard_http_request_duration_seconds", "m.response_time_ms / 1000", LATELY("dashboard"))
+		QUANTILES("dashboard_http_request_duration_seconds", "m.response_time_ms / 1000",
+		LATELY("dashboard"))
 		OVER_REQUESTS("dashboard_http_request_duration_seconds"),
 		{{"dashboard_http_requests_total", "counter", "Requests to the dashboard by HTTP status; none:"
 		" no answer"},
@@ -100,7 +103,8 @@ static const Collector collectors[] = {
 		" UNION ALL SELECT 'aws_cost_explorer_api_throttles_total', '', NULL,"
 		" coalesce(sum(c.throttled), 0)::float8 FROM c"
 		" UNION ALL "
-		QUANTILES("aws_cost_explorer_api_duration_seconds", "m.response_time_ms / 1000", LATELY("cost-explorer"))
+		QUANTILES("aws_cost_explorer_api_duration_seconds", "m.response_time_ms / 1000",
+		LATELY("cost-explorer"))
 		OVER_REQUESTS("aws_cost_explorer_api_duration_seconds"),
 		{{"aws_cost_explorer_api_requests_total", "counter", "Requests to Cost Explorer"},
 			{"aws_cost_explorer_api_errors_total", "counter", "Requests to Cost Explorer that failed"},
@@ -109,23 +113,23 @@ static const Collector collectors[] = {
 			{"aws_cost_explorer_api_duration_seconds", "summary",
 			"Duration of requests to Cost Explorer; quantiles of the last five minutes"}}},
 
-	{"WITH k AS MATERIALIZED (SELECT c.source, count(*) AS n, max(c.last_updated) AS at FROM"
-	" @s@.cost_cache c GROUP BY c.source)"
-		" SELECT 'dashboard_cache_hits_total', '', NULL::text[], CASE WHEN s.is_called THEN"
-		" s.last_value ELSE 0 END::float8"
-		" FROM finops.cost_cache_hits s"
-		" UNION ALL SELECT 'dashboard_cache_misses_total', '', NULL, CASE WHEN s.is_called THEN"
-		" s.last_value ELSE 0 END"
-		" FROM finops.cost_cache_misses s"
-		" UNION ALL SELECT 'aws_cost_explorer_data_age_seconds', '', NULL, extract(epoch FROM"
-		" clock_timestamp() - x.at)::float8"
+	{"WITH k AS MATERIALIZED (SELECT c.source, count(*) AS n,"
+		" max(c.last_updated) FILTER (WHERE isfinite(c.last_updated)) AS at"
+		" FROM @s@.cost_cache c GROUP BY c.source)"
+		" SELECT 'dashboard_cache_hits_total', '', NULL::text[],"
+		" CASE WHEN s.is_called THEN s.last_value ELSE 0 END::float8 FROM finops.cost_cache_hits s"
+		" UNION ALL SELECT 'dashboard_cache_misses_total', '', NULL,"
+		" CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM finops.cost_cache_misses s"
+		/* the cache forgets after a week, the requests do not */
+		" UNION ALL SELECT 'aws_cost_explorer_data_age_seconds', '', NULL,"
+		" extract(epoch FROM now() - x.at)"
 		" FROM (SELECT greatest((SELECT k.at FROM k WHERE k.source = 'cost-explorer'),"
 		"  (SELECT m.created_at FROM @s@.api_metrics m WHERE m.status_code = 200"
-		"   AND m.endpoint = 'AWSInsightsIndexService.GetCostAndUsage' AND m.created_at >"
-		" clock_timestamp() - interval '30 days'"
+		"   AND m.endpoint = 'AWSInsightsIndexService.GetCostAndUsage' AND isfinite(m.created_at)"
+		"   AND m.created_at > now() - interval '30 days'"
 		"   ORDER BY m.created_at DESC LIMIT 1)) AS at) x WHERE x.at IS NOT NULL"
-		" UNION ALL SELECT 'finops_cache_age_seconds', '', ARRAY['source', k.source], extract(epoch"
-		" FROM clock_timestamp() - k.at) FROM k"
+		" UNION ALL SELECT 'finops_cache_age_seconds', '', ARRAY['source', k.source],"
+		" extract(epoch FROM now() - k.at) FROM k WHERE k.at IS NOT NULL"
 		" UNION ALL SELECT 'finops_cache_entries', '', ARRAY['source', k.source], k.n FROM k",
 		{{"dashboard_cache_hits_total", "counter", "Answers of Cost Explorer that came from"
 		" cost_cache"},
@@ -151,7 +155,7 @@ static const Collector collectors[] = {
 		" UNION ALL SELECT 'finops_database_connections', '', ARRAY['state', s.state], s.n FROM s"
 		" UNION ALL SELECT 'finops_database_size_bytes', '', NULL, pg_database_size(current_database())"
 		" UNION ALL SELECT 'finops_transaction_age_seconds', '', NULL,"
-		" coalesce(extract(epoch FROM clock_timestamp() - min(a.xact_start)), 0) FROM pg_stat_activity"
+		" coalesce(extract(epoch FROM now() - min(a.xact_start)), 0) FROM pg_stat_activity"
 		" a"
 		" WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()"
 		" UNION ALL SELECT 'finops_build_info', '', ARRAY['version', e.extversion, 'server',"
@@ -182,7 +186,7 @@ static const Collector collectors[] = {
 		OVER_FINISHED("athena_query_cost_usd", "scan_cost_usd", "1")
 		" UNION ALL SELECT 'finops_athena_largest_scan_bytes', '', NULL,"
 		" coalesce(max(a.data_scanned_in_bytes), 0)::float8"
-		" FROM @s@.athena_query_executions a WHERE a.creation_time > clock_timestamp() - interval '1"
+		" FROM @s@.athena_query_executions a WHERE a.creation_time > now() - interval '1"
 		" day'",
 		{{"athena_queries_total", "counter", "Finished queries of Athena by status"},
 			{"athena_query_duration_seconds", "summary", "Execution time of queries of Athena;"
@@ -195,11 +199,12 @@ static const Collector collectors[] = {
 			{"finops_athena_largest_scan_bytes", "gauge", "Most that a query of Athena scanned in a"
 			" day"}}},
 
-	{"WITH d AS MATERIALIZED (SELECT l.source, max(l.loaded_at) AS at FROM finops.delivery l GROUP BY"
+	{"WITH d AS MATERIALIZED (SELECT l.source, max(l.loaded_at) AS at FROM finops.delivery l WHERE"
+	" isfinite(l.loaded_at) GROUP BY"
 	" l.source"
 		" ORDER BY max(l.loaded_at) DESC LIMIT 100)"
 		" SELECT 'finops_bill_age_seconds', '', ARRAY['source', d.source], extract(epoch FROM"
-		" clock_timestamp() - d.at)::float8 FROM d"
+		" now() - d.at)::float8 FROM d"
 		" UNION ALL (SELECT 'finops_bill_line_items', '', ARRAY['billing_period',"
 		" to_char(l.billing_period, 'YYYY-MM')], sum(l.line_items)::float8"
 		" FROM finops.delivery l WHERE l.status = 'current' GROUP BY l.billing_period ORDER BY"
@@ -212,7 +217,7 @@ static const Collector collectors[] = {
 		" coalesce(r.variance_pct::float8 / 100, 'NaN') FROM @s@.recon_summary r WHERE r.service ="
 		" 'ALL' ORDER BY r.period_start DESC LIMIT 3)"
 		" UNION ALL SELECT 'finops_forecast_age_seconds', '', NULL, extract(epoch FROM"
-		" clock_timestamp() - f.finished_at) FROM"
+		" now() - f.finished_at) FROM"
 		" (SELECT max(o.finished_at) AS finished_at FROM forecast.run o WHERE o.driver_load_dt IS NOT"
 		" NULL AND o.status IN ('completed', 'warning')) f"
 		" WHERE f.finished_at IS NOT NULL"
@@ -237,12 +242,15 @@ static const Collector collectors[] = {
 		"  AND r.status IN ('succeeded', 'failed') ORDER BY r.started_at DESC LIMIT 1) l ON true"
 		" LEFT JOIN LATERAL (SELECT r.finished_at FROM finops.job_run r WHERE r.job_name = g.job_name"
 		"  AND r.status = 'succeeded' ORDER BY r.started_at DESC LIMIT 1) o ON true)"
-		" SELECT 'finops_job_failed', '', ARRAY['job', j.job_name], (j.status = 'failed')::int::float8"
+		" SELECT 'finops_job_failed', '', ARRAY['job_name', j.job_name], (j.status ="
+		" 'failed')::int::float8"
 		" FROM j"
-		" UNION ALL SELECT 'finops_job_last_success_timestamp_seconds', '', ARRAY['job', j.job_name],"
+		" UNION ALL SELECT 'finops_job_last_success_timestamp_seconds', '', ARRAY['job_name',"
+		" j.job_name],"
 		" extract(epoch FROM j.good)"
 		" FROM j WHERE j.good IS NOT NULL"
-		" UNION ALL SELECT 'finops_job_duration_seconds', '', ARRAY['job', j.job_name], extract(epoch"
+		" UNION ALL SELECT 'finops_job_duration_seconds', '', ARRAY['job_name', j.job_name],"
+		" extract(epoch"
 		" FROM j.finished_at - j.started_at)"
 		" FROM j WHERE j.finished_at IS NOT NULL"
 		" UNION ALL SELECT 'finops_jobs_late', '', NULL, count(*) FROM finops.job_late l",
@@ -255,7 +263,7 @@ static const Collector collectors[] = {
 	{"SELECT 'finops_messages_waiting', '', NULL::text[], count(*)::float8 FROM finops.notification n"
 	" WHERE n.message_id IS NULL"
 		" UNION ALL SELECT 'finops_messages_oldest_seconds', '', NULL,"
-		" coalesce(extract(epoch FROM clock_timestamp() - min(n.queued_at)), 0) FROM"
+		" coalesce(extract(epoch FROM now() - min(n.queued_at)), 0) FROM"
 		" finops.notification n WHERE n.message_id IS NULL"
 		" UNION ALL SELECT 'finops_alerts_firing', '', ARRAY['severity', s.s], count(a.alert_id)"
 		" FROM unnest(ARRAY['critical', 'warning', 'info']) AS s(s) LEFT JOIN finops.alert a"
@@ -374,10 +382,17 @@ has_family(const Collector *collector, const char *family)
 	return false;
 }
 
-/* The samples of the collectors that have a family. */
+/*
+ * The samples of the collectors that have a family.  What is read is small,
+ * and starting parallel workers would take longer than all of it.
+ */
 static void
 collect(Samples *samples, const char *family)
 {
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	for (size_t c = 0; c < lengthof(collectors); c++)
 	{
 		if (!has_family(&collectors[c], family))
@@ -390,6 +405,7 @@ collect(Samples *samples, const char *family)
 			add_rows(samples);
 		}
 	}
+	AtEOXact_GUC(false, level);
 }
 
 /* ---------------------------------------------------------------------
