@@ -5495,6 +5495,14 @@ SELECT u.driver_code, u.month, u.total_cost, u.quantity, u.unit_cost, u.currency
 FROM forecast.vw_unit_cost u;
 COMMENT ON VIEW @extschema@.vw_unit_cost IS 'forecast.vw_unit_cost under the name that runbooks use';
 
+CREATE VIEW forecast.unit_cost_current AS
+SELECT u.driver_code, u.scenario, u.month, u.quantity, u.unit_cost, u.total_cost, u.lower_usd, u.upper_usd,
+	u.fixed_cost, u.variable_cost, r.driver_load_dt, r.as_of, u.last_refresh, u.run_id
+FROM @extschema@.unit_cost_forecast u
+	JOIN forecast.run r ON r.run_id OPERATOR(pg_catalog.=) u.run_id
+WHERE u.last_refresh OPERATOR(pg_catalog.=) (SELECT pg_catalog.max(n.last_refresh) FROM @extschema@.unit_cost_forecast n);
+COMMENT ON VIEW forecast.unit_cost_current IS 'unit_cost_forecast of the newest run, for dashboards';
+
 -- forecasts of arrays
 
 CREATE FUNCTION finops.forecast_support(internal)
@@ -5750,7 +5758,7 @@ REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, foreca
 	@extschema@.unit_cost_forecast, @extschema@.tbl_ml_model_registry, @extschema@.tbl_ml_consolidated_feature_store,
 	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,
 	finops.prediction_log, finops.prediction_log_prediction_id_seq,
-	forecast.vw_unit_cost, @extschema@.vw_unit_cost,
+	forecast.vw_unit_cost, @extschema@.vw_unit_cost, forecast.unit_cost_current,
 	@extschema@.vw_ml_feature_monitoring, @extschema@.vw_ml_real_time_features FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('forecast.drivers', '');
@@ -8867,9 +8875,9 @@ SELECT s.*, true FROM (VALUES
 	('forecast_drivers', 1, 'Step 1: collect inputs', 'manual', NULL, NULL, 'export drivers_YYYY-MM-DD.csv, confirm CPU-hour and storage forecasts', NULL),
 	('forecast_drivers', 2, 'Step 2: upload to S3', 'outside', NULL, NULL, 'any place that finops.load_drivers() can read', NULL),
 	('forecast_drivers', 3, 'Step 3: update the driver table', 'check', 'S000-Q1', 'rows', 'drivers are loaded (finops.load_drivers)', $q$SELECT load_dt, count(DISTINCT driver_code) AS drivers, count(*) AS values, string_agg(DISTINCT environment, ', ') AS environment FROM forecast.drivers GROUP BY 1 ORDER BY 1 DESC LIMIT 1$q$),
-	('forecast_drivers', 4, 'Step 4: recalculate the forecast', 'check', NULL, 'no rows', 'the newest drivers are in a forecast (finops.recalc_forecast)', $q$SELECT d.load_dt FROM (SELECT max(load_dt) AS load_dt FROM forecast.drivers) d WHERE d.load_dt IS NOT NULL AND NOT EXISTS (SELECT FROM forecast.run r WHERE r.status = 'completed' AND r.driver_load_dt >= d.load_dt)$q$),
-	('forecast_drivers', 5, 'Step 5: verify the dashboard', 'check', NULL, 'always', 'last refresh, cost of a unit', $q$SELECT max(last_refresh) AS last_refresh, count(DISTINCT driver_code) AS drivers, min(unit_cost) AS lowest_unit_cost, max(unit_cost) AS highest_unit_cost FROM @s@.unit_cost_forecast$q$),
-	('forecast_drivers', 6, 'Step 6: notify stakeholders', 'check', NULL, 'always', 'variance within 3 %', $q$SELECT dedup_key, payload ->> 'message' AS message, status FROM finops.outbox WHERE topic = 'forecast_refreshed' ORDER BY outbox_id DESC LIMIT 1$q$),
+	('forecast_drivers', 4, 'Step 4: recalculate the forecast', 'check', NULL, 'no rows', 'the newest drivers are in a forecast (finops.recalc_forecast)', $q$SELECT d.load_dt FROM (SELECT max(load_dt) AS load_dt FROM forecast.drivers) d WHERE d.load_dt IS NOT NULL AND NOT EXISTS (SELECT FROM forecast.run r WHERE r.status IN ('completed', 'warning') AND r.driver_load_dt >= d.load_dt)$q$),
+	('forecast_drivers', 5, 'Step 5: verify the dashboard', 'check', NULL, 'ok', 'refreshed after the drivers were loaded, within a day; costs of a unit are known', $q$SELECT c.last_refresh, c.drivers, c.lowest_unit_cost, c.highest_unit_cost, coalesce(c.last_refresh > now() - interval '1 day' AND c.driver_load_dt >= d.load_dt AND c.lowest_unit_cost >= 0, false) AS ok FROM (SELECT max(last_refresh) AS last_refresh, max(driver_load_dt) AS driver_load_dt, count(DISTINCT driver_code) AS drivers, min(unit_cost) AS lowest_unit_cost, max(unit_cost) AS highest_unit_cost FROM forecast.unit_cost_current) c, (SELECT max(load_dt) AS load_dt FROM forecast.drivers) d$q$),
+	('forecast_drivers', 6, 'Step 6: notify stakeholders', 'check', NULL, 'ok', 'variance within 3 %; the message is in the outbox', $q$SELECT o.payload ->> 'title' AS message, o.status, coalesce(o.payload ->> 'status' = 'completed', false) AS ok FROM finops.outbox o WHERE o.topic = 'forecast_refreshed' ORDER BY o.outbox_id DESC LIMIT 1$q$),
 
 	('forecast_rollback', 1, 'Revert to the previous drivers', 'check', 'S000-Q2', 'always', 'finops.rollback_drivers(load_dt)', $q$SELECT load_dt, count(*) AS values FROM forecast.drivers GROUP BY 1 ORDER BY 1 DESC LIMIT 2$q$),
 	('forecast_rollback', 2, 'Recalculate with the prior date', 'check', NULL, 'always', 'finops.recalc_forecast(as_of, driver_load_dt)', $q$SELECT run_name, driver_load_dt, status, started_at FROM forecast.run ORDER BY started_at DESC LIMIT 1$q$)
@@ -12192,6 +12200,7 @@ FROM (VALUES
 	('month', 'forecast.account_monthly_cost forecast.accuracy forecast.backtest forecast.daily_cost forecast.drivers'),
 	('month', 'forecast.hourly_gpu_cost forecast.outlier forecast.prediction forecast.run forecast.service_daily_cost'),
 	('month', 'forecast.vw_unit_cost forecast.day_seen'),
+	('month', 'forecast.vw_unit_cost forecast.unit_cost_current'),
 
 	('decision', 'recon_summary'),
 

@@ -214,6 +214,14 @@ SELECT u.driver_code, u.month, u.total_cost, u.quantity, u.unit_cost, u.currency
 FROM forecast.vw_unit_cost u;
 COMMENT ON VIEW @extschema@.vw_unit_cost IS 'forecast.vw_unit_cost under the name that runbooks use';
 
+CREATE VIEW forecast.unit_cost_current AS
+SELECT u.driver_code, u.scenario, u.month, u.quantity, u.unit_cost, u.total_cost, u.lower_usd, u.upper_usd,
+	u.fixed_cost, u.variable_cost, r.driver_load_dt, r.as_of, u.last_refresh, u.run_id
+FROM @extschema@.unit_cost_forecast u
+	JOIN forecast.run r ON r.run_id OPERATOR(pg_catalog.=) u.run_id
+WHERE u.last_refresh OPERATOR(pg_catalog.=) (SELECT pg_catalog.max(n.last_refresh) FROM @extschema@.unit_cost_forecast n);
+COMMENT ON VIEW forecast.unit_cost_current IS 'unit_cost_forecast of the newest run, for dashboards';
+
 -- forecasts of arrays
 
 CREATE FUNCTION finops.forecast_support(internal)
@@ -469,7 +477,7 @@ REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, foreca
 	@extschema@.unit_cost_forecast, @extschema@.tbl_ml_model_registry, @extschema@.tbl_ml_consolidated_feature_store,
 	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,
 	finops.prediction_log, finops.prediction_log_prediction_id_seq,
-	forecast.vw_unit_cost, @extschema@.vw_unit_cost,
+	forecast.vw_unit_cost, @extschema@.vw_unit_cost, forecast.unit_cost_current,
 	@extschema@.vw_ml_feature_monitoring, @extschema@.vw_ml_real_time_features FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('forecast.drivers', '');

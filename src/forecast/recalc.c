@@ -29,6 +29,7 @@
 #include "forecast/forecast.h"
 #include "forecast/robust.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 
@@ -268,7 +269,7 @@ write_forecast(Datum run_id, DateADT start, DateADT load_dt,
 							  " ELSE round(greatest(c.fixed_cost + c.variable_cost - c.width::numeric, 0), 6) END,"
 							  " CASE WHEN c.slope IS NULL THEN round(c.upper::numeric * c.units, 6)"
 							  " ELSE round(c.fixed_cost + c.variable_cost + c.width::numeric, 6) END,"
-							  " clock_timestamp(), round(c.fixed_cost, 6), round(c.variable_cost, 6) FROM cost c",
+							  " (SELECT clock_timestamp()), round(c.fixed_cost, 6), round(c.variable_cost, 6) FROM cost c",
 							  ARG_DATUM(UUIDOID, run_id, false), ARG_DATE(load_dt), ARG_DATE(start),
 							  ARG_DATUM(TEXTARRAYOID, PointerGetDatum(names), false),
 							  columns[FIGURE_MEAN], columns[FIGURE_LOWER], columns[FIGURE_UPPER],
@@ -304,14 +305,16 @@ finish_run(Datum run_id, DateADT start, DateADT load_dt)
 			   " 'rows', (SELECT count(*) FROM @s@.unit_cost_forecast u WHERE u.run_id = $1),"
 			   " 'first_month', $2, 'compared_total', f.now, 'previous_total', f.before, 'variance_pct', f.variance_pct,"
 			   " 'drivers_without_unit_cost', m.drivers,"
-			   " 'message', format('drivers of %s, forecast refreshed, %s', $3,"
-			   " CASE WHEN f.variance_pct IS NULL AND NOT EXISTS (SELECT FROM previous) THEN 'no earlier run to compare with'"
-			   " WHEN f.now IS NULL THEN 'the earlier run has no driver, scenario and month in common'"
-			   " WHEN f.variance_pct IS NULL THEN format('no variance: the earlier run came to 0, this one to %s', f.now)"
-			   " WHEN abs(f.variance_pct) > 3 THEN format('variance %s %% is outside 3 %%', to_char(f.variance_pct, 'FMSG999999990.00'))"
-			   " ELSE format('variance %s %% is within 3 %%', to_char(f.variance_pct, 'FMSG999999990.00')) END))"
+			   " 'message', format('Forecast drivers updated (%s). Dashboard refreshed. %s.', $3,"
+			   " CASE WHEN f.variance_pct IS NULL AND NOT EXISTS (SELECT FROM previous) THEN 'No earlier run to compare with'"
+			   " WHEN f.now IS NULL THEN 'The earlier run has no driver, scenario and month in common'"
+			   " WHEN f.variance_pct IS NULL THEN format('No variance: the earlier run came to 0, this one to %s', f.now)"
+			   " ELSE format('Variance %s %s3 %% (%s %%)',"
+			   " CASE WHEN abs(f.variance_pct) > 3 THEN 'outside' ELSE 'within' END, $4,"
+			   " to_char(f.variance_pct, 'FMSG999999990.00')) END))"
 			   " FROM figure f, missing m WHERE r.run_id = $1",
-			   ARG_DATUM(UUIDOID, run_id, false), ARG_DATE(start), ARG_DATE(load_dt));
+			   ARG_DATUM(UUIDOID, run_id, false), ARG_DATE(start), ARG_DATE(load_dt),
+			   ARG_TEXT(GetDatabaseEncoding() == PG_UTF8 ? "\xC2\xB1" : "+/-"));
 }
 
 /* Warnings of a finished run, for whoever called. */
@@ -339,7 +342,7 @@ post(Datum run_id)
 {
 	FINOPS_RUN("SELECT r.run_id::text, CASE r.status WHEN 'warning' THEN 'warning' ELSE 'info' END,"
 			   " jsonb_build_object('run_id', r.run_id, 'run_name', r.run_name, 'drivers_of', r.driver_load_dt,"
-			   " 'status', r.status, 'variance_pct', r.metrics -> 'variance_pct', 'message', r.metrics -> 'message')::text"
+			   " 'status', r.status, 'variance_pct', r.metrics -> 'variance_pct', 'title', r.metrics -> 'message')::text"
 			   " FROM forecast.run r WHERE r.run_id = $1",
 			   ARG_DATUM(UUIDOID, run_id, false));
 	FinopsPostOutbox("forecast_refreshed", FinopsText(0, 1), FinopsText(0, 2), FinopsText(0, 3));

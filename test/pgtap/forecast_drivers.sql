@@ -32,7 +32,7 @@ FROM unnest('{fc_calls,fc_gb,fc_unknown}'::text[]) d, (VALUES ('base', 1), ('hig
 
 SET LOCAL client_min_messages = error;
 SELECT results_eq($$ SELECT status, forecast_rows, total_cost > 0, message FROM finops.recalc_forecast('2031-01-15') $$,
-	$$ VALUES ('completed', 48::bigint, true, 'drivers of 2031-01-02, forecast refreshed, no earlier run to compare with') $$, 'twelve months, two drivers, two scenarios');
+	$$ VALUES ('completed', 48::bigint, true, 'Forecast drivers updated (2031-01-02). Dashboard refreshed. No earlier run to compare with.') $$, 'twelve months, two drivers, two scenarios');
 SELECT results_eq($$ SELECT DISTINCT scenario, round(fixed_cost, 1), round(variable_cost, 1), round(total_cost, 1), lower_usd <= total_cost AND total_cost <= upper_usd
 	FROM unit_cost_forecast WHERE driver_code = 'fc_calls' ORDER BY 1 $$,
 	$$ VALUES ('base', 500.0, 400.0, 900.0, true), ('high', 500.0, 800.0, 1300.0, true) $$, 'a fixed and a variable part, in spite of the charge');
@@ -55,7 +55,7 @@ SELECT is((SELECT count(DISTINCT bytes) FROM content WHERE bytes LIKE '%fc_calls
 SELECT results_eq($$ SELECT status, variance_pct FROM finops.recalc_forecast('2031-01-15', '2031-01-02') $$, $$ VALUES ('completed', 0::numeric) $$, 'and once more differs by nothing');
 INSERT INTO forecast.drivers (driver_code, scenario, period_start, value, load_dt) VALUES ('fc_gb', 'low', '2031-01-01', 5000, '2031-01-20');
 SELECT results_eq($$ SELECT status, variance_pct, message FROM finops.recalc_forecast('2031-01-25') $$,
-	$$ VALUES ('warning', NULL::numeric, 'drivers of 2031-01-20, forecast refreshed, the earlier run has no driver, scenario and month in common') $$, 'nothing to compare is said, too');
+	$$ VALUES ('warning', NULL::numeric, 'Forecast drivers updated (2031-01-20). Dashboard refreshed. The earlier run has no driver, scenario and month in common.') $$, 'nothing to compare is said, too');
 UPDATE forecast.drivers SET value = 0 WHERE load_dt = '2031-01-20';
 SELECT results_eq($$ SELECT status, variance_pct FROM finops.recalc_forecast('2031-01-25') $$, $$ VALUES ('warning', -100.0000) $$, 'nothing left is a warning');
 SELECT results_eq($$ SELECT status, variance_pct FROM finops.recalc_forecast('2031-01-25') $$, $$ VALUES ('completed', 0::numeric) $$, 'nothing twice is not');

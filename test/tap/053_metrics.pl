@@ -103,5 +103,18 @@ foreach my $file (qw(sql_exporter.yml postgres_exporter.yml))
 	my $text = slurp_file(source_file("monitoring/$file"));
 	is_deeply([ grep { $text !~ /labels ->> '$_'/ && $_ ne 'server' } @labels ], [], "labels of $file");
 }
+
+# the statements of the runbook pages are ones that the server takes
+foreach my $page (qw(dashboard forecast-drivers))
+{
+	my $text = slurp_file(source_file("docs/runbooks/$page.md"));
+	my @statements = grep { !/\xE2\x80\xA6/ } $text =~ /`(SELECT [^`]*)`/g;
+	cmp_ok(scalar(@statements), '>', 5, "statements in $page.md");
+	foreach my $statement (@statements)
+	{
+		($code, $out, $err) = $node->psql('postgres', "EXPLAIN $statement");
+		is($err, '', $statement);
+	}
+}
 $node->stop;
 done_testing();
