@@ -216,6 +216,25 @@ COMMENT ON COLUMN finops.approval_request.requested_session IS 'the role that ha
 REVOKE ALL ON finops.approval_request FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('finops.approval_request', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.approval_request_request_id_seq', '');
+-- room core: features that an administrator may switch off
+
+CREATE FUNCTION finops.feature_enabled(feature text)
+RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_feature_enabled';
+COMMENT ON FUNCTION finops.feature_enabled(text) IS 'whether a feature of finops.feature_flags() is on';
+
+CREATE FUNCTION finops.require_feature(feature text)
+RETURNS void
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_require_feature';
+COMMENT ON FUNCTION finops.require_feature(text) IS 'raises 55000 where a feature is switched off';
+
+CREATE FUNCTION finops.feature_flags()
+RETURNS TABLE (feature text, enabled boolean, setting text, functions text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 7
+AS 'MODULE_PATHNAME', 'finops_feature_flags';
+COMMENT ON FUNCTION finops.feature_flags() IS 'features that settings switch on and off, and the functions that they switch';
 -- room core: days on which nobody works
 
 CREATE TABLE finops.holiday (
@@ -1522,6 +1541,12 @@ CREATE TRIGGER keep_request_total AFTER DELETE ON @extschema@.api_metrics
 CREATE TRIGGER keep_request_total_truncate BEFORE TRUNCATE ON @extschema@.api_metrics
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.keep_request_total();
 
+CREATE FUNCTION finops.athena_scan_cost(status text, scanned_bytes numeric, scan_cost_usd numeric, usd_per_tb numeric DEFAULT NULL)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_athena_scan_cost';
+COMMENT ON FUNCTION finops.athena_scan_cost(text, numeric, numeric, numeric) IS 'what a query of Athena cost, in USD: scan_cost_usd where it is known, else scanned bytes by the terabyte of 2^40 at usd_per_tb (NULL: finops.athena_price_per_tb); 0 for a failed one';
+
 CREATE TABLE finops.athena_total (
 	status text NOT NULL,
 	queries bigint NOT NULL,
@@ -1539,13 +1564,21 @@ FROM (
 	SELECT o.status, o.queries, o.execution_ms, o.scanned_bytes, o.scan_cost_usd FROM finops.athena_total o
 	UNION ALL
 	SELECT q.status, pg_catalog.count(*), COALESCE(pg_catalog.sum(q.execution_time_millis), 0),
-		COALESCE(pg_catalog.sum(q.data_scanned_in_bytes), 0), COALESCE(pg_catalog.sum(q.scan_cost_usd), 0)
+		COALESCE(pg_catalog.sum(q.data_scanned_in_bytes), 0),
+		pg_catalog.sum(finops.athena_scan_cost(q.status, q.data_scanned_in_bytes, q.scan_cost_usd))
 	FROM @extschema@.athena_query_executions q
 	WHERE q.status OPERATOR(pg_catalog.=) ANY (ARRAY['SUCCEEDED', 'FAILED', 'CANCELLED'])
 	GROUP BY q.status
 ) t
 GROUP BY t.status;
 COMMENT ON VIEW finops.athena_count IS 'all queries there ever were in athena_query_executions that finished, by status';
+
+CREATE FUNCTION finops.athena_cost(since interval DEFAULT '7 days', usd_per_tb numeric DEFAULT NULL)
+RETURNS TABLE (day date, queries bigint, gb_scanned numeric, cost_usd numeric)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 7
+AS 'MODULE_PATHNAME', 'finops_athena_cost';
+COMMENT ON FUNCTION finops.athena_cost(interval, numeric) IS 'queries of Athena, gigabytes (2^30) that they scanned and what that cost, by day (UTC); usd_per_tb: at another price than they were charged';
+REVOKE ALL ON FUNCTION finops.athena_cost(interval, numeric) FROM PUBLIC;
 
 CREATE FUNCTION finops.keep_athena_total()
 RETURNS trigger
@@ -8110,15 +8143,15 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'matches payments to invoices', NULL, 3, '1 hour', true, true),
 	('feature-refresh', '25 4 * * *', 'SELECT finops.refresh_features() AS features',
 		'writes the feature store of the last ninety days', NULL, 3, '1 hour', true, true),
-	('forecast', '30 4 * * *', 'SELECT * FROM finops.run_forecasts()',
+	('forecast', '30 4 * * *', 'SELECT * FROM finops.run_forecasts() WHERE finops.feature_enabled(''forecasting'')',
 		'forecasts cost by tenant, service and account, and runs the active models', '{ingest}', 3, '2 hours', true, true),
-	('retraining', '0 5 * * *', 'SELECT * FROM finops.retrain_drifted()',
+	('retraining', '0 5 * * *', 'SELECT * FROM finops.retrain_drifted() WHERE finops.feature_enabled(''forecasting'')',
 		'trains models whose errors drift', '{forecast}', 3, '2 hours', true, true),
 	('model-monitoring', '0 */6 * * *', 'SELECT * FROM finops.evaluate_feature_drift()',
 		'drift of features', NULL, 3, '1 hour', true, true),
-	('model-maintenance', '0 2 * * 0', 'SELECT * FROM finops.retrain_all()',
+	('model-maintenance', '0 2 * * 0', 'SELECT * FROM finops.retrain_all() WHERE finops.feature_enabled(''forecasting'')',
 		'trains every registered model anew', NULL, 3, '4 hours', true, true),
-	('anomalies', '35 4 * * *', 'SELECT count(*) AS findings FROM finops.detect_anomalies()',
+	('anomalies', '35 4 * * *', 'SELECT count(*) AS findings FROM finops.detect_anomalies() WHERE finops.feature_enabled(''anomaly_detection'')',
 		'finds days of cost that are not as expected', '{ingest}', 3, '1 hour', true, true),
 	('dashboards', '40 4 * * *', 'SELECT * FROM finops.refresh_views()',
 		'refreshes the views that dashboards read', '{reconciliation,budgets}', 3, '1 hour', true, true),
@@ -10407,7 +10440,7 @@ CREATE FUNCTION finops.cache_cleanup(keep interval DEFAULT '7 days')
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_cache_cleanup';
-COMMENT ON FUNCTION finops.cache_cleanup(interval) IS 'deletes cached answers that were fetched longer ago; returns their number';
+COMMENT ON FUNCTION finops.cache_cleanup(interval) IS 'deletes cached answers that were fetched longer ago, and expired ones but for the newest of a source; returns their number';
 
 CREATE FUNCTION finops.rotate_partitions(as_of date DEFAULT CURRENT_DATE)
 RETURNS TABLE (relation text, partition text, created boolean)
@@ -11507,6 +11540,7 @@ DECLARE
 	fields text;
 	header text;
 BEGIN
+	PERFORM finops.require_feature('data_export');
 	PERFORM finops.require_period(period);
 	source := CASE
 		WHEN dataset = 'CostAndUsage' AND version = '1.2' THEN 'finops.focus_line'
@@ -12317,7 +12351,7 @@ FROM (VALUES
 	('operate', 'finops.count_requests'),
 	('month', 'forecast.cost_outlook'),
 	('read', 'finops.guard_refusal'),
-	('read', 'finops.health_check finops.metric_samples finops.prometheus_metrics'),
+	('read', 'finops.athena_cost finops.health_check finops.metric_samples finops.prometheus_metrics'),
 	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
 	('operate', 'finops.bill_sources finops.ingest_bills finops.note_days finops.refresh_known_steps finops.refresh_outlook finops.registered_models finops.run_forecasts'),
 	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')

@@ -198,7 +198,7 @@ FROM (VALUES
 	('operate', 'finops.count_requests'),
 	('month', 'forecast.cost_outlook'),
 	('read', 'finops.guard_refusal'),
-	('read', 'finops.health_check finops.metric_samples finops.prometheus_metrics'),
+	('read', 'finops.athena_cost finops.health_check finops.metric_samples finops.prometheus_metrics'),
 	('operate', 'finops.attempt_job finops.limit_job finops.run_in_worker finops.due_jobs finops.run_nightly finops.close_lost_runs'),
 	('operate', 'finops.bill_sources finops.ingest_bills finops.note_days finops.refresh_known_steps finops.refresh_outlook finops.registered_models finops.run_forecasts'),
 	('operate', 'finops.retrain_all finops.apply_retention finops.purge_logs finops.cache_cleanup finops.rotate_partitions')

@@ -376,6 +376,7 @@ finops_athena_query(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "sql");
 	FinopsRequireArg(fcinfo, 2, "workgroup");
+	FinopsRequireFeature(FINOPS_ATHENA);
 	FinopsRequireWritable("finops.athena_query()");
 	sql = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (*sql == '\0' || strlen(sql) > MAX_QUERY)
@@ -443,6 +444,7 @@ finops_fetch_athena_history(PG_FUNCTION_ARGS)
 	int			left;
 	int64		stored = 0;
 
+	FinopsRequireFeature(FINOPS_ATHENA);
 	FinopsRequireArg(fcinfo, 0, "workgroup");
 	FinopsRequireArg(fcinfo, 1, "max_queries");
 	FinopsRequireWritable("finops.fetch_athena_history()");

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "core/network.h"
 #include "utils/array.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 
 #define TARGET			"AWSInsightsIndexService.GetCostAndUsage"
@@ -126,6 +127,17 @@ groups_arg(FunctionCallInfo fcinfo)
 	return ARG_DATUM(TEXTARRAYOID, PG_GETARG_DATUM(3), false);
 }
 
+static bool
+starts_month(DateADT day)
+{
+	int			year,
+				month,
+				mday;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
+	return mday == 1;
+}
+
 static CostQuery
 query_args(FunctionCallInfo fcinfo)
 {
@@ -144,10 +156,14 @@ query_args(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("end_date must be after start_date"),
 				 errdetail("The days from start_date up to, not including, end_date are asked for.")));
+	if (!starts_month(query.start) || !starts_month(query.end))
+		FinopsRequireFeature(FINOPS_CUSTOM_DATE_RANGES);
 	query.granularity = known_name(text_to_cstring(PG_GETARG_TEXT_PP(2)), granularities, "granularity");
 	query.group_by = groups_arg(fcinfo);
 	query.metrics = metrics_arg(fcinfo);
 	query.filter = ARG_DATUM(JSONBOID, PG_ARGISNULL(5) ? (Datum) 0 : PG_GETARG_DATUM(5), PG_ARGISNULL(5));
+	if (!PG_ARGISNULL(5))
+		FinopsRequireFeature(FINOPS_ADVANCED_FILTERS);
 	if (!PG_ARGISNULL(5) && !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(5)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -350,8 +366,11 @@ Datum
 finops_fetch_cost_explorer(PG_FUNCTION_ARGS)
 {
 	FinopsSession session;
-	CostQuery	query = query_args(fcinfo);
+	CostQuery	query;
 	FinopsArg	payload;
+
+	FinopsRequireFeature(FINOPS_COST_EXPLORER);
+	query = query_args(fcinfo);
 
 	/* what is in the cache came from the network too */
 	FinopsCheckNetworkAccess();

@@ -18,14 +18,18 @@
  */
 #include "core/core.h"
 
+#include "bill/aws_api.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(finops_request_api);
 PG_FUNCTION_INFO_V1(finops_request_throttled);
 PG_FUNCTION_INFO_V1(finops_count_requests);
+PG_FUNCTION_INFO_V1(finops_athena_scan_cost);
+PG_FUNCTION_INFO_V1(finops_athena_cost);
 PG_FUNCTION_INFO_V1(finops_keep_request_total);
 PG_FUNCTION_INFO_V1(finops_keep_athena_total);
 
@@ -48,7 +52,7 @@ PG_FUNCTION_INFO_V1(finops_keep_athena_total);
 	" scan_cost_usd)" \
 	" SELECT r.status, count(*), coalesce(sum(r.execution_time_millis), 0)," \
 	" coalesce(sum(r.data_scanned_in_bytes), 0)," \
-	" coalesce(sum(r.scan_cost_usd), 0)" \
+	" sum(finops.athena_scan_cost(r.status, r.data_scanned_in_bytes, r.scan_cost_usd))" \
 	" FROM " rows " r WHERE r.status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') GROUP BY 1 ORDER BY 1" \
 	" ON CONFLICT (status) DO UPDATE SET queries = t.queries + EXCLUDED.queries," \
 	" execution_ms = t.execution_ms + EXCLUDED.execution_ms, scanned_bytes = t.scanned_bytes +" \
@@ -95,6 +99,74 @@ finops_request_throttled(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(true);
 	PG_RETURN_BOOL(code != NULL && (contains(code, "Throttl") || contains(code, "TooManyRequests") ||
 									contains(code, "LimitExceeded")));
+}
+
+static Numeric
+numeric_of(const char *text)
+{
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+/*
+ * finops.athena_scan_cost(status, scanned_bytes, scan_cost_usd, usd_per_tb)
+ * returns numeric, never NULL.  A price that is given counts for all.
+ */
+Datum
+finops_athena_scan_cost(PG_FUNCTION_ARGS)
+{
+	char	   *status = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Numeric		price;
+	Datum		cost;
+
+	if (!PG_ARGISNULL(2) && PG_ARGISNULL(3))
+		PG_RETURN_NUMERIC(PG_GETARG_NUMERIC(2));
+	if (PG_ARGISNULL(1) || (status != NULL && strcmp(status, "FAILED") == 0))
+		PG_RETURN_NUMERIC(numeric_of("0"));
+	price = PG_ARGISNULL(3) ? numeric_of(finops_athena_price_per_tb) : PG_GETARG_NUMERIC(3);
+	cost = DirectFunctionCall2(numeric_mul, PG_GETARG_DATUM(1), NumericGetDatum(price));
+	PG_RETURN_DATUM(DirectFunctionCall2(numeric_div, cost, NumericGetDatum(numeric_of("1099511627776"))));
+}
+
+static bool
+is_price(Datum price)
+{
+	if (numeric_is_nan(DatumGetNumeric(price)) || numeric_is_inf(DatumGetNumeric(price)))
+		return false;
+	return DatumGetBool(DirectFunctionCall2(numeric_ge, price, NumericGetDatum(numeric_of("0"))));
+}
+
+/*
+ * finops.athena_cost(since interval, usd_per_tb numeric)
+ *	-> TABLE(day date, queries bigint, gb_scanned numeric, cost_usd numeric)
+ *
+ * Errors: 22004; 22023 for a time or a price below 0.
+ */
+Datum
+finops_athena_cost(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	FinopsArg	since;
+	FinopsArg	price = {NUMERICOID, (Datum) 0, PG_ARGISNULL(1)};
+
+	if (!price.isnull)
+		price.value = PG_GETARG_DATUM(1);
+	FinopsRequireArg(fcinfo, 0, "since");
+	since = FinopsKeepArg(fcinfo, 0);
+	if (!price.isnull && !is_price(price.value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("usd_per_tb must be a price"),
+				 errhint("Leave it out for finops.athena_price_per_tb.")));
+	FinopsBegin(&session);
+	FINOPS_RUN("SELECT timezone('UTC', q.creation_time)::date, count(*),"
+			   " coalesce(sum(q.data_scanned_in_bytes), 0) / 1073741824,"
+			   " sum(finops.athena_scan_cost(q.status, q.data_scanned_in_bytes, q.scan_cost_usd, $2))"
+			   " FROM @s@.athena_query_executions q WHERE q.creation_time > now() - $1 AND isfinite(q.creation_time)"
+			   " GROUP BY 1 ORDER BY 1", since, price);
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
 }
 
 /* finops.count_requests() returns bigint.  Errors: 25006 in a read-only transaction. */

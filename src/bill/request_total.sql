@@ -61,6 +61,12 @@ CREATE TRIGGER keep_request_total AFTER DELETE ON @extschema@.api_metrics
 CREATE TRIGGER keep_request_total_truncate BEFORE TRUNCATE ON @extschema@.api_metrics
 	FOR EACH STATEMENT EXECUTE FUNCTION finops.keep_request_total();
 
+CREATE FUNCTION finops.athena_scan_cost(status text, scanned_bytes numeric, scan_cost_usd numeric, usd_per_tb numeric DEFAULT NULL)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_athena_scan_cost';
+COMMENT ON FUNCTION finops.athena_scan_cost(text, numeric, numeric, numeric) IS 'what a query of Athena cost, in USD: scan_cost_usd where it is known, else scanned bytes by the terabyte of 2^40 at usd_per_tb (NULL: finops.athena_price_per_tb); 0 for a failed one';
+
 CREATE TABLE finops.athena_total (
 	status text NOT NULL,
 	queries bigint NOT NULL,
@@ -78,13 +84,21 @@ FROM (
 	SELECT o.status, o.queries, o.execution_ms, o.scanned_bytes, o.scan_cost_usd FROM finops.athena_total o
 	UNION ALL
 	SELECT q.status, pg_catalog.count(*), COALESCE(pg_catalog.sum(q.execution_time_millis), 0),
-		COALESCE(pg_catalog.sum(q.data_scanned_in_bytes), 0), COALESCE(pg_catalog.sum(q.scan_cost_usd), 0)
+		COALESCE(pg_catalog.sum(q.data_scanned_in_bytes), 0),
+		pg_catalog.sum(finops.athena_scan_cost(q.status, q.data_scanned_in_bytes, q.scan_cost_usd))
 	FROM @extschema@.athena_query_executions q
 	WHERE q.status OPERATOR(pg_catalog.=) ANY (ARRAY['SUCCEEDED', 'FAILED', 'CANCELLED'])
 	GROUP BY q.status
 ) t
 GROUP BY t.status;
 COMMENT ON VIEW finops.athena_count IS 'all queries there ever were in athena_query_executions that finished, by status';
+
+CREATE FUNCTION finops.athena_cost(since interval DEFAULT '7 days', usd_per_tb numeric DEFAULT NULL)
+RETURNS TABLE (day date, queries bigint, gb_scanned numeric, cost_usd numeric)
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 7
+AS 'MODULE_PATHNAME', 'finops_athena_cost';
+COMMENT ON FUNCTION finops.athena_cost(interval, numeric) IS 'queries of Athena, gigabytes (2^30) that they scanned and what that cost, by day (UTC); usd_per_tb: at another price than they were charged';
+REVOKE ALL ON FUNCTION finops.athena_cost(interval, numeric) FROM PUBLIC;
 
 CREATE FUNCTION finops.keep_athena_total()
 RETURNS trigger

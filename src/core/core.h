@@ -121,6 +121,26 @@ extern int	finops_track_min_duration;	/* finops.track_min_duration, ms */
 extern bool finops_track_statements;	/* finops.track_statements */
 
 /* ---------------------------------------------------------------------
+ * Features that may be switched off, feature.c
+ * ---------------------------------------------------------------------
+ */
+typedef enum FinopsFeature
+{
+	FINOPS_ADVANCED_FILTERS,
+	FINOPS_ANOMALY_DETECTION,
+	FINOPS_ATHENA,
+	FINOPS_COST_EXPLORER,
+	FINOPS_CUSTOM_DATE_RANGES,
+	FINOPS_DATA_EXPORT,
+	FINOPS_FORECASTING
+} FinopsFeature;
+
+#define FINOPS_FEATURES	(FINOPS_FORECASTING + 1)
+
+extern bool finops_enable[FINOPS_FEATURES];	/* finops.enable_... */
+extern void FinopsRequireFeature(FinopsFeature feature);	/* 55000 */
+
+/* ---------------------------------------------------------------------
  * The working session, session.c
  *
  * A public C function checks its caller, then works on the extension's own

@@ -209,6 +209,41 @@ define_settings(void)
 							NULL,
 							&finops_delivery_timeout, 15, 1, 3600,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_advanced_filters",
+							 "Whether requests to Cost Explorer may have a filter.",
+							 NULL,
+							 &finops_enable[FINOPS_ADVANCED_FILTERS], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_anomaly_detection",
+							 "Whether anomalies are looked for.",
+							 NULL,
+							 &finops_enable[FINOPS_ANOMALY_DETECTION], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_athena",
+							 "Whether Athena may be called.",
+							 NULL,
+							 &finops_enable[FINOPS_ATHENA], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_cost_explorer",
+							 "Whether Cost Explorer may be called.",
+							 NULL,
+							 &finops_enable[FINOPS_COST_EXPLORER], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_custom_date_ranges",
+							 "Whether requests to Cost Explorer may begin and end within a month.",
+							 NULL,
+							 &finops_enable[FINOPS_CUSTOM_DATE_RANGES], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_data_export",
+							 "Whether data is exported as CSV.",
+							 NULL,
+							 &finops_enable[FINOPS_DATA_EXPORT], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("finops.enable_forecasting",
+							 "Whether forecasts are made.",
+							 NULL,
+							 &finops_enable[FINOPS_FORECASTING], true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("finops.four_eyes",
 							 "Write-offs and credit notes wait for the approval of a second person.",
 							 "Allocation rules have the policy approval = four_eyes; reopening a locked period always needs two.",

@@ -367,6 +367,7 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 	char	   *basis;
 	CostOptions options;
 
+	FinopsRequireFeature(FINOPS_FORECASTING);
 	FinopsRequireArg(fcinfo, 0, "horizon_months");
 	FinopsRequireArg(fcinfo, 1, "group_by");
 	ahead = PG_GETARG_INT32(0);

@@ -132,6 +132,7 @@ finops_forecast(PG_FUNCTION_ARGS)
 			   *upper;
 	char	   *name;
 
+	FinopsRequireFeature(FINOPS_FORECASTING);
 	InitMaterializedSRF(fcinfo, 0);
 	old = MemoryContextSwitchTo(work);
 	q.y = ForecastSeriesArg(fcinfo, 0, &q.n);

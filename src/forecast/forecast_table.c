@@ -481,6 +481,7 @@ finops_forecast_table(PG_FUNCTION_ARGS)
 				row_context;
 	TupleTableSlot *slot;
 
+	FinopsRequireFeature(FINOPS_FORECASTING);
 	InitMaterializedSRF(fcinfo, 0);
 	FinopsRequireArg(fcinfo, 0, "source");
 	table->settings.horizon = ForecastHorizonArg(fcinfo, 4);

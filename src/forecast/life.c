@@ -303,6 +303,7 @@ finops_predict(PG_FUNCTION_ARGS)
 	int64		origin;
 	int			horizon = PG_ARGISNULL(1) ? 0 : ForecastCountArg(fcinfo, 1, "horizon", 1, FC_MAX_HORIZON);
 
+	FinopsRequireFeature(FINOPS_FORECASTING);
 	FinopsRequireWritable("finops.predict()");
 	source = find_source(name);
 	active_bucket(name, &bucket, &zone);

@@ -366,6 +366,7 @@ finops_recalc_forecast(PG_FUNCTION_ARGS)
 	Datum		run_id;
 
 	FinopsRequireArg(fcinfo, 0, "as_of");
+	FinopsRequireFeature(FINOPS_FORECASTING);
 	FinopsRequireWritable("finops.recalc_forecast()");
 	as_of = PG_GETARG_DATEADT(0);
 	FinopsCheckDay(as_of, "as_of");

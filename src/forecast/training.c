@@ -470,6 +470,7 @@ finops_train_model(PG_FUNCTION_ARGS)
 	Jsonb	   *options = OptionsArg(fcinfo, 4, TRAIN_OPTIONS);
 
 	FinopsRequireArg(fcinfo, 0, "model_name");
+	FinopsRequireFeature(FINOPS_FORECASTING);
 	FinopsRequireWritable("finops.train_model()");
 	t->name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (t->name[0] == '\0' || strlen(t->name) > 200)

@@ -208,6 +208,7 @@ finops_detect_anomalies(PG_FUNCTION_ARGS)
 				last;
 	int			n;
 
+	FinopsRequireFeature(FINOPS_ANOMALY_DETECTION);
 	FinopsRequireArg(fcinfo, 0, "as_of");
 	as_of = PG_GETARG_DATEADT(0);
 	FinopsCheckDay(as_of, "as_of");

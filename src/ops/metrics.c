@@ -40,7 +40,7 @@ typedef struct Sample
 {
 	const char *family;
 	const char *suffix;
-	const char *value;
+	double		value;
 	const char **labels;		/* name and value in turn */
 	int			nlabels;
 } Sample;
@@ -74,6 +74,9 @@ typedef struct Collector
 	" UNION ALL SELECT '" family "', '_sum', NULL," \
 	" coalesce(sum(c." column "), 0)::float8 / " unit " FROM c" \
 	" UNION ALL SELECT '" family "', '_count', NULL, coalesce(sum(c.queries), 0)::float8 FROM c"
+
+#define ATHENA_COST \
+	"finops.athena_scan_cost(a.status, a.data_scanned_in_bytes, a.scan_cost_usd)"
 
 #define LAST_HOUR \
 	"@s@.athena_query_executions a WHERE a.creation_time > now() - interval '1 hour'" \
@@ -180,7 +183,7 @@ static const Collector collectors[] = {
 		" UNION ALL "
 		QUANTILES("athena_data_scanned_bytes", "a.data_scanned_in_bytes", LAST_HOUR)
 		" UNION ALL "
-		QUANTILES("athena_query_cost_usd", "a.scan_cost_usd", LAST_HOUR)
+		QUANTILES("athena_query_cost_usd", ATHENA_COST, LAST_HOUR)
 		OVER_FINISHED("athena_query_duration_seconds", "execution_ms", "1000")
 		OVER_FINISHED("athena_data_scanned_bytes", "scanned_bytes", "1")
 		OVER_FINISHED("athena_query_cost_usd", "scan_cost_usd", "1")
@@ -315,7 +318,7 @@ add_number(Samples *samples, const char *family, const char *label, const char *
 {
 	Sample	   *sample = next_sample(samples);
 
-	*sample = (Sample) {.family = family, .suffix = "", .value = float8out_internal(value)};
+	*sample = (Sample) {.family = family, .suffix = "", .value = value};
 	if (label != NULL)
 	{
 		sample->labels = palloc_array(const char *, 2);
@@ -351,7 +354,7 @@ add_rows(Samples *samples)
 				sample->labels[i] = nulls[i] ? "" : TextDatumGetCString(texts[i]);
 		}
 		value = FinopsValue(row, 4, &isnull);
-		sample->value = isnull ? "NaN" : float8out_internal(DatumGetFloat8(value));
+		sample->value = isnull ? get_float8_nan() : DatumGetFloat8(value);
 	}
 }
 
@@ -467,7 +470,7 @@ finops_metric_samples(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = CStringGetTextDatum(psprintf("%s%s", sample->family, sample->suffix));
 		values[1] = labels_object(sample);
-		values[2] = DirectFunctionCall1(float8in, CStringGetDatum(sample->value));
+		values[2] = Float8GetDatum(sample->value);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	FinopsEnd(&session);
@@ -504,7 +507,7 @@ finops_prometheus_metrics(PG_FUNCTION_ARGS)
 
 				if (strcmp(sample->family, family->name) == 0)
 					ExpositionSample(append, &out, family->name, sample->suffix, sample->labels,
-									 sample->nlabels, sample->value);
+									 sample->nlabels, float8out_internal(sample->value));
 			}
 		}
 	answer = (text *) MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, out.len + VARHDRSZ);

@@ -160,7 +160,7 @@ CREATE FUNCTION finops.cache_cleanup(keep interval DEFAULT '7 days')
 RETURNS bigint
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_cache_cleanup';
-COMMENT ON FUNCTION finops.cache_cleanup(interval) IS 'deletes cached answers that were fetched longer ago; returns their number';
+COMMENT ON FUNCTION finops.cache_cleanup(interval) IS 'deletes cached answers that were fetched longer ago, and expired ones but for the newest of a source; returns their number';
 
 CREATE FUNCTION finops.rotate_partitions(as_of date DEFAULT CURRENT_DATE)
 RETURNS TABLE (relation text, partition text, created boolean)

@@ -245,6 +245,10 @@ finops_cache_cleanup(PG_FUNCTION_ARGS)
 	keep = FinopsKeepArg(fcinfo, 0);
 	FinopsBegin(&session);
 	removed = delete_log(&logs[0], keep, now_arg());
+	/* the newest entry of a source tells how old its data is */
+	removed += (int64) FINOPS_RUN0("DELETE FROM @s@.cost_cache c WHERE c.expires_at < now() AND EXISTS"
+								   " (SELECT FROM @s@.cost_cache n WHERE n.source = c.source"
+								   " AND (n.last_updated, n.cache_key) > (c.last_updated, c.cache_key))");
 	FinopsEnd(&session);
 	PG_RETURN_INT64(removed);
 }

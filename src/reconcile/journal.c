@@ -336,6 +336,7 @@ finops_journal_csv(PG_FUNCTION_ARGS)
 	StringInfoData csv;
 	uint64		n;
 
+	FinopsRequireFeature(FINOPS_DATA_EXPORT);
 	FinopsCheckPeriodNotFuture(period);
 	initStringInfo(&csv);
 	appendStringInfoString(&csv, "posting_date,source,reference,tenant_id,role,account,account_name,currency,debit,credit,base_debit,base_credit,origin_period\r\n");

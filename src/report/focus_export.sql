@@ -21,6 +21,7 @@ DECLARE
 	fields text;
 	header text;
 BEGIN
+	PERFORM finops.require_feature('data_export');
 	PERFORM finops.require_period(period);
 	source := CASE
 		WHEN dataset = 'CostAndUsage' AND version = '1.2' THEN 'finops.focus_line'

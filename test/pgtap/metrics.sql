@@ -56,6 +56,16 @@ INSERT INTO athena_query_executions (query_execution_id, status, data_scanned_in
 SELECT results_eq($$ SELECT pg_temp.metric('athena_queries_total', 'SUCCEEDED'), pg_temp.metric('athena_queries_total', 'FAILED'), pg_temp.metric('athena_data_scanned_bytes_sum'), pg_temp.metric('athena_query_cost_usd_sum'),
 	pg_temp.metric('athena_query_duration_seconds_sum'), pg_temp.metric('athena_query_duration_seconds', '0.5'), pg_temp.metric('finops_athena_largest_scan_bytes') $$,
 	$$ VALUES (2::float8, 1::float8, 1649267441664::float8, 7.5::float8, 40.5::float8, 10::float8, 1099511627776::float8) $$, 'queries of Athena');
+-- the price of a scan that the history does not know: 5 USD for 2^40 bytes, half of it for 2^39
+SELECT results_eq($$ SELECT finops.athena_scan_cost(s, b, c, p)::float8 FROM (VALUES ('SUCCEEDED', 549755813888, NULL, NULL), ('SUCCEEDED', 549755813888, 7, NULL), ('SUCCEEDED', 549755813888, 7, 10), ('FAILED', 549755813888, NULL, NULL),
+	(NULL, NULL, NULL, NULL), ('CANCELLED', 549755813888::numeric, NULL::numeric, 0::numeric)) v(s, b, c, p) $$, $$ VALUES (2.5::float8), (7), (5), (0), (0), (0) $$, 'known, from the bytes, at another price, failed, unknown, free');
+INSERT INTO athena_query_executions (query_execution_id, status, data_scanned_in_bytes, creation_time) VALUES ('m-5', 'SUCCEEDED', 1099511627776, now() - interval '3 days'), ('m-6', 'SUCCEEDED', 1e15, now() - interval '8 days');
+SELECT results_eq($$ SELECT day, queries, gb_scanned::float8, cost_usd::float8 FROM finops.athena_cost() $$, $$ VALUES ((now() AT TIME ZONE 'UTC')::date - 3, 1::bigint, 1024::float8, 5::float8),
+	((now() AT TIME ZONE 'UTC')::date, 4, (1099511627776 + 549755813888 + 1) / 1073741824::float8, 8.5) $$, 'the last seven days: gigabytes / 1024 * 5, and what was charged');
+SELECT results_eq($$ SELECT sum(cost_usd)::float8 FROM finops.athena_cost('30 days', 10) $$, $$ SELECT ((1099511627776 * 2 + 549755813888 + 1 + 1e15) / 1099511627776 * 10)::float8 $$, 'at another price');
+SELECT is(pg_temp.raises(format('SELECT * FROM finops.athena_cost(%s)', args)), state, args) FROM (VALUES ('NULL', '22004'), ($$ '-1 day' $$, '22023'), ($$ '1 day', -1 $$, '22023'), ($$ '1 day', 'NaN' $$, '22023'), ($$ '1 day', 'Infinity' $$, '22023')) v(args, state);
+DELETE FROM athena_query_executions WHERE query_execution_id IN ('m-5', 'm-6');
+UPDATE finops.athena_total SET queries = queries - 2, scanned_bytes = scanned_bytes - 1099511627776 - 1e15, scan_cost_usd = scan_cost_usd - finops.athena_scan_cost('', 1099511627776 + 1e15, NULL);
 DELETE FROM athena_query_executions WHERE query_execution_id IN ('m-2', 'm-4');
 SELECT results_eq($$ SELECT pg_temp.metric('athena_queries_total', 'SUCCEEDED'), pg_temp.metric('athena_query_cost_usd_sum') $$, $$ VALUES (2::float8, 7.5::float8) $$, 'a deleted query still counts');
 TRUNCATE athena_query_executions;
@@ -69,6 +79,13 @@ INSERT INTO cost_cache (cache_key, source, last_updated) VALUES ('m-1', 'cost-ex
 ', now() - interval '1 hour');
 SELECT results_eq($$ SELECT floor(pg_temp.metric('aws_cost_explorer_data_age_seconds') / 3600), pg_temp.metric('finops_cache_entries', 'cost-explorer') $$, $$ VALUES (73::float8, 2::float8) $$, 'age of the newest entry');
 SELECT ok(position(E'finops_cache_entries{source="we\\"ird\\\\source\\n"} 1\n' IN finops.prometheus_metrics()) > 0, 'labels are escaped');
+
+-- expired entries go, but for the newest of a source
+INSERT INTO cost_cache (cache_key, source, last_updated, created_at, expires_at) VALUES ('x-1', 'x', now() - interval '2 hours', now(), now() - interval '1 hour'), ('x-2', 'x', now() - interval '1 hour', now(), now() - interval '1 minute'),
+	('y-1', 'y', now() - interval '2 hours', now(), now() + interval '1 hour'), ('y-2', 'y', now(), now() - interval '8 days', NULL);
+SELECT results_eq($$ SELECT finops.cache_cleanup() FROM (SELECT) o $$, $$ VALUES (2::bigint) $$, 'an expired entry and an old one');
+SELECT set_eq($$ SELECT cache_key FROM cost_cache WHERE source IN ('x', 'y') $$, $$ VALUES ('x-2'), ('y-1') $$, 'the rest stays');
+DELETE FROM cost_cache WHERE source IN ('x', 'y');
 
 -- the format: each family has its head once and its samples behind it
 
@@ -102,6 +119,35 @@ SELECT is(pg_temp.metric('finops_job_failed', 'retention'), 0::float8, 'until it
 ALTER TABLE finops.channel RENAME TO channel_gone;
 SELECT results_eq($$ SELECT c ->> 'status', left(c ->> 'error', 5) FROM (SELECT finops.health_check() -> 'checks' -> 'messages') h(c) $$, $$ VALUES ('failed', '42P01') $$, 'a check that cannot run has failed');
 ALTER TABLE finops.channel_gone RENAME TO channel;
+
+-- features that are switched off
+
+SELECT results_eq($$ SELECT string_agg(feature, ' ' ORDER BY feature), bool_and(enabled), bool_and(setting = 'finops.enable_' || feature) FROM finops.feature_flags() $$,
+	$$ VALUES ('advanced_filters anomaly_detection athena cost_explorer custom_date_ranges data_export forecasting', true, true) $$, 'all are on');
+CREATE TEMP TABLE switched (feature text, call text);
+INSERT INTO switched VALUES ('forecasting', $$ SELECT * FROM finops.forecast('{1,2,3}', 1) $$), ('forecasting', $$ SELECT * FROM finops.forecast_table('SELECT 1', 't', 'v', '{}', 3) $$), ('forecasting', 'SELECT * FROM finops.cost_forecast()'),
+	('forecasting', 'SELECT * FROM finops.recalc_forecast()'), ('forecasting', $$ SELECT * FROM finops.predict('m') $$), ('forecasting', $$ SELECT * FROM finops.train_model('m') $$),
+	('anomaly_detection', 'SELECT * FROM finops.detect_anomalies()'), ('athena', $$ SELECT * FROM finops.athena_query('SELECT 1') $$), ('athena', 'SELECT finops.fetch_athena_history()'),
+	('cost_explorer', $$ SELECT * FROM finops.fetch_cost_explorer('2024-01-01', '2024-02-01') $$), ('custom_date_ranges', $$ SELECT * FROM finops.fetch_cost_explorer('2024-01-02', '2024-02-01') $$),
+	('custom_date_ranges', $$ SELECT * FROM finops.fetch_cost_explorer('2024-01-01', '2024-01-31') $$), ('advanced_filters', $$ SELECT * FROM finops.fetch_cost_explorer('2024-01-01', '2024-02-01', filter => '{}') $$),
+	('data_export', $$ SELECT finops.export_focus('2024-01-01') $$), ('data_export', $$ SELECT finops.journal_csv('2024-01-01') $$);
+CREATE FUNCTION pg_temp.switched_off(feature text, call text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('finops.enable_' || feature, 'off', true);
+	EXECUTE call;
+	RETURN 'none';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || CASE WHEN SQLERRM ~ 'switched off' THEN ' switched off' ELSE SQLERRM END;
+END $$;
+SELECT is(pg_temp.switched_off(feature, call), '55000 switched off', feature || call) FROM switched;
+SELECT ok(pg_temp.raises(call) <> '55000', 'on again:' || call) FROM switched WHERE feature IN ('forecasting', 'data_export', 'anomaly_detection') AND call !~ 'recalc|predict|train';
+SELECT results_eq($$ SELECT DISTINCT finops.feature_enabled(feature) FROM switched $$, $$ VALUES (true) $$, 'each is on');
+SELECT results_eq($$ SELECT j.job_name FROM finops.job_registry j WHERE j.command ~ 'feature_enabled' ORDER BY 1 $$, $$ VALUES ('anomalies'), ('forecast'), ('model-maintenance'), ('retraining') $$, 'jobs ask before');
+SET LOCAL finops.enable_anomaly_detection = off;
+SELECT results_eq((SELECT command FROM finops.job_registry WHERE job_name = 'anomalies'), $$ VALUES (0::bigint) $$, 'and do nothing then');
+SELECT results_eq($$ SELECT feature FROM finops.feature_flags() WHERE NOT enabled $$, $$ VALUES ('anomaly_detection') $$, 'what is off is shown');
+SELECT is(pg_temp.raises(format('SELECT finops.feature_enabled(%s)', a)) || pg_temp.raises(format('SELECT finops.require_feature(%s)', a)), s, coalesce(a, '')) FROM (VALUES ('NULL', '2200422004'), ($$ '' $$, '2202322023'), ($$ 'Athena' $$, '2202322023'), ('repeat(''x'', 100000)', '2202322023')) v(a, s);
+SET LOCAL finops.enable_anomaly_detection = on;
 
 -- partition columns that prune: January, February 2024, and January 2025
 
