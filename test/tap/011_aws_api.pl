@@ -111,7 +111,14 @@ is((requests('GetCostAndUsage'))[-1]->{body}{TimePeriod}{Start}, '2024-01-02T00:
 
 # the cache: a new answer after its time, no more rows than are allowed, none at all
 my $before = () = requests('GetCostAndUsage');
+my $counted = "SELECT string_agg(value::text, ' ' ORDER BY metric) FROM finops.metric_samples() WHERE metric LIKE 'dashboard_cache_%'";
+my ($hits, $misses) = split ' ', answer($counted);
+is($misses, scalar(my @fetched = answer("SELECT DISTINCT cache_key FROM cost_cache") =~ /\S+/g), 'what is kept was fetched');
 answer("UPDATE cost_cache SET expires_at = now() - interval '1 second'; $days");
+is(answer($counted), "$hits " . ($misses + 1), 'a miss is counted');
+answer("BEGIN; $days; $days; ROLLBACK");
+answer("BEGIN READ ONLY; $days; COMMIT");
+is(answer($counted), ($hits + 2) . ' ' . ($misses + 1), 'hits, too, also of a transaction that is rolled back, not of one that only reads');
 is(scalar(requests('GetCostAndUsage')), $before + 3, 'an answer that has expired is asked for again');
 answer("INSERT INTO cost_cache (cache_key, source) VALUES ('mine', 'athena')");
 answer($_) foreach map { "SELECT finops.fetch_cost_explorer('2024-01-0$_', '2024-01-09')" } 1 .. 4;

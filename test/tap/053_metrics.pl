@@ -27,7 +27,7 @@ sub runs
 	return $out . $err;
 }
 
-my $node = finops_node('metrics');
+my $node = finops_node('metrics', conf => "max_wal_senders = 4\nwal_level = replica\n");
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sql('CREATE EXTENSION finops');
 
@@ -59,6 +59,23 @@ is($health->{checks}{ingest}{status}, 'failed', 'a check that has to wait has fa
 like($health->{checks}{ingest}{error}, qr/^55P03/, 'and says why');
 sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
 $blocker->{handle}->finish;
+
+# the pool of the dashboard, by the statement of its runbook
+sql('CREATE DATABASE dashboard');
+my $pool = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('dashboard'), '-c', 'BEGIN', '-c', 'SELECT pg_sleep(600)' ], '<', \undef, '>', \my $ignored, '2>', \my $dropped);
+ok($node->poll_query_until('postgres', q{SELECT result::jsonb = '{"state": "active", "count": 1}' FROM finops.run_runbook('S001-Q12')}), 'one connection is active');
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'dashboard'});
+$pool->finish;
+
+# a standby answers as well
+$node->backup('standby');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'standby', has_streaming => 1);
+$standby->start;
+$health = decode_json($standby->safe_psql('postgres', 'SELECT finops.health_check()'));
+ok($health->{checks}{transactions}{in_recovery}, 'it knows what it is') and is($health->{status}, 'ok', 'and is well');
+like($standby->safe_psql('postgres', 'SELECT finops.prometheus_metrics()'), qr/^finops_health_status\{check="disk"\} \d$/m, 'with its metrics');
+$standby->stop;
 
 # lost sessions are connection errors; killed by hand is none
 $node->poll_query_until('postgres', 'SELECT sessions_killed > 0 FROM pg_stat_database WHERE datname = current_database()') or die 'not told';
