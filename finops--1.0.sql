@@ -12027,6 +12027,19 @@ LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_report_html';
 COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, reconciliation, budgets, documents, receivables and open findings';
 REVOKE ALL ON FUNCTION finops.report_html(date) FROM PUBLIC;
+
+CREATE FUNCTION finops.report_csv(report text, period date)
+RETURNS text
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'finops_report_csv';
+COMMENT ON FUNCTION finops.report_csv(text, date) IS 'a report of a billing period as CSV (RFC 4180) with a header: every row and digit behind finops.report_html; finops.reports() names them';
+REVOKE ALL ON FUNCTION finops.report_csv(text, date) FROM PUBLIC;
+
+CREATE FUNCTION finops.reports()
+RETURNS TABLE (report text, description text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 15
+AS 'MODULE_PATHNAME', 'finops_reports';
+COMMENT ON FUNCTION finops.reports() IS 'the reports that finops.report_csv writes';
 -- room compat: functions that let SQL of other dialects run; those that
 -- runbooks call stand in the install schema
 
@@ -12281,7 +12294,7 @@ FROM (VALUES
 	('read', 'finops.fx_rate_of finops.journal finops.journal_csv finops.late_drivers finops.model_drift finops.plan_of_family finops.predict'),
 	('read', 'finops.preview_allocation finops.price_preview finops.receivables_ageing finops.tag_coverage_figures'),
 	('read', 'finops.tag_coverage_report finops.tag_key_candidates finops.tax_of finops.usage_projection finops.validate_rules'),
-	('read', 'finops.budget_guardrail finops.checklist_report finops.diagnose finops.entry_cost_daily finops.postmortem_html finops.report_html'),
+	('read', 'finops.budget_guardrail finops.checklist_report finops.diagnose finops.entry_cost_daily finops.postmortem_html finops.report_html finops.report_csv'),
 
 	('verify', 'finops.journal_check finops.rebuild_invoice finops.replay_allocation finops.verify_invoices'),
 	('verify', 'finops.verify_payments finops.verify_period'),

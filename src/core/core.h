@@ -253,6 +253,9 @@ extern Datum FinopsValue(uint64 row, int col, bool *isnull);
  */
 extern void FinopsReturnRows(FunctionCallInfo fcinfo);
 
+/* The last result as CSV with a header, csv_rows.c */
+extern void FinopsAppendCsv(StringInfo out);
+
 /* Refuse a result whose columns are not the declared ones. */
 extern void FinopsCheckReturned(TupleDesc given, TupleDesc declared);
 

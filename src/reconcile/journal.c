@@ -334,43 +334,14 @@ finops_journal_csv(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	MemoryContext context = CurrentMemoryContext;
 	StringInfoData csv;
-	uint64		n;
 
 	FinopsRequireFeature(FINOPS_DATA_EXPORT);
 	FinopsCheckPeriodNotFuture(period);
 	initStringInfo(&csv);
-	appendStringInfoString(&csv, "posting_date,source,reference,tenant_id,role,account,account_name,currency,debit,credit,base_debit,base_credit,origin_period\r\n");
 	FinopsBegin(&session);
 	JournalStage(period);
-	n = FINOPS_RUN0("SELECT * FROM journal_line");
-	for (uint64 i = 0; i < n; i++)
-	{
-		for (int col = 1; col <= 13; col++)
-		{
-			char	   *value = FinopsText(i, col);
-
-			if (col > 1)
-				appendStringInfoChar(&csv, ',');
-			if (value == NULL)
-				continue;
-			if (strpbrk(value, ",\"\r\n") == NULL)
-			{
-				appendStringInfoString(&csv, value);
-				continue;
-			}
-			appendStringInfoChar(&csv, '"');
-			for (const char *c = value; *c != '\0'; c++)
-			{
-				if (*c == '"')
-					appendStringInfoChar(&csv, '"');
-				appendStringInfoChar(&csv, *c);
-			}
-			appendStringInfoChar(&csv, '"');
-		}
-		appendStringInfoString(&csv, "\r\n");
-		if (i % 4096 == 4095)
-			CHECK_FOR_INTERRUPTS();
-	}
+	FINOPS_RUN0("SELECT * FROM journal_line");
+	FinopsAppendCsv(&csv);
 	MemoryContextSwitchTo(context);
 	FinopsEnd(&session);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(csv.data, csv.len));
