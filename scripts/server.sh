@@ -78,7 +78,7 @@ finops_sources() {
     FINOPS_SRC=$FINOPS_BUILD/src
     rm -rf "$FINOPS_SRC"
     mkdir -p "$FINOPS_SRC"
-    cp -a sql expected test scripts docs monitoring "$FINOPS_SRC/"
+    cp -a sql expected test scripts docs monitoring dashboards README.md "$FINOPS_SRC/"
   fi
 }
 

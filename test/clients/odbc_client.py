@@ -2,8 +2,7 @@
 """What ODBC reads and calls, as lines of name=value; argument: the driver.
 
 The connection comes from the PG* variables of the environment.  ODBC has no
-arrays and no jsonb: they arrive as text; NumericAs=12 leaves numeric as text
-too, with all of its digits."""
+arrays and no jsonb: they arrive as text."""
 import datetime
 import decimal
 import json
@@ -24,7 +23,7 @@ def number(value):
 
 connection = pyodbc.connect(
     f"DRIVER={sys.argv[1]};SERVER={os.environ['PGHOST']};PORT={os.environ['PGPORT']};DATABASE={os.environ['PGDATABASE']};"
-    f"UID={os.environ['PGUSER']};PWD={os.environ['PGPASSWORD']};MaxLongVarcharSize=4000000;BoolsAsChar=0;NumericAs=12")
+    f"UID={os.environ['PGUSER']};PWD={os.environ['PGPASSWORD']};MaxLongVarcharSize=4000000;BoolsAsChar=0")
 cursor = connection.cursor()
 
 
@@ -32,15 +31,15 @@ def query(sql, *args):
     return cursor.execute(sql, *args).fetchall()
 
 
-say("total", query("SELECT sum(billed_cost) FROM bi_fact_cost_day WHERE currency_key = ?", "USD")[0][0])
-say("small", query("SELECT min(abs(billed_cost)) FROM fact_cost_raw")[0][0])
+say("total", number(query("SELECT sum(billed_cost) FROM bi_fact_cost_day WHERE currency_key = ?", "USD")[0][0]))
+say("small", number(query("SELECT min(abs(billed_cost)) FROM fact_cost_raw")[0][0]))
 for tenant, usage, start, ingested, tags, row_id in query(
         "SELECT tenant_id, line_item_usage_amount, line_item_usage_start_date, ingested_at, resource_tags, row_id FROM fact_cost_raw"
         " WHERE line_item_product_code = 'AmazonEC2' ORDER BY billed_cost"):
     assert isinstance(start, datetime.datetime) and isinstance(ingested, datetime.datetime)
     assert isinstance(row_id, int)
     say("tenant", tenant if tenant is not None else "<null>")
-    say("usage", usage if usage is not None else "<null>")
+    say("usage", number(usage) if usage is not None else "<null>")
     say("start", start.isoformat())
     say("team", json.loads(tags or "{}").get("team", "<none>"))
 day = query("SELECT date_key, is_weekend, day_of_week FROM bi_dim_date WHERE date_key = ?", datetime.date(2026, 5, 3))[0]
@@ -53,7 +52,7 @@ say("steps", ",".join(f"{s[0]}:{s[2]}" for s in steps))
 say("model", isinstance(json.loads(query("SELECT finops.fit_model(?::float8[])", "{10,12,11,13,12,14,13,15}")[0][0]), dict))
 bridge = query("SELECT line, trim_scale(amount) FROM finops.cost_bridge(?) WHERE currency = 'USD' AND line IN ('billed cost', 'residual') ORDER BY position",
                datetime.date(2026, 5, 1))
-say("residual", bridge[-1][1])
+say("residual", number(bridge[-1][1]))
 say("page", query("SELECT finops.report_html(?)", datetime.date(2026, 5, 1))[0][0].split(">")[0])
 connection.commit()
 for name, sql, args in (("error", "SELECT finops.report_html(?)", datetime.date(2026, 5, 2)),
