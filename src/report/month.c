@@ -92,7 +92,7 @@ static const char *const headline =
 
 static const char *const trend_chart =
 	"WITH m AS (SELECT d.billing_period AS period, sum(d.effective_cost)::float8 AS cost FROM finops.cost_daily d"
-	"  WHERE d.billing_period > $1 - interval '12 months' AND d.billing_period <= $1 AND d.currency = $2 GROUP BY 1)"
+	"  WHERE d.billing_period > ($1 - interval '12 months')::date AND d.billing_period <= $1 AND d.currency = $2 GROUP BY 1)"
 	" SELECT finops.chart_line(coalesce(array_agg(to_char(period, 'YYYY-MM') ORDER BY period), '{}'),"
 	"  jsonb_build_array(jsonb_build_object('values', coalesce(jsonb_agg(cost ORDER BY period), '[]'))),"
 	"  jsonb_build_object('title', 'Cost by month', 'unit', $2, 'width', 400)) FROM m";
@@ -143,10 +143,10 @@ static const char *const budget_table =
 /* days of the month as they were, and the forecast of the next with its interval of 95 % */
 static const char *const forecast_chart =
 	"WITH a AS (SELECT d.usage_date AS day, sum(d.effective_cost)::float8 AS cost FROM finops.cost_daily d"
-	"  WHERE d.billing_period = $1 AND d.currency = $2 AND d.usage_date >= $1 AND d.usage_date < $1 + interval '1 month'"
+	"  WHERE d.billing_period = $1 AND d.currency = $2 AND d.usage_date >= $1 AND d.usage_date < ($1 + interval '1 month')::date"
 	"  AND d.charge_category = 'Usage' GROUP BY 1),"
 	" f AS (SELECT o.day, o.mean, o.lower_95, o.upper_95 FROM forecast.cost_outlook o WHERE o.dimension = 'total'"
-	"  AND o.currency = $2 AND o.day >= $1 AND o.day < $1 + interval '2 months'),"
+	"  AND o.currency = $2 AND o.day >= $1 AND o.day < ($1 + interval '2 months')::date),"
 	" b AS (SELECT day, cost, mean, lower_95, upper_95 FROM a FULL JOIN f USING (day))"
 	" SELECT finops.chart_line(coalesce(array_agg(to_char(day, 'MM-DD') ORDER BY day), '{}'), CASE WHEN count(mean) > 0"
 	"  THEN jsonb_build_array(jsonb_build_object('name', 'actual', 'values', jsonb_agg(cost ORDER BY day)),"

@@ -49,7 +49,7 @@ static const Report reports[] = {
 	{ "cost_by_month", "cost by month and currency, the period and the eleven before it",
 	  "SELECT billing_period AS month, currency, sum(effective_cost) AS effective_cost, sum(billed_cost) AS billed_cost,"
 	  " sum(line_items) AS line_items FROM finops.cost_daily"
-	  " WHERE billing_period > $1 - interval '12 months' AND billing_period <= $1 GROUP BY 1, 2 ORDER BY 1, 2" },
+	  " WHERE billing_period > ($1 - interval '12 months')::date AND billing_period <= $1 GROUP BY 1, 2 ORDER BY 1, 2" },
 	{ "cost_by_service", "cost by service and currency, against last month",
 	  AGAINST_LAST_MONTH("provider, service, currency") " ORDER BY provider COLLATE \"C\", service COLLATE \"C\", currency" },
 	{ "cost_by_tenant", "cost by the tenant that its tags name and currency, against last month",
