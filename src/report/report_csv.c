@@ -23,11 +23,13 @@ typedef struct Report
 } Report;
 
 /* cost of the period and of the one before by what is named */
-#define AGAINST_LAST_MONTH(columns)                                                                                         \
-	"SELECT " columns ", coalesce(sum(effective_cost) FILTER (WHERE billing_period = $1), 0) AS effective_cost,"             \
-	" coalesce(sum(billed_cost) FILTER (WHERE billing_period = $1), 0) AS billed_cost,"                                     \
-	" coalesce(sum(effective_cost) FILTER (WHERE billing_period < $1), 0) AS effective_cost_last_month"                     \
-	" FROM finops.cost_daily WHERE billing_period IN ($1, ($1 - interval '1 month')::date) GROUP BY " columns ", currency"
+#define AGAINST_LAST_MONTH(columns) \
+	"SELECT " columns "," \
+	" coalesce(sum(effective_cost) FILTER (WHERE billing_period = $1), 0) AS effective_cost," \
+	" coalesce(sum(billed_cost) FILTER (WHERE billing_period = $1), 0) AS billed_cost," \
+	" coalesce(sum(effective_cost) FILTER (WHERE billing_period < $1), 0) AS effective_cost_last_month" \
+	" FROM finops.cost_daily WHERE billing_period IN ($1, ($1 - interval '1 month')::date)" \
+	" GROUP BY " columns ", currency"
 
 static const Report reports[] = {
 	{ "allocation", "cost of the period as it was allocated, by tenant, kind, service, rule and currency",
@@ -135,7 +137,8 @@ finops_reports(PG_FUNCTION_ARGS)
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	for (size_t i = 0; i < lengthof(reports); i++)
 	{
-		Datum values[2] = { CStringGetTextDatum(reports[i].name), CStringGetTextDatum(reports[i].description) };
+		Datum values[2] = { CStringGetTextDatum(reports[i].name),
+							CStringGetTextDatum(reports[i].description) };
 		bool nulls[2] = { false, false };
 
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
