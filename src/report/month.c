@@ -136,6 +136,7 @@ static const char *const recon_table =
 static const char *const budget_table =
 	"SELECT budget_id AS \"Budget\", " MONEY("target_usd") " AS \"Amount\", " MONEY("actual_usd") " AS \"Spent\","
 	" to_char(100 * actual_usd / nullif(target_usd, 0), 'FM999,990.0') || ' %' AS \"Used\","
+	" coalesce(to_char(burn_rate::numeric, 'FM999,990.00'), '-') AS \"Burn\","
 	" coalesce(" MONEY("forecast_usd") ", '-') AS \"Forecast\", coalesce(exhausted_on::text, '-') AS \"Exhausted on\""
 	" FROM @s@.budget_master WHERE period_start = $1 AND enabled"
 	" ORDER BY actual_usd / nullif(target_usd, 0) DESC NULLS LAST, budget_id LIMIT 15";
@@ -202,7 +203,7 @@ static const Section sections[] = {
 	{ "Tag coverage", coverage_table, "tnnn" },
 	{ NULL, flow_chart, NULL },
 	{ "Reconciliation, USD", recon_table, "tnnnnnt" },
-	{ "Budgets, USD", budget_table, "tnnnnn" },
+	{ "Budgets, USD", budget_table, "tnnnnnn" },
 	{ "Documents of the month", invoice_table, "tttnn" },
 	{ "Receivables today", receivables_table, "tnnnnn" },
 	{ "Anomalies", anomaly_table, "ttnnt" },

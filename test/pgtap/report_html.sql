@@ -12,7 +12,7 @@ INSERT INTO finops.cost_daily (billing_period, usage_date, source, provider, ser
 	('2026-06-01', '2026-06-03', 's', 'aws', 'Compute', 'acme', 'Usage', 'EUR', 7.25, 7.25, 1);
 INSERT INTO forecast.cost_outlook (dimension, key, currency, day, mean, lower_95, upper_95)
 SELECT 'total', '', 'USD', d, 100, 80, 130 FROM generate_series(date '2026-07-01', date '2026-07-10', interval '1 day') d;
-INSERT INTO budget_master (budget_id, target_usd, period_start, actual_usd) VALUES ('it''s <b>all</b>', 2000, '2026-06-01', 1250.5);
+INSERT INTO budget_master (budget_id, target_usd, period_start, actual_usd, burn_rate) VALUES ('it''s <b>all</b>', 2000, '2026-06-01', 1250.5, 1.256);
 
 SELECT finops.report_html('2026-06-01') AS page \gset
 CREATE TEMP TABLE page AS SELECT :'page'::text AS html;
@@ -29,7 +29,7 @@ SELECT ok(pg_temp.has('not in the figures: EUR 7.25'), 'another currency is name
 SELECT ok(pg_temp.has('<td><bdi>Compute</bdi></td><td class="n"><bdi>900.00</bdi></td><td class="n"><bdi>1,000.00</bdi></td><td class="n"><bdi>-10.0 %</bdi></td>'), 'a service against last month');
 SELECT ok(pg_temp.has('>forecast, 95 %</text>') AND pg_temp.has('class="fc-band"'), 'the forecast has its interval');
 -- 1250.5 of 2000 is 62.5 %
-SELECT ok(pg_temp.has('<td><bdi>it&#39;s &lt;b&gt;all&lt;/b&gt;</bdi></td><td class="n"><bdi>2,000.00</bdi></td><td class="n"><bdi>1,250.50</bdi></td><td class="n"><bdi>62.5 %</bdi></td>'), 'a budget');
+SELECT ok(pg_temp.has('<td><bdi>it&#39;s &lt;b&gt;all&lt;/b&gt;</bdi></td><td class="n"><bdi>2,000.00</bdi></td><td class="n"><bdi>1,250.50</bdi></td><td class="n"><bdi>62.5 %</bdi></td><td class="n"><bdi>1.26</bdi></td>'), 'a budget and its burn');
 SELECT ok(NOT pg_temp.has('<script') AND pg_temp.has('&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;'), 'a hostile name is text');
 SELECT ok(NOT html ~ '(src|href)=|url\(|@import', 'nothing is loaded') FROM page;
 SELECT is((SELECT count(*)::int FROM regexp_matches(html, '<svg ', 'g')), 5, 'five charts') FROM page;
