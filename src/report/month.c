@@ -39,7 +39,7 @@ static const char *const style =
 	".tile strong{display:block;font-size:20px;font-weight:650;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}"
 	".tile span{display:block;color:var(--soft);font-size:12.5px}"
 	".tile .good{color:var(--good)}.tile .warn{color:var(--warn)}.tile .bad{color:var(--bad)}"
-	".card .finops-chart{width:100%;max-width:500px;margin:0 auto}"
+	".card .finops-chart{width:100%;max-width:500px;margin:0 auto;overflow:visible}"
 	"table{width:100%;border-collapse:collapse;font-size:13px}"
 	"th{color:var(--soft);font-weight:600;text-align:start;vertical-align:bottom}"
 	"th,td{padding:4px 0 4px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:top}"
