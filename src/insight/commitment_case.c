@@ -21,7 +21,7 @@
 #define MOST_CELLS	64000000	/* of 16 bytes: hours times lines */
 #define MOST_LINES	20000
 #define MOST_COMMITMENTS	500
-#define DEFAULT_STEP	((CommitmentMoney) COMMITMENT_ONE * (COMMITMENT_ONE / 1000))	/* as AWS sells them */
+#define DEFAULT_STEP	((CommitmentMoney) COMMITMENT_ONE * (COMMITMENT_ONE / 1000))	/* as AWS sells */
 
 const char *const CommitmentKindNames[COMMITMENT_KINDS] = {"reservation", "family", "flexible"};
 
@@ -136,6 +136,7 @@ CommitmentNumeric(int128 value, int scale)
 	char		text[64];
 	char	   *p = text + sizeof(text);
 	uint128		rest = value < 0 ? -(uint128) value : (uint128) value;
+	Datum		number;
 
 	*--p = '\0';
 	for (int digit = 0; digit <= scale || rest > 0; digit++)
@@ -147,9 +148,9 @@ CommitmentNumeric(int128 value, int scale)
 	}
 	if (value < 0)
 		*--p = '-';
-	return DirectFunctionCall1(numeric_trim_scale,
-							   DirectFunctionCall3(numeric_in, CStringGetDatum(p), ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1)));
+	number = DirectFunctionCall3(numeric_in, CStringGetDatum(p), ObjectIdGetDatum(InvalidOid),
+								 Int32GetDatum(-1));
+	return DirectFunctionCall1(numeric_trim_scale, number);
 }
 
 static Datum
@@ -162,7 +163,8 @@ rounded(Datum value, int scale)
 Datum
 CommitmentShare(int128 value, int64 times, int128 by)
 {
-	Datum		product = DirectFunctionCall2(numeric_mul, CommitmentNumeric(value, 24), CommitmentNumeric(times, 0));
+	Datum		product = DirectFunctionCall2(numeric_mul, CommitmentNumeric(value, 24),
+											  CommitmentNumeric(times, 0));
 
 	return rounded(DirectFunctionCall2(numeric_div, product, CommitmentNumeric(by, 0)), 10);
 }
@@ -207,9 +209,10 @@ CommitmentUsed(const CommitmentCase *k, int i)
 		if (c->available == c->fee)
 			used = CommitmentNumeric(c->used, 24);
 		else if (c->used != c->available)
-			used = rounded(DirectFunctionCall2(numeric_div,
-											   DirectFunctionCall2(numeric_mul, used, CommitmentNumeric(c->used, 24)),
-											   CommitmentNumeric(c->available, 24)), 24);
+		{
+			used = DirectFunctionCall2(numeric_mul, used, CommitmentNumeric(c->used, 24));
+			used = rounded(DirectFunctionCall2(numeric_div, used, CommitmentNumeric(c->available, 24)), 24);
+		}
 		sum.used = DirectFunctionCall2(numeric_add, sum.used, used);
 	}
 	return sum;
@@ -260,7 +263,8 @@ name_number(Names *names, const char *key, int length, bool add)
 	{
 		int			i = names->table[at];
 
-		if (names->hashes[i] == hash && names->lengths[i] == length && memcmp(names->keys[i], key, length) == 0)
+		if (names->hashes[i] == hash && names->lengths[i] == length &&
+			memcmp(names->keys[i], key, length) == 0)
 			return i;
 	}
 	if (!add)
@@ -289,7 +293,8 @@ typedef void (*RowReader) (Reader *r, const Datum *values, const bool *nulls);
 static void
 read_rows(Reader *r, const char *sql, int columns, RowReader reader)
 {
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "finops commitment row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "finops commitment row",
+											  ALLOCSET_DEFAULT_SIZES);
 	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
 	Datum	   *values = palloc_array(Datum, columns);
 	bool	   *nulls = palloc_array(bool, columns);

@@ -42,8 +42,8 @@ typedef struct CommitmentCase
  * numeric, most numeric, cash_hours bigint.  rates: id text, usage_type text,
  * rate numeric.  Hours without usage between first and last count.
  */
-extern void CommitmentReadCase(CommitmentCase *k, const char *usage, const char *commitments, const char *rates,
-							   const CommitmentEpoch *epochs, int nepochs, int64 window);
+extern void CommitmentReadCase(CommitmentCase *k, const char *usage, const char *commitments,
+							   const char *rates, const CommitmentEpoch *epochs, int nepochs, int64 window);
 
 extern const char *const CommitmentKindNames[COMMITMENT_KINDS];
 extern void CommitmentRaise(CommitmentFault fault);
@@ -63,7 +63,8 @@ typedef struct CommitmentUseFigures
 extern CommitmentUseFigures CommitmentUsed(const CommitmentCase *k, int i);
 
 /* Search for what is free, within limits; or apply what is not. */
-extern CommitmentMoney CommitmentSolve(CommitmentCase *k, const CommitmentLimits *limits, CommitmentMoney step);
+extern CommitmentMoney CommitmentSolve(CommitmentCase *k, const CommitmentLimits *limits,
+									   CommitmentMoney step);
 
 /* Between numeric and integers of 10^-12 or 10^-24; 22023, 22003 for what does not fit. */
 extern int128 CommitmentScaled(Datum value, const char *what);

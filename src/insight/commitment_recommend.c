@@ -112,11 +112,12 @@ offers_arg(const Wish *w)
 	int			n;
 	char	  **names = OptionTexts(w->options, "offers", &n);
 	Datum	   *values = palloc_array(Datum, Max(n, 1));
+	ArrayType  *array;
 
 	for (int i = 0; i < n; i++)
 		values[i] = CStringGetTextDatum(names[i]);
-	return ARG_DATUM(TEXTARRAYOID, PointerGetDatum(construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT)),
-					 names == NULL);
+	array = construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT);
+	return ARG_DATUM(TEXTARRAYOID, PointerGetDatum(array), names == NULL);
 }
 
 /* Offers, and what is bought and does not end before the time to come. */
@@ -133,7 +134,8 @@ stage_commitments(const Market *m)
 				 " coalesce(c.starts_at::date, $3), coalesce((c.ends_at + interval '23 hours')::date, 'infinity'), NULL, NULL, NULL"
 				 " FROM finops.commitment c JOIN finops.commitment_offer o USING (offer_id)"
 				 " WHERE o.provider = $1 AND o.currency = $2 AND coalesce(c.ends_at, 'infinity') > $3 AND coalesce(c.starts_at, '-infinity') < $4",
-				 ARG_TEXT(m->provider), ARG_TEXT(m->currency), ARG_DATE(m->start), ARG_DATE(m->end), offers_arg(m->wish));
+				 ARG_TEXT(m->provider), ARG_TEXT(m->currency), ARG_DATE(m->start), ARG_DATE(m->end),
+				 offers_arg(m->wish));
 }
 
 /* Usage that any of them covers, with its best fitting discount. */
@@ -222,16 +224,16 @@ end_stages(void)
 static void
 load_case(const Market *m, int days, CommitmentCase *k)
 {
-	char	   *first = psprintf("%d", (int) (m->to - days - m->from) * 24);
+	int			first = (int) (m->to - days - m->from) * 24;
+	char	   *from = DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(m->from)));
 
 	CommitmentReadCase(k,
-					   FinopsExpandSchema(psprintf("SELECT slot - %s, account, line::text, greatest(sum(cost), 0), 1::numeric FROM"
-												   " (SELECT (extract(epoch FROM u.starts - '%s'::date)::bigint / 3600 + h) AS slot, l.account, l.line, u.cost / u.hours AS cost"
-												   "  FROM commit_raw u JOIN commit_line l USING (account, service, region, family, usage_type), generate_series(0, u.hours - 1) h"
-												   "  WHERE l.line IN (SELECT r.line FROM commit_rate r)) x"
-												   " WHERE slot >= %s AND slot < %d GROUP BY 1, 2, 3",
-												   first, DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(m->from))), first,
-												   (int) (m->to - m->from) * 24)),
+					   psprintf("SELECT slot - %d, account, line::text, greatest(sum(cost), 0), 1::numeric FROM"
+								" (SELECT (extract(epoch FROM u.starts - '%s'::date)::bigint / 3600 + h) AS slot, l.account, l.line, u.cost / u.hours AS cost"
+								"  FROM commit_raw u JOIN commit_line l USING (account, service, region, family, usage_type), generate_series(0, u.hours - 1) h"
+								"  WHERE l.line IN (SELECT r.line FROM commit_rate r)) x"
+								" WHERE slot >= %d AND slot < %d GROUP BY 1, 2, 3",
+								first, from, first, (int) (m->to - m->from) * 24),
 					   "SELECT a.id, a.kind, a.account, a.shared, a.hourly, NULL::numeric,"
 					   " (SELECT count(*) FROM commit_span s WHERE s.day < a.starts), (SELECT count(*) FROM commit_span s WHERE s.day < a.ends),"
 					   " a.step, a.most, a.cash_hours FROM commit_any a ORDER BY a.hourly IS NULL, a.id COLLATE \"C\"",
@@ -412,9 +414,9 @@ bootstrap(const Wish *w, const CommitmentCase *k, const CommitmentMoney *savings
  */
 enum
 {
-	R_PROVIDER, R_CURRENCY, R_OFFER, R_KIND, R_HOURLY, R_UNITS, R_TERM, R_UPFRONT, R_FEE, R_COVERED, R_SAVINGS, R_P10,
-	R_P50, R_P90, R_ON_DEMAND, R_REMAINING, R_COST, R_COST_BEFORE, R_GREEDY, R_COVERAGE, R_UTILISATION, R_DISCOUNT,
-	R_EFFECTIVE, R_BREAK_EVEN, R_BREAK_EVEN_MONTHS, R_PAYBACK, R_COLUMNS
+	R_PROVIDER, R_CURRENCY, R_OFFER, R_KIND, R_HOURLY, R_UNITS, R_TERM, R_UPFRONT, R_FEE, R_COVERED,
+	R_SAVINGS, R_P10, R_P50, R_P90, R_ON_DEMAND, R_REMAINING, R_COST, R_COST_BEFORE, R_GREEDY, R_COVERAGE,
+	R_UTILISATION, R_DISCOUNT, R_EFFECTIVE, R_BREAK_EVEN, R_BREAK_EVEN_MONTHS, R_PAYBACK, R_COLUMNS
 };
 
 static Datum
@@ -443,7 +445,8 @@ put_offer(ReturnSetInfo *rsinfo, const Market *m, const CommitmentCase *k, int i
 	const Commitment *c = &k->commitments[i];
 	Datum		values[R_COLUMNS] = {0};
 	bool		nulls[R_COLUMNS] = {0};
-	CommitmentMoney upfront;
+	CommitmentMoney upfront,
+				gain;
 	int			term;
 
 	FINOPS_RUN("SELECT o.term_months::bigint, ((($2 + make_interval(months => o.term_months))::date - $2) * 24)::bigint"
@@ -467,21 +470,16 @@ put_offer(ReturnSetInfo *rsinfo, const Market *m, const CommitmentCase *k, int i
 	/* covered for so long, it has paid for the whole term */
 	values[R_BREAK_EVEN_MONTHS] = CommitmentRatio(c->fee * term, c->covered, &nulls[R_BREAK_EVEN_MONTHS]);
 	/* upfront / (a month on demand - what is still paid in a month) */
-	{
-		CommitmentMoney recurring = c->fee - c->fee / Max(FinopsInt64(0, 2), 1) * c->cash_hours;
-		CommitmentMoney gain = c->covered - recurring;
-
-		nulls[R_PAYBACK] = upfront == 0 || gain <= 0;
-		if (!nulls[R_PAYBACK])
-			values[R_PAYBACK] = DirectFunctionCall2(numeric_round,
-													DirectFunctionCall2(numeric_div, values[R_UPFRONT], monthly(k, gain)), Int32GetDatum(4));
-	}
+	gain = c->covered - (c->fee - c->fee / Max(FinopsInt64(0, 2), 1) * c->cash_hours);
+	nulls[R_PAYBACK] = true;
+	if (upfront > 0 && gain > 0)
+		values[R_PAYBACK] = CommitmentQuotient(values[R_UPFRONT], monthly(k, gain), &nulls[R_PAYBACK]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 static void
-put_total(ReturnSetInfo *rsinfo, const Market *m, const CommitmentCase *k, CommitmentMoney before, CommitmentMoney greedy,
-		  const Datum *quantiles)
+put_total(ReturnSetInfo *rsinfo, const Market *m, const CommitmentCase *k, CommitmentMoney before,
+		  CommitmentMoney greedy, const Datum *quantiles)
 {
 	Datum		values[R_COLUMNS] = {0};
 	bool		nulls[R_COLUMNS] = {0};
@@ -513,7 +511,8 @@ put_total(ReturnSetInfo *rsinfo, const Market *m, const CommitmentCase *k, Commi
 	values[R_COST] = monthly(k, cost);
 	values[R_COST_BEFORE] = monthly(k, before);
 	values[R_GREEDY] = monthly(k, greedy);
-	values[R_COVERAGE] = CommitmentRatio(CommitmentSum(&k->use, k->commitments, k->n).covered, k->use.ondemand, &nulls[R_COVERAGE]);
+	values[R_COVERAGE] = CommitmentRatio(CommitmentSum(&k->use, k->commitments, k->n).covered,
+										 k->use.ondemand, &nulls[R_COVERAGE]);
 	values[R_EFFECTIVE] = CommitmentRatio(k->use.ondemand - cost, k->use.ondemand, &nulls[R_EFFECTIVE]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

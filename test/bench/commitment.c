@@ -5,7 +5,7 @@
  *	  to search for plans together.
  *
  * gcc -O2 -DFINOPS_STANDALONE -Isrc -Itest/unit -o build/commitment test/bench/commitment.c
- *	src/insight/commitment_{apply,plan,search}.c -lm && build/commitment
+ *	src/insight/commitment_{apply,plan,model,search}.c -lm && build/commitment
  *
  *-------------------------------------------------------------------------
  */

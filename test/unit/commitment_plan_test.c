@@ -1,4 +1,4 @@
-/* links: src/insight/commitment_apply.c src/insight/commitment_plan.c src/insight/commitment_search.c */
+/* links: src/insight/commitment_apply.c src/insight/commitment_plan.c src/insight/commitment_model.c src/insight/commitment_search.c */
 /*-------------------------------------------------------------------------
  *
  * commitment_plan_test.c
