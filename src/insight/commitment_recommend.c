@@ -612,12 +612,13 @@ market_of_offer(const Wish *w, const char *offer)
 		if (FINOPS_RUN("SELECT FROM finops.commitment_offer o WHERE o.offer_id = $1 AND o.provider = $2 AND o.currency = $3 AND o.enabled",
 					   ARG_TEXT(offer), ARG_TEXT(markets[i].provider), ARG_TEXT(markets[i].currency)) > 0)
 			return markets[i];
-	if (FINOPS_RUN("SELECT FROM finops.commitment_offer o WHERE o.offer_id = $1 AND o.enabled", ARG_TEXT(offer)) > 0)
-		return (Market) {.wish = NULL};
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no offer \"%s\"", FinopsQuoteForMessage(offer)),
-			 errhint("SELECT offer_id FROM finops.commitment_offer WHERE enabled lists them.")));
+	if (FINOPS_RUN("SELECT FROM finops.commitment_offer o WHERE o.offer_id = $1 AND o.enabled", ARG_TEXT(offer)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no offer \"%s\"", FinopsQuoteForMessage(offer)),
+				 errhint("SELECT offer_id FROM finops.commitment_offer WHERE enabled lists them.")));
+	/* an offer for what nothing was used of */
+	return (Market) {.wish = NULL};
 }
 
 /* What an offer could use at most in any hour, in whole steps. */

@@ -143,7 +143,7 @@ scan(JointSearch *j, int i, int k, int64 low, int64 high)
 {
 	int64		t[SCANNED + 1],
 				best = low;
-	double		cost[SCANNED + 1],
+	double		cost[SCANNED + 1] = {0},
 				lowest = INFINITY;
 
 	for (int n = 0; n <= SCANNED; n++)

@@ -107,6 +107,8 @@ INSERT INTO finops.job (job_name, schedule, command, description, depends_on, ma
 		'trains every registered model anew', NULL, 3, '4 hours', true, true),
 	('anomalies', '35 4 * * *', 'SELECT count(*) AS findings FROM finops.detect_anomalies() WHERE finops.feature_enabled(''anomaly_detection'')',
 		'finds days of cost that are not as expected', '{ingest}', 3, '1 hour', true, true),
+	('recommendations', '50 4 * * *', 'SELECT * FROM finops.refresh_recommendations()',
+		'proposes what to stop, resize or commit to, and verifies what was saved', '{ingest}', 3, '1 hour', true, true),
 	('dashboards', '40 4 * * *', 'SELECT * FROM finops.refresh_views()',
 		'refreshes the views that dashboards read', '{reconciliation,budgets}', 3, '1 hour', true, true),
 	('alerts', '*/5 * * * *', 'SELECT finops.evaluate_alerts() AS messages',

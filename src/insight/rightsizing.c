@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * rightsizing.c
+ *	  finops.find_rightsizing: the rules of finops.rightsizing_rule applied to
+ *	  metrics and cost of resources.
+ *
+ * Each condition becomes one statistic of each resource.  Conditions on what a
+ * type offers (capacity) are projected: what was used, times the size of the
+ * type it runs on by that of the type it would move to, with headroom on top.
+ *
+ * What is saved is the cost of the last days that no commitment covers, at
+ * their pace for a month of 730 hours; what a commitment covers is not saved
+ * but freed for other usage, and stands beside it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "insight/insight.h"
+
+PG_FUNCTION_INFO_V1(finops_find_rightsizing);
+
+/* The rules that count, with their conditions. */
+static void
+stage_rules(void)
+{
+	FINOPS_STAGE0("right_rule",
+				  "SELECT DISTINCT ON (r.rule_id) r.* FROM finops.rightsizing_rule r ORDER BY r.rule_id, r.shipped");
+	FINOPS_STAGE0("right_condition",
+				  "SELECT c.*, r.lookback_days FROM right_rule r JOIN finops.rightsizing_condition c USING (rule_id, shipped) WHERE r.enabled");
+}
+
+/* Cost of each resource by what it is, in the window of each rule. */
+static void
+stage_cost(DateADT as_of)
+{
+	FINOPS_STAGE("right_line",
+				 "SELECT f.provider, f.line_item_resource_id AS resource_id, f.line_item_currency_code AS currency,"
+				 " coalesce(f.line_item_usage_account_id, f.bill_payer_account_id) AS account_id, f.service, f.product_region AS region,"
+				 " coalesce(f.line_item_usage_type, '') AS usage_type, f.product_instance_type AS instance_type, f.line_item_usage_start_date::date AS day,"
+				 " sum(f.effective_cost) FILTER (WHERE f.commitment_discount_id IS NULL) AS cost,"
+				 " sum(f.effective_cost) FILTER (WHERE f.commitment_discount_id IS NOT NULL) AS covered, sum(f.line_item_usage_amount) AS quantity"
+				 " FROM @s@.fact_cost_raw f WHERE f.line_item_resource_id IS NOT NULL AND f.charge_category = 'Usage'"
+				 " AND f.bill_billing_period_start_date BETWEEN $1 - (SELECT coalesce(max(r.lookback_days), 0) + 31 FROM right_rule r WHERE r.enabled) AND $1"
+				 " AND f.line_item_usage_start_date >= $1 - (SELECT coalesce(max(r.lookback_days), 0) FROM right_rule r WHERE r.enabled)"
+				 " AND f.line_item_usage_start_date < $1 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9",
+				 ARG_DATE(as_of));
+	FINOPS_STAGE("right_cost",
+				 "SELECT x.*, CASE WHEN days > 0 THEN cost / days * 730 / 24 END AS monthly, CASE WHEN days > 0 THEN covered / days * 730 / 24 END AS freed,"
+				 " CASE WHEN days > 0 THEN quantity / days * 730 / 24 END AS monthly_quantity FROM"
+				 " (SELECT r.rule_id, l.provider, l.resource_id, l.currency, max(l.account_id) AS account_id, max(l.service) AS service, max(l.region) AS region,"
+				 " (array_agg(l.instance_type ORDER BY l.day DESC) FILTER (WHERE l.instance_type IS NOT NULL))[1] AS instance_type,"
+				 " coalesce(sum(l.cost), 0) AS cost, coalesce(sum(l.covered), 0) AS covered, coalesce(sum(l.quantity), 0) AS quantity, max(l.day) - min(l.day) + 1 AS days"
+				 " FROM right_rule r JOIN right_line l ON l.day >= $1 - r.lookback_days AND (r.usage_type IS NULL OR l.usage_type ~ r.usage_type)"
+				 " AND (r.service IS NULL OR l.service ~ r.service) WHERE r.enabled GROUP BY 1, 2, 3, 4) x",
+				 ARG_DATE(as_of));
+}
+
+#define SHARE_OF(part) "avg(m.value) FILTER (WHERE " part ") / nullif("
+
+/* Statistics of the whole window, and how many days the daily conditions held. */
+static void
+stage_statistics(DateADT as_of)
+{
+	FINOPS_STAGE("right_window",
+				 "SELECT c.rule_id, c.\"position\", m.resource_id, CASE c.statistic WHEN 'avg' THEN avg(m.value) WHEN 'max' THEN max(m.value) WHEN 'min' THEN min(m.value)"
+				 " WHEN 'sum' THEN sum(m.value) WHEN 'quantile' THEN percentile_cont(coalesce(c.quantile, 0)) WITHIN GROUP (ORDER BY m.value)"
+				 " WHEN 'cv' THEN stddev_samp(m.value) / nullif(avg(m.value), 0)"
+				 " WHEN 'night_share' THEN " SHARE_OF("date_part('hour', m.measured_at) >= 22 OR date_part('hour', m.measured_at) < 6") "avg(m.value), 0)"
+				 " WHEN 'weekend_share' THEN " SHARE_OF("date_part('isodow', m.measured_at) >= 6")
+				 " avg(m.value) FILTER (WHERE date_part('isodow', m.measured_at) < 6), 0) END AS value,"
+				 /* metrics by the day have one value each */
+				 " CASE WHEN count(*) > count(DISTINCT m.measured_at::date) THEN count(DISTINCT date_trunc('hour', m.measured_at)) / (24.0 * c.lookback_days)"
+				 "  ELSE count(*) / c.lookback_days::numeric END AS presence, count(DISTINCT date_trunc('hour', m.measured_at)) AS hours"
+				 " FROM right_condition c JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= $1 - c.lookback_days AND m.measured_at < $1"
+				 " GROUP BY c.rule_id, c.\"position\", m.resource_id, c.statistic, c.quantile, c.lookback_days",
+				 ARG_DATE(as_of));
+	FINOPS_STAGE("right_hours",
+				 "SELECT h.rule_id, h.\"position\", h.resource_id, count(*) FILTER (WHERE h.most <= h.level) AS idle FROM"
+				 " (SELECT c.rule_id, c.\"position\", m.resource_id, c.level, max(m.value) AS most FROM right_condition c"
+				 "  JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= $1 - c.lookback_days AND m.measured_at < $1 WHERE c.statistic = 'idle_hours'"
+				 "  GROUP BY c.rule_id, c.\"position\", m.resource_id, c.level, date_part('isodow', m.measured_at), date_part('hour', m.measured_at)) h GROUP BY 1, 2, 3",
+				 ARG_DATE(as_of));
+	FINOPS_STAGE("right_day",
+				 "SELECT d.rule_id, d.resource_id, count(*) FILTER (WHERE d.held = d.wanted) AS days FROM"
+				 " (SELECT x.rule_id, x.resource_id, x.day, count(*) FILTER (WHERE CASE x.comparison WHEN '<' THEN x.value < x.threshold WHEN '<=' THEN x.value <= x.threshold"
+				 "   WHEN '>=' THEN x.value >= x.threshold ELSE x.value > x.threshold END) AS held,"
+				 "   (SELECT count(*) FROM right_condition w WHERE w.rule_id = x.rule_id AND w.per_day AND w.required) AS wanted FROM"
+				 "  (SELECT c.rule_id, c.\"position\", c.comparison, c.threshold, m.resource_id, m.measured_at::date AS day, CASE c.statistic WHEN 'avg' THEN avg(m.value)"
+				 "    WHEN 'max' THEN max(m.value) WHEN 'min' THEN min(m.value) WHEN 'sum' THEN sum(m.value)"
+				 "    ELSE percentile_cont(coalesce(c.quantile, 0)) WITHIN GROUP (ORDER BY m.value) END AS value"
+				 "   FROM right_condition c JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= $1 - c.lookback_days AND m.measured_at < $1"
+				 "   WHERE c.per_day AND c.required GROUP BY c.rule_id, c.\"position\", c.comparison, c.threshold, c.statistic, c.quantile, m.resource_id, m.measured_at::date) x"
+				 "  GROUP BY 1, 2, 3) d GROUP BY 1, 2",
+				 ARG_DATE(as_of));
+}
+
+/* What each resource could be moved to; one row without a type where the rule has no target. */
+static void
+stage_targets(void)
+{
+	FINOPS_STAGE0("right_type",
+				  "SELECT DISTINCT ON (k.rule_id, k.provider, k.resource_id, k.currency) k.rule_id, k.provider, k.resource_id, k.currency, t.*"
+				  " FROM right_cost k, LATERAL (SELECT i.* FROM finops.instance_type i WHERE i.provider = k.provider AND i.currency = k.currency"
+				  "  AND i.instance_type = k.instance_type AND i.region IN (coalesce(k.region, ''), '')) AS t(of_provider, in_region, instance_type, in_currency, family,"
+				  "  vcpu, memory_gib, network_mbps, iops, hourly_price, successor)"
+				  " ORDER BY k.rule_id, k.provider, k.resource_id, k.currency, t.in_region = ''");
+	FINOPS_STAGE0("right_target",
+				  "SELECT k.rule_id, k.provider, k.resource_id, k.currency, NULL::text AS target, NULL::numeric AS price_share, NULL::numeric AS vcpu, NULL::numeric AS memory_gib,"
+				  "  NULL::numeric AS network_mbps, NULL::numeric AS iops FROM right_cost k JOIN right_rule r USING (rule_id) WHERE r.target IN ('none', 'idle_hours')"
+				  " UNION ALL SELECT c.rule_id, c.provider, c.resource_id, c.currency, i.instance_type, i.hourly_price / c.hourly_price,"
+				  "  i.vcpu / c.vcpu, i.memory_gib / c.memory_gib, i.network_mbps / c.network_mbps, i.iops / c.iops"
+				  " FROM right_type c JOIN right_rule r USING (rule_id) JOIN finops.instance_type i ON i.provider = c.provider AND i.currency = c.currency"
+				  "  AND i.region = c.in_region AND i.hourly_price < c.hourly_price"
+				  " WHERE r.target = 'smaller' AND i.family = c.family OR r.target = 'successor' AND i.instance_type = c.successor");
+}
+
+/* A condition of a resource and target: how far its limit is used, and whether it holds. */
+static void
+stage_judgements(void)
+{
+	FINOPS_STAGE0("right_judged",
+				  "SELECT t.rule_id, t.provider, t.resource_id, t.currency, t.target, c.\"position\", v.value AS measured, j.value, w.presence, w.hours, c.capacity, c.threshold,"
+				  " CASE WHEN c.per_day THEN w.resource_id IS NOT NULL OR NOT c.required WHEN j.value IS NULL THEN NOT c.required AND w.resource_id IS NULL WHEN c.comparison = '<' THEN j.value < c.threshold"
+				  "  WHEN c.comparison = '<=' THEN j.value <= c.threshold WHEN c.comparison = '>=' THEN j.value >= c.threshold ELSE j.value > c.threshold END AS holds"
+				  " FROM right_target t JOIN right_condition c USING (rule_id)"
+				  " LEFT JOIN right_window w ON w.rule_id = c.rule_id AND w.\"position\" = c.\"position\" AND w.resource_id = t.resource_id"
+				  " LEFT JOIN right_hours h ON h.rule_id = c.rule_id AND h.\"position\" = c.\"position\" AND h.resource_id = t.resource_id"
+				  ", LATERAL (SELECT CASE WHEN c.statistic = 'idle_hours' THEN h.idle ELSE w.value END AS value) v"
+				  ", LATERAL (SELECT CASE WHEN c.capacity IS NULL THEN v.value ELSE v.value * (1 + c.headroom) / (CASE c.capacity WHEN 'vcpu' THEN t.vcpu"
+				  "  WHEN 'memory_gib' THEN t.memory_gib WHEN 'network_mbps' THEN t.network_mbps ELSE t.iops END)::float8 END AS value) j");
+	/* of those in which every condition holds, the cheapest target */
+	FINOPS_STAGE0("right_match",
+				  "SELECT DISTINCT ON (t.rule_id, t.provider, t.resource_id, t.currency) t.rule_id, t.provider, t.resource_id, t.currency, t.target, t.price_share,"
+				  " x.presence, x.projected, x.idle, x.measured FROM right_target t JOIN right_rule r USING (rule_id)"
+				  " LEFT JOIN right_day d ON d.rule_id = t.rule_id AND d.resource_id = t.resource_id,"
+				  " LATERAL (SELECT coalesce(bool_and(j.holds), true) AS holds, min(j.presence) FILTER (WHERE c.required) AS presence, min(j.hours) FILTER (WHERE c.required) AS hours,"
+				  "  max(j.value / nullif(j.threshold, 0)) FILTER (WHERE j.capacity IS NOT NULL) AS projected,"
+				  "  max(j.value) FILTER (WHERE r.target = 'idle_hours') AS idle, jsonb_object_agg(c.metric || ' ' || c.statistic, round(j.measured::numeric, 4)) FILTER (WHERE j.measured IS NOT NULL) AS measured"
+				  "  FROM right_judged j JOIN right_condition c USING (rule_id, \"position\") WHERE j.rule_id = t.rule_id AND j.provider = t.provider AND j.resource_id = t.resource_id"
+				  "  AND j.currency = t.currency AND j.target IS NOT DISTINCT FROM t.target) x"
+				  " WHERE x.holds AND coalesce(x.presence, CASE WHEN r.min_presence > 0 THEN 0 ELSE 1 END) >= r.min_presence AND coalesce(x.hours, 0) >= r.min_hours"
+				  " AND (coalesce(d.days, 0) >= r.min_days OR NOT EXISTS (SELECT FROM right_condition c WHERE c.rule_id = t.rule_id AND c.per_day AND c.required))"
+				  " ORDER BY t.rule_id, t.provider, t.resource_id, t.currency, t.price_share, t.target COLLATE \"C\"");
+}
+
+/* What volumes need beyond what the new kind includes, as a share of its price of a GB. */
+#define EXTRAS \
+	"(greatest(coalesce((SELECT max(m.value)::numeric FROM finops.resource_metric m WHERE m.metric = 'iops' AND m.resource_id = k.resource_id" \
+	"  AND m.measured_at >= $1 - r.lookback_days AND m.measured_at < $1), least(greatest(3 * k.monthly_quantity, 100), 16000)) - r.included_iops, 0) * r.iops_ratio" \
+	" + greatest(coalesce((SELECT max(m.value)::numeric FROM finops.resource_metric m WHERE m.metric = 'throughput_mibps' AND m.resource_id = k.resource_id" \
+	"  AND m.measured_at >= $1 - r.lookback_days AND m.measured_at < $1), 0) - r.included_mibps, 0) * r.mibps_ratio)" \
+	" * (1 - r.saving_share) * k.monthly / nullif(k.monthly_quantity, 0)"
+
+/*
+ * finops.find_rightsizing(as_of date): docs/recommendations.md.  22004, 22023
+ * for the day; 2201B for a pattern of a rule that is none.
+ */
+Datum
+finops_find_rightsizing(PG_FUNCTION_ARGS)
+{
+	FinopsSession session;
+	DateADT		as_of;
+
+	FinopsRequireArg(fcinfo, 0, "as_of");
+	as_of = PG_GETARG_DATEADT(0);
+	FinopsCheckDay(as_of, "as_of");
+	FinopsBegin(&session);
+	stage_rules();
+	stage_cost(as_of);
+	stage_statistics(as_of);
+	stage_targets();
+	stage_judgements();
+	FINOPS_RUN("SELECT DISTINCT ON (s.provider, s.resource_id, s.currency) s.rule_id, s.optimization_type, s.provider, s.account_id, s.service, s.region, s.resource_id,"
+			   " s.instance_type, s.target, s.currency, round(s.monthly, 4), round(s.savings, 4), round(s.freed, 4), s.projected, s.presence::float8,"
+			   " s.confidence * least(coalesce(s.presence, 1), 1)::float8, s.effort,"
+			   " s.action || CASE WHEN s.target IS NULL THEN '' ELSE format(' From %s to %s.', s.instance_type, s.target) END,"
+			   " jsonb_strip_nulls(jsonb_build_object('rule', s.rule_id, 'lookback_days', s.lookback_days, 'measured', s.measured, 'idle_hours_a_week', s.idle))"
+			   " FROM (SELECT m.*, k.account_id, k.service, k.region, k.instance_type, k.monthly, r.optimization_type, r.confidence, r.effort, r.action, r.lookback_days, r.min_savings,"
+			   "  k.monthly * x.share - coalesce(CASE WHEN r.included_iops IS NOT NULL THEN " EXTRAS " END, 0) AS savings, k.freed * x.share AS freed"
+			   "  FROM right_match m JOIN right_rule r USING (rule_id) JOIN right_cost k USING (rule_id, provider, resource_id, currency),"
+			   "  LATERAL (SELECT CASE r.target WHEN 'idle_hours' THEN m.idle::numeric / 168 WHEN 'none' THEN r.saving_share ELSE 1 - m.price_share END AS share) x) s"
+			   " WHERE s.savings > 0 AND s.savings >= s.min_savings OR s.freed > 0 AND s.freed >= s.min_savings AND s.savings >= 0"
+			   " ORDER BY s.provider, s.resource_id, s.currency, s.savings DESC, s.rule_id COLLATE \"C\"",
+			   ARG_DATE(as_of));
+	FinopsReturnRows(fcinfo);
+	FinopsEnd(&session);
+	return (Datum) 0;
+}
