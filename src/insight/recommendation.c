@@ -47,10 +47,18 @@ optional_text(FunctionCallInfo fcinfo, int argno)
 	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
 
+/* Before a row is locked: finops.refresh_recommendations may wait for neither. */
+static void
+work_beside_others(void)
+{
+	FINOPS_RUN0("LOCK TABLE finops.recommendation IN ROW EXCLUSIVE MODE");
+}
+
 /* The state of a recommendation, its row locked; P0002 where there is none. */
 static char *
 lock_recommendation(const char *id)
 {
+	work_beside_others();
 	if (FINOPS_RUN("SELECT r.state, r.proposed_by, r.proposed_session, coalesce(r.reason, '') FROM finops.recommendation r"
 				   " WHERE r.recommendation_id = $1 FOR UPDATE", ARG_TEXT(id)) == 0)
 		ereport(ERROR,
@@ -220,6 +228,11 @@ finops_complete_recommendation(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------
  */
 
+/* facts of the time since a recommendation was done */
+#define SINCE \
+	"f.bill_billing_period_start_date BETWEEN (SELECT min(x.first) FROM reco_window x) - 31 AND (SELECT max(x.last) FROM reco_window x)" \
+	" AND f.line_item_usage_start_date >= w.first AND f.line_item_usage_start_date < w.last + 1"
+
 /*
  * Of a commitment: what its usage would have cost, less all that it cost.  Of
  * a resource: what it cost before, less what it and the one in its place cost
@@ -236,17 +249,23 @@ verify(const FinopsSession *session, DateADT as_of)
 				 "  WHERE d.charge_category = 'Usage' AND d.currency = r.currency AND (r.provider IS NULL OR d.provider = r.provider)) AS last"
 				 " FROM finops.recommendation r WHERE r.status = 'IMPLEMENTED' AND coalesce(r.resource_id, r.reference) IS NOT NULL) x"
 				 " WHERE x.last - x.first + 1 >= " LEAST_DAYS, ARG_DATE(as_of));
+	/* the facts are read once for all resources, and once for all commitments */
+	FINOPS_STAGE0("reco_key",
+				  "SELECT DISTINCT w.recommendation_id, k.key FROM reco_window w, LATERAL (VALUES (w.resource_id), (w.reference)) AS k(key) WHERE k.key IS NOT NULL");
+	FINOPS_STAGE0("reco_cost",
+				  "SELECT w.recommendation_id, sum(f.effective_cost) FILTER (WHERE f.charge_category = 'Usage' AND f.commitment_discount_id IS NULL"
+				  "  AND (w.details ->> 'usage_type' IS NULL OR f.line_item_usage_type ~ (w.details ->> 'usage_type'))) AS cost"
+				  " FROM reco_key k JOIN reco_window w USING (recommendation_id) JOIN @s@.fact_cost_raw f ON f.line_item_resource_id = k.key AND f.line_item_currency_code = w.currency"
+				  " WHERE " SINCE " GROUP BY 1");
+	FINOPS_STAGE0("reco_fee",
+				  "SELECT w.recommendation_id, sum(CASE WHEN f.commitment_discount_status = 'Used' THEN coalesce(f.contracted_cost, f.list_cost) - f.effective_cost"
+				  "  WHEN f.commitment_discount_status = 'Unused' OR f.charge_category = 'Purchase' AND f.charge_frequency = 'Recurring' THEN - f.effective_cost END) AS saved"
+				  " FROM reco_window w JOIN @s@.fact_cost_raw f ON f.commitment_discount_id = w.reference AND f.line_item_currency_code = w.currency"
+				  " WHERE " SINCE " GROUP BY 1");
 	FINOPS_STAGE0("reco_saved",
-				  "SELECT w.recommendation_id, w.first, w.last, CASE WHEN w.optimization_type IN ('savings_plan', 'reserved_instance') THEN c.saved / (w.last - w.first + 1) * " DAYS_OF_MONTH
-				  " ELSE w.current_cost_usd - u.cost / (w.last - w.first + 1) * " DAYS_OF_MONTH " END AS saved FROM reco_window w,"
-				  " LATERAL (SELECT sum(CASE WHEN f.commitment_discount_status = 'Used' THEN coalesce(f.contracted_cost, f.list_cost) - f.effective_cost"
-				  "   WHEN f.commitment_discount_status = 'Unused' OR f.charge_category = 'Purchase' AND f.charge_frequency = 'Recurring' THEN - f.effective_cost END) AS saved"
-				  "  FROM @s@.fact_cost_raw f WHERE f.commitment_discount_id = w.reference AND f.bill_billing_period_start_date BETWEEN w.first - 31 AND w.last"
-				  "  AND f.line_item_usage_start_date >= w.first AND f.line_item_usage_start_date < w.last + 1 AND f.line_item_currency_code = w.currency) c,"
-				  " LATERAL (SELECT coalesce(sum(f.effective_cost), 0) AS cost FROM @s@.fact_cost_raw f WHERE f.line_item_resource_id IN (w.resource_id, w.reference)"
-				  "  AND f.charge_category = 'Usage' AND f.commitment_discount_id IS NULL AND f.bill_billing_period_start_date BETWEEN w.first - 31 AND w.last"
-				  "  AND f.line_item_usage_start_date >= w.first AND f.line_item_usage_start_date < w.last + 1 AND f.line_item_currency_code = w.currency"
-				  "  AND (w.details ->> 'usage_type' IS NULL OR f.line_item_usage_type ~ (w.details ->> 'usage_type'))) u");
+				  "SELECT w.recommendation_id, w.first, w.last, CASE WHEN w.optimization_type IN ('savings_plan', 'reserved_instance') THEN f.saved / w.days * " DAYS_OF_MONTH
+				  " ELSE w.current_cost_usd - coalesce(c.cost, 0) / w.days * " DAYS_OF_MONTH " END AS saved"
+				  " FROM (SELECT x.*, x.last - x.first + 1 AS days FROM reco_window x) w LEFT JOIN reco_cost c USING (recommendation_id) LEFT JOIN reco_fee f USING (recommendation_id)");
 	FINOPS_STAGE0("reco_verified",
 				  "SELECT r.recommendation_id, r.optimization_type, r.currency, r.potential_savings_usd AS potential, round(v.saved, 4) AS saved, v.first, v.last"
 				  " FROM reco_saved v JOIN finops.recommendation r USING (recommendation_id) WHERE v.saved IS NOT NULL");
@@ -377,6 +396,7 @@ finops_send_shutdown_list(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "dry_run");
 	FinopsBegin(&session);
+	work_beside_others();
 	FINOPS_STAGE0("reco_list",
 				  "SELECT r.recommendation_id, r.optimization_type, r.provider, r.account_id, r.region, r.service, r.resource_id, r.action_required, r.currency, r.potential_savings_usd AS savings"
 				  " FROM finops.recommendation r WHERE r.status = 'APPROVED' AND r.optimization_type IN ('terminate', 'scheduling') AND r.listed_at IS NULL"

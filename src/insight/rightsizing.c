@@ -43,14 +43,17 @@ stage_cost(DateADT as_of)
 				 " AND f.line_item_usage_start_date >= $1 - (SELECT coalesce(max(r.lookback_days), 0) FROM right_rule r WHERE r.enabled)"
 				 " AND f.line_item_usage_start_date < $1 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9",
 				 ARG_DATE(as_of));
+	/* patterns are held against kinds of lines, not against lines */
+	FINOPS_STAGE0("right_kind",
+				  "SELECT r.rule_id, r.lookback_days, k.service, k.usage_type FROM right_rule r JOIN (SELECT DISTINCT l.service, l.usage_type FROM right_line l) k"
+				  " ON (r.usage_type IS NULL OR k.usage_type ~ r.usage_type) AND (r.service IS NULL OR k.service ~ r.service) WHERE r.enabled");
 	FINOPS_STAGE("right_cost",
 				 "SELECT x.*, CASE WHEN days > 0 THEN cost / days * 730 / 24 END AS monthly, CASE WHEN days > 0 THEN covered / days * 730 / 24 END AS freed,"
 				 " CASE WHEN days > 0 THEN quantity / days * 730 / 24 END AS monthly_quantity FROM"
 				 " (SELECT r.rule_id, l.provider, l.resource_id, l.currency, max(l.account_id) AS account_id, max(l.service) AS service, max(l.region) AS region,"
 				 " (array_agg(l.instance_type ORDER BY l.day DESC) FILTER (WHERE l.instance_type IS NOT NULL))[1] AS instance_type,"
 				 " coalesce(sum(l.cost), 0) AS cost, coalesce(sum(l.covered), 0) AS covered, coalesce(sum(l.quantity), 0) AS quantity, max(l.day) - min(l.day) + 1 AS days"
-				 " FROM right_rule r JOIN right_line l ON l.day >= $1 - r.lookback_days AND (r.usage_type IS NULL OR l.usage_type ~ r.usage_type)"
-				 " AND (r.service IS NULL OR l.service ~ r.service) WHERE r.enabled GROUP BY 1, 2, 3, 4) x",
+				 " FROM right_kind r JOIN right_line l ON l.service = r.service AND l.usage_type = r.usage_type AND l.day >= $1 - r.lookback_days GROUP BY 1, 2, 3, 4) x",
 				 ARG_DATE(as_of));
 }
 

@@ -11,15 +11,15 @@ SELECT timestamp '2017-05-01' + h * interval '1 hour' AS at, l.*,
 FROM generate_series(0, 671) h, (VALUES ('111111111111', 'BoxUsage:m5.xlarge', 'm5.xlarge', 0), ('222222222222', 'BoxUsage:r5.large', 'r5.large', 3),
 	('111111111111', 'EBS:VolumeUsage.gp3', NULL, 1), ('111111111111', 'SpotUsage:m5.large', 'm5.large', 2)) l(account, usage_type, instance, hourly);
 
-CREATE FUNCTION pg_temp.load(bill text, condition text, suffix text DEFAULT '') RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.load(bill text, condition text, month text DEFAULT '2017-05-01') RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	path text := current_setting('data_directory') || '/finops_test_recommend.csv';
 	object oid;
 BEGIN
 	EXECUTE format('SELECT lo_from_bytea(0, convert_to(''identity/LineItemId,bill/PayerAccountId,bill/BillingPeriodStartDate,lineItem/UsageAccountId,lineItem/UsageStartDate,lineItem/UsageEndDate,lineItem/LineItemType,lineItem/ProductCode,lineItem/UsageType,product/instanceType,product/region,lineItem/UnblendedCost,pricing/publicOnDemandCost,lineItem/CurrencyCode,savingsPlan/SavingsPlanARN,savingsPlan/SavingsPlanEffectiveCost'' || E''\n''
-		|| string_agg(concat_ws('','', row_number, ''999999999999'', ''2017-05-01T00:00:00Z'', account, to_char(at, ''YYYY-MM-DD"T"HH24:MI:SS"Z"''), to_char(at + length, ''YYYY-MM-DD"T"HH24:MI:SS"Z"''),
+		|| string_agg(concat_ws('','', row_number, ''999999999999'', %L || ''T00:00:00Z'', account, to_char(at, ''YYYY-MM-DD"T"HH24:MI:SS"Z"''), to_char(at + length, ''YYYY-MM-DD"T"HH24:MI:SS"Z"''),
 			type, ''AmazonEC2'', usage_type, coalesce(instance, ''''), ''eu-west-1'', cost, cost, ''USD'', plan, paid) || E''\n'', ''''), ''UTF8''))
-		FROM (SELECT row_number() OVER (), * FROM (%s) x) l', condition) INTO object;
+		FROM (SELECT row_number() OVER (), * FROM (%s) x) l', month, condition) INTO object;
 	PERFORM lo_export(object, path);
 	PERFORM lo_unlink(object);
 	PERFORM finops.load_bill(path, source_id => bill);
@@ -93,6 +93,20 @@ DELETE FROM finops.commitment;
 SELECT pg_temp.load('recommend', $$SELECT date_trunc('day', at) AS at, interval '1 day' AS length, account, 'Usage' AS type, usage_type, instance, sum(cost) AS cost, '' AS plan, '' AS paid FROM line GROUP BY 1, account, usage_type, instance$$);
 SELECT results_eq($$ SELECT offer_id, hourly FROM finops.recommend_commitments('2017-05-29', '{"lag_days": 0, "offers": ["m5-1y"]}') WHERE offer_id IS NOT NULL $$,
 	$$ VALUES ('m5-1y', 3.9) $$, 'of days, 20 at 6.50 an hour and 8 at 4.00: 71 % is enough for all of 6.50');
+
+-- forecast demand: ten weeks that grow by 0.02 a day
+CREATE FUNCTION pg_temp.growing(month date) RETURNS void LANGUAGE sql AS $$
+	SELECT pg_temp.load('growing-' || month, format($q$SELECT at, interval '1 hour' AS length, '555' AS account, 'Usage' AS type, 'BoxUsage:z1.large' AS usage_type, 'z1.large' AS instance,
+		round(4 + 0.02 * (at::date - date '2017-01-01'), 4) AS cost, '' AS plan, '' AS paid FROM generate_series(timestamp %L, timestamp %L + interval '1 month' - interval '1 hour', '1 hour') at$q$, month, month), to_char(month, 'YYYY-MM-DD')) $$;
+SELECT pg_temp.growing(m::date) FROM generate_series(timestamp '2017-01-01', '2017-03-01', '1 month') m \g /dev/null
+INSERT INTO finops.commitment_offer (offer_id, kind, step) VALUES ('z1', 'family', 0.01);
+INSERT INTO finops.commitment_rate (offer_id, family, discount) VALUES ('z1', 'z1', 0.3);
+CREATE TEMP TABLE seen AS SELECT 'past' AS demand, * FROM finops.recommend_commitments('2017-04-01', '{"lag_days": 0, "offers": ["z1"]}') WHERE offer_id IS NULL;
+INSERT INTO seen SELECT 'forecast', * FROM finops.recommend_commitments('2017-04-01', '{"lag_days": 0, "offers": ["z1"], "demand": "forecast"}') WHERE offer_id IS NULL;
+-- the last 28 days are 5.24 to 5.78 an hour; a year on with that trend they would be 9.36 on average
+SELECT ok(abs(on_demand - 730 * 5.51) < 0.001, 'past demand is that of the last weeks') FROM seen WHERE demand = 'past';
+SELECT ok(on_demand BETWEEN 730 * 6.5 AND 730 * 11 AND hourly > (SELECT hourly FROM seen WHERE demand = 'past'), 'forecast demand grows, and with it what to buy') FROM seen WHERE demand = 'forecast';
+SELECT ok(cost <= cost_before AND cost <= greedy_cost AND savings_p10 <= savings_p90, 'and is as consistent') FROM seen WHERE demand = 'forecast';
 
 SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments(NULL) $$, '22004', NULL, 'no day');
 SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('infinity') $$, '22023', NULL, 'no finite day');

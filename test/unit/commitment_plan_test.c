@@ -432,6 +432,108 @@ identity(void)
 	ok(good, "effective savings = coverage (1 - (1 - discount) / utilisation)");
 }
 
+/* An hour that stands for several is as good as these hours. */
+static void
+weighted(void)
+{
+	static CommitmentQuantity many[MOST_HOURS * MOST_LINES * 3];
+	int64		weights[MOST_HOURS];
+	int			wrong = 0;
+
+	for (int round = 0; round < 200; round++)
+	{
+		Commitment	one,
+					all;
+		CommitmentUse few;
+		int			hours = 0;
+		void	   *memory;
+
+		random_case();
+		few = use;
+		few.weights = weights;
+		for (int h = 0; h < few.nhours; h++)
+		{
+			weights[h] = below(4);
+			for (int k = 0; k < weights[h]; k++, hours++)
+				memcpy(many + hours * use.nlines, quantities + h * use.nlines, use.nlines * sizeof(*many));
+		}
+		use.quantities = many;
+		use.nhours = hours;
+		memory = malloc(CommitmentBestSize(&few) + CommitmentBestSize(&use));
+		one = plan(COMMITMENT_FLEXIBLE, rates[0]);
+		all = one;
+		one.upto = few.nhours;
+		wrong += CommitmentBest(memory, &few, &one, NULL) != COMMITMENT_FINE;
+		wrong += CommitmentBest(memory, &use, &all, NULL) != COMMITMENT_FINE;
+		wrong += one.fee + few.remaining != all.fee + use.remaining || few.ondemand != use.ondemand ||
+			one.used != all.used || one.covered != all.covered || one.available != all.available;
+		free(memory);
+	}
+	ok(wrong == 0, "an hour that stands for several is as good as these, 200 times");
+}
+
+#define LONG_HOURS 1000
+
+/* More hours than the sample of the search, lines of two families that plans treat alike. */
+static void
+long_demand(void)
+{
+	static CommitmentQuantity demand[LONG_HOURS * 4];
+	const CommitmentLine four[] = {{0, 10 * TENTH}, {0, 20 * TENTH}, {1, 10 * TENTH}, {1, 30 * TENTH}};
+	const int64 family[] = {6 * TENTH, 12 * TENTH, 0, 0};
+	const int64 flexible[] = {7 * TENTH, 14 * TENTH, 8 * TENTH, 24 * TENTH};
+	const bool	both[] = {true, true};
+	Commitment	c[2];
+	CommitmentSearch s = {.use = &use,.commitments = c,.ncommitments = 2,.free = both,
+		.step = (CommitmentMoney) COMMITMENT_ONE * TENTH};
+	CommitmentMoney least = -1;
+	CommitmentOrder *order;
+	void	   *memory;
+
+	use = (CommitmentUse) {.nhours = LONG_HOURS,.nlines = 4,.lines = four,.quantities = demand};
+	for (int h = 0; h < LONG_HOURS; h++)
+		for (int k = 0; k < 4; k++)
+			demand[h * 4 + k] = (int128) (h % 24 > 7 ? 4 + below(3) : below(3)) * COMMITMENT_ONE;
+	c[0] = plan(COMMITMENT_FAMILY, family);
+	c[1] = plan(COMMITMENT_FLEXIBLE, flexible);
+	memory = malloc(CommitmentSearchSize(&use, 2));
+	ok(CommitmentJoint(memory, &s) == COMMITMENT_FINE && s.cost <= s.greedy, "demand of many hours");
+	CommitmentPrepare(memory, &use, c, 2, &order);
+	for (int a = 0; a <= 120; a += 2)
+		for (int b = 0; b <= 200; b += 4)
+		{
+			CommitmentMoney cost;
+
+			c[0].hourly = s.step * a;
+			c[1].hourly = s.step * b;
+			cost = total(order, c, 2);
+			least = least < 0 ? cost : Min(least, cost);
+		}
+	ok(s.cost <= least, "costs no more than any of a grid of 3,111 amounts");
+	free(memory);
+}
+
+/* Reservations bought in units of their own, and no more than there is. */
+static void
+steps(void *memory)
+{
+	const bool	second[] = {false, true};
+	Commitment	c[2];
+	CommitmentSearch s;
+
+	known(c, &s, second);
+	c[1].kind = COMMITMENT_RESERVATION;
+	c[1].step = CENTS(70);
+	ok(CommitmentJoint(memory, &s) == COMMITMENT_FINE && c[1].hourly == CENTS(490) &&
+	   c[1].units == CENTS(490) && c[1].used == CENTS(490 * 15 + 100 * 5), "a reservation in whole units: seven of 0.70");
+	c[1].most = CENTS(300);
+	CommitmentJoint(memory, &s);
+	ok(c[1].hourly == CENTS(280), "and not more than allowed");
+	c[1].most = 0;
+	CommitmentJoint(memory, &s);
+	ok(c[1].hourly == 0 && c[1].covered == 0, "which may be nothing");
+}
+
 static void
 faults(void *memory)
 {
@@ -445,6 +547,15 @@ faults(void *memory)
 	ok(CommitmentJoint(memory, &s) == COMMITMENT_NEGATIVE, "no step");
 	s.step = 1;
 	ok(CommitmentJoint(memory, &s) == COMMITMENT_TOO_MUCH, "a step so small that it cannot be counted");
+	{
+		const int64 backwards[20] = {-1};
+
+		s.step = 1000;
+		use.weights = backwards;
+		ok(CommitmentJoint(memory, &s) == COMMITMENT_NEGATIVE, "an hour that counts less than not at all");
+		use.weights = NULL;
+	}
+	ok(CommitmentCurve(memory, &s, 1, -1, 1, &f) == COMMITMENT_NEGATIVE, "a curve up to less than nothing");
 	tens[0] = -1;
 	ok(CommitmentBest(memory, &use, &c[0], NULL) == COMMITMENT_NEGATIVE &&
 	   CommitmentCurve(memory, &s, 1, 0, 1, &f) == COMMITMENT_NEGATIVE, "negative usage");
@@ -468,6 +579,9 @@ main(void)
 	figures(memory);
 	limits(memory);
 	identity();
+	weighted();
+	long_demand();
+	steps(memory);
 	faults(memory);
 	free(memory);
 	printf("1..%d\n", number);
