@@ -97,13 +97,14 @@ CREATE TABLE finops.rightsizing_condition (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT rightsizing_condition_pkey PRIMARY KEY (rule_id, "position", shipped),
 	CONSTRAINT rightsizing_condition_rule_fkey FOREIGN KEY (rule_id, shipped) REFERENCES finops.rightsizing_rule (rule_id, shipped) ON DELETE CASCADE,
-	CONSTRAINT rightsizing_condition_statistic_check CHECK (statistic OPERATOR(pg_catalog.=) ANY (ARRAY['avg', 'max', 'min', 'sum', 'quantile', 'cv', 'night_share', 'weekend_share', 'idle_hours'])
-		AND (statistic OPERATOR(pg_catalog.<>) 'quantile' OR quantile IS NOT NULL) AND (statistic OPERATOR(pg_catalog.<>) 'idle_hours' OR level IS NOT NULL)),
+	CONSTRAINT rightsizing_condition_statistic_check CHECK (statistic OPERATOR(pg_catalog.=) ANY (ARRAY['avg', 'max', 'min', 'sum', 'quantile', 'cv', 'night_share', 'weekend_share', 'idle_hours'])),
+	CONSTRAINT rightsizing_condition_needs_check CHECK ((statistic OPERATOR(pg_catalog.<>) 'quantile' OR quantile IS NOT NULL) AND (statistic OPERATOR(pg_catalog.<>) 'idle_hours' OR level IS NOT NULL)),
 	CONSTRAINT rightsizing_condition_quantile_check CHECK (quantile OPERATOR(pg_catalog.>=) 0 AND quantile OPERATOR(pg_catalog.<=) 1),
 	CONSTRAINT rightsizing_condition_day_check CHECK (NOT per_day OR statistic OPERATOR(pg_catalog.=) ANY (ARRAY['avg', 'max', 'min', 'sum', 'quantile'])),
 	CONSTRAINT rightsizing_condition_comparison_check CHECK (comparison OPERATOR(pg_catalog.=) ANY (ARRAY['<', '<=', '>=', '>'])),
 	CONSTRAINT rightsizing_condition_threshold_check CHECK (threshold OPERATOR(pg_catalog.>) '-Infinity' AND threshold OPERATOR(pg_catalog.<) 'Infinity'),
-	CONSTRAINT rightsizing_condition_capacity_check CHECK (capacity IS NULL OR capacity OPERATOR(pg_catalog.=) ANY (ARRAY['vcpu', 'memory_gib', 'network_mbps', 'iops']) AND NOT per_day),
+	CONSTRAINT rightsizing_condition_capacity_check CHECK (capacity OPERATOR(pg_catalog.=) ANY (ARRAY['vcpu', 'memory_gib', 'network_mbps', 'iops'])),
+	CONSTRAINT rightsizing_condition_projected_check CHECK (capacity IS NULL OR NOT per_day),
 	CONSTRAINT rightsizing_condition_headroom_check CHECK (headroom OPERATOR(pg_catalog.>=) 0 AND headroom OPERATOR(pg_catalog.<=) 10)
 );
 COMMENT ON TABLE finops.rightsizing_condition IS 'conditions of the rules on metrics';
