@@ -157,6 +157,12 @@ stage_usage(const Market *m)
 				  " JOIN commit_line l ON (r.service IS NULL OR r.service = l.service) AND (r.region IS NULL OR r.region = l.region)"
 				  " AND (r.family IS NULL OR r.family = l.family) AND (r.usage_type IS NULL OR r.usage_type = l.usage_type)"
 				  " ORDER BY a.id, l.line, num_nonnulls(r.service, r.region, r.family, r.usage_type) DESC, r.discount");
+	/* usage that has the same discounts of all, and belongs to the same owner or to none, is one */
+	FINOPS_STAGE0("commit_group",
+				  "SELECT l.account, l.service, l.region, l.family, l.usage_type, l.line, w.who, dense_rank() OVER (ORDER BY w.who, s.discounts) AS usage"
+				  " FROM commit_line l JOIN (SELECT r.line, string_agg(concat(r.id, ' ', trim_scale(r.discount)), ' ' ORDER BY r.id COLLATE \"C\") AS discounts"
+				  "  FROM commit_rate r GROUP BY r.line) s USING (line),"
+				  " LATERAL (SELECT CASE WHEN l.account IN (SELECT a.account FROM commit_any a) THEN l.account ELSE '-' END AS who) w");
 }
 
 /* Day by day what the months to come need, against the weeks looked at. */
@@ -214,7 +220,7 @@ stage_epochs(Market *m)
 static void
 end_stages(void)
 {
-	static const char *const names[] = {"commit_span", "commit_factor", "commit_day", "commit_rate", "commit_line", "commit_raw", "commit_any"};
+	static const char *const names[] = {"commit_span", "commit_factor", "commit_day", "commit_group", "commit_rate", "commit_line", "commit_raw", "commit_any"};
 
 	for (size_t i = 0; i < lengthof(names); i++)
 		FinopsEndStage(names[i]);
@@ -228,16 +234,16 @@ load_case(const Market *m, int days, CommitmentCase *k)
 	char	   *from = DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(m->from)));
 
 	CommitmentReadCase(k,
-					   psprintf("SELECT slot - %d, account, line::text, greatest(sum(cost), 0), 1::numeric FROM"
-								" (SELECT (extract(epoch FROM u.starts - '%s'::date)::bigint / 3600 + h) AS slot, l.account, l.line, u.cost / u.hours AS cost"
-								"  FROM commit_raw u JOIN commit_line l USING (account, service, region, family, usage_type), generate_series(0, u.hours - 1) h"
-								"  WHERE l.line IN (SELECT r.line FROM commit_rate r)) x"
+					   psprintf("SELECT slot - %d, who, usage::text, greatest(sum(cost), 0), 1::numeric FROM"
+								" (SELECT (extract(epoch FROM u.starts - '%s'::date)::bigint / 3600 + h) AS slot, u.who, u.usage, u.cost / u.hours AS cost FROM"
+								"  (SELECT l.who, l.usage, r.starts, r.hours, sum(r.cost) AS cost FROM commit_raw r"
+								"   JOIN commit_group l USING (account, service, region, family, usage_type) GROUP BY 1, 2, 3, 4) u, generate_series(0, u.hours - 1) h) x"
 								" WHERE slot >= %d AND slot < %d GROUP BY 1, 2, 3",
 								first, from, first, (int) (m->to - m->from) * 24),
 					   "SELECT a.id, a.kind, a.account, a.shared, a.hourly, NULL::numeric,"
 					   " (SELECT count(*) FROM commit_span s WHERE s.day < a.starts), (SELECT count(*) FROM commit_span s WHERE s.day < a.ends),"
 					   " a.step, a.most, a.cash_hours FROM commit_any a ORDER BY a.hourly IS NULL, a.id COLLATE \"C\"",
-					   "SELECT r.id, r.line::text, 1 - r.discount FROM commit_rate r",
+					   "SELECT DISTINCT r.id, g.usage::text, 1 - r.discount FROM commit_rate r JOIN commit_group g USING (line)",
 					   m->epochs, m->nepochs, (int64) days * 24);
 }
 

@@ -43,6 +43,7 @@ my %value = (
 	'quality_rule.columns' => "'{x}'",
 	'recon_run.stage' => '2',
 	'rightsizing_condition.per_day' => 'false',
+	'rightsizing_condition.rule_id' => "'x'",
 	'role_grant.class' => "'reader'",
 	'role_grant.tenant_id' => "''",
 	'tag_policy.allowed_values' => "'{x}'",
