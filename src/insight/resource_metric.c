@@ -17,6 +17,7 @@ PG_FUNCTION_INFO_V1(finops_load_resource_metrics);
 #define MOST_BYTES	(512 * 1024 * 1024)
 #define COLUMNS		4
 #define FETCH		10000
+#define ANALYZE_ROWS	10000
 
 static const char *const column_names[COLUMNS] = {"resource_id", "metric", "measured_at", "value"};
 
@@ -279,6 +280,9 @@ finops_load_resource_metrics(PG_FUNCTION_ARGS)
 							   " SELECT DISTINCT ON (n.metric, n.resource_id, n.measured_at) n.resource_id, n.metric, n.measured_at, n.value"
 							   " FROM (SELECT m.*, row_number() OVER () AS at FROM metric_new m) n ORDER BY n.metric, n.resource_id, n.measured_at, n.at DESC"
 							   " ON CONFLICT (metric, resource_id, measured_at) DO UPDATE SET value = excluded.value");
+	/* the rules join all of it, and autovacuum is not there yet */
+	if (rows >= ANALYZE_ROWS)
+		FINOPS_RUN0("ANALYZE finops.resource_metric");
 	FinopsEnd(&session);
 	PG_RETURN_INT64(rows);
 }

@@ -32,6 +32,10 @@ stage_rules(void)
 static void
 stage_cost(DateADT as_of)
 {
+	DateADT		from;
+
+	FINOPS_RUN0("SELECT coalesce(max(r.lookback_days), 0)::bigint FROM right_rule r WHERE r.enabled");
+	from = as_of - (DateADT) FinopsInt64(0, 1);
 	FINOPS_STAGE("right_line",
 				 "SELECT f.provider, f.line_item_resource_id AS resource_id, f.line_item_currency_code AS currency,"
 				 " coalesce(f.line_item_usage_account_id, f.bill_payer_account_id) AS account_id, f.service, f.product_region AS region,"
@@ -39,10 +43,9 @@ stage_cost(DateADT as_of)
 				 " sum(f.effective_cost) FILTER (WHERE f.commitment_discount_id IS NULL) AS cost,"
 				 " sum(f.effective_cost) FILTER (WHERE f.commitment_discount_id IS NOT NULL) AS covered, sum(f.line_item_usage_amount) AS quantity"
 				 " FROM @s@.fact_cost_raw f WHERE f.line_item_resource_id IS NOT NULL AND f.charge_category = 'Usage'"
-				 " AND f.bill_billing_period_start_date BETWEEN $1 - (SELECT coalesce(max(r.lookback_days), 0) + 31 FROM right_rule r WHERE r.enabled) AND $1"
-				 " AND f.line_item_usage_start_date >= $1 - (SELECT coalesce(max(r.lookback_days), 0) FROM right_rule r WHERE r.enabled)"
-				 " AND f.line_item_usage_start_date < $1 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9",
-				 ARG_DATE(as_of));
+				 " AND f.bill_billing_period_start_date BETWEEN $2 - 31 AND $1"
+				 " AND f.line_item_usage_start_date >= $2 AND f.line_item_usage_start_date < $1 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9",
+				 ARG_DATE(as_of), ARG_DATE(from));
 	/* patterns are held against kinds of lines, not against lines */
 	FINOPS_STAGE0("right_kind",
 				  "SELECT r.rule_id, r.lookback_days, k.service, k.usage_type FROM right_rule r JOIN (SELECT DISTINCT l.service, l.usage_type FROM right_line l) k"
@@ -100,15 +103,19 @@ stage_statistics(DateADT as_of)
 static void
 stage_targets(void)
 {
+	/* what a rule needs metrics for, it finds only where there are some */
+	FINOPS_STAGE0("right_asked",
+				  "SELECT k.* FROM right_cost k WHERE k.rule_id NOT IN (SELECT c.rule_id FROM right_condition c WHERE c.required)"
+				  " OR (k.rule_id, k.resource_id) IN (SELECT w.rule_id, w.resource_id FROM right_window w)");
 	FINOPS_STAGE0("right_type",
 				  "SELECT DISTINCT ON (k.rule_id, k.provider, k.resource_id, k.currency) k.rule_id, k.provider, k.resource_id, k.currency, t.*"
-				  " FROM right_cost k, LATERAL (SELECT i.* FROM finops.instance_type i WHERE i.provider = k.provider AND i.currency = k.currency"
+				  " FROM right_asked k, LATERAL (SELECT i.* FROM finops.instance_type i WHERE i.provider = k.provider AND i.currency = k.currency"
 				  "  AND i.instance_type = k.instance_type AND i.region IN (coalesce(k.region, ''), '')) AS t(of_provider, in_region, instance_type, in_currency, family,"
 				  "  vcpu, memory_gib, network_mbps, iops, hourly_price, successor)"
 				  " ORDER BY k.rule_id, k.provider, k.resource_id, k.currency, t.in_region = ''");
 	FINOPS_STAGE0("right_target",
 				  "SELECT k.rule_id, k.provider, k.resource_id, k.currency, NULL::text AS target, NULL::numeric AS price_share, NULL::numeric AS vcpu, NULL::numeric AS memory_gib,"
-				  "  NULL::numeric AS network_mbps, NULL::numeric AS iops FROM right_cost k JOIN right_rule r USING (rule_id) WHERE r.target IN ('none', 'idle_hours')"
+				  "  NULL::numeric AS network_mbps, NULL::numeric AS iops FROM right_asked k JOIN right_rule r USING (rule_id) WHERE r.target IN ('none', 'idle_hours')"
 				  " UNION ALL SELECT c.rule_id, c.provider, c.resource_id, c.currency, i.instance_type, i.hourly_price / c.hourly_price,"
 				  "  i.vcpu / c.vcpu, i.memory_gib / c.memory_gib, i.network_mbps / c.network_mbps, i.iops / c.iops"
 				  " FROM right_type c JOIN right_rule r USING (rule_id) JOIN finops.instance_type i ON i.provider = c.provider AND i.currency = c.currency"
@@ -130,17 +137,20 @@ stage_judgements(void)
 				  ", LATERAL (SELECT CASE WHEN c.statistic = 'idle_hours' THEN h.idle ELSE w.value END AS value) v"
 				  ", LATERAL (SELECT CASE WHEN c.capacity IS NULL THEN v.value ELSE v.value * (1 + c.headroom) / (CASE c.capacity WHEN 'vcpu' THEN t.vcpu"
 				  "  WHEN 'memory_gib' THEN t.memory_gib WHEN 'network_mbps' THEN t.network_mbps ELSE t.iops END)::float8 END AS value) j");
+	FINOPS_STAGE0("right_sum",
+				  "SELECT j.rule_id, j.provider, j.resource_id, j.currency, coalesce(j.target, '') AS target, bool_and(j.holds) AS holds,"
+				  " min(j.presence) FILTER (WHERE c.required) AS presence, min(j.hours) FILTER (WHERE c.required) AS hours,"
+				  " max(j.value / nullif(j.threshold, 0)) FILTER (WHERE j.capacity IS NOT NULL) AS projected, max(j.value) FILTER (WHERE c.statistic = 'idle_hours') AS idle,"
+				  " jsonb_object_agg(c.metric || ' ' || c.statistic, round(j.measured::numeric, 4)) FILTER (WHERE j.measured IS NOT NULL) AS measured"
+				  " FROM right_judged j JOIN right_condition c USING (rule_id, \"position\") GROUP BY 1, 2, 3, 4, 5");
 	/* of those in which every condition holds, the cheapest target */
 	FINOPS_STAGE0("right_match",
 				  "SELECT DISTINCT ON (t.rule_id, t.provider, t.resource_id, t.currency) t.rule_id, t.provider, t.resource_id, t.currency, t.target, t.price_share,"
 				  " x.presence, x.projected, x.idle, x.measured FROM right_target t JOIN right_rule r USING (rule_id)"
-				  " LEFT JOIN right_day d ON d.rule_id = t.rule_id AND d.resource_id = t.resource_id,"
-				  " LATERAL (SELECT coalesce(bool_and(j.holds), true) AS holds, min(j.presence) FILTER (WHERE c.required) AS presence, min(j.hours) FILTER (WHERE c.required) AS hours,"
-				  "  max(j.value / nullif(j.threshold, 0)) FILTER (WHERE j.capacity IS NOT NULL) AS projected,"
-				  "  max(j.value) FILTER (WHERE r.target = 'idle_hours') AS idle, jsonb_object_agg(c.metric || ' ' || c.statistic, round(j.measured::numeric, 4)) FILTER (WHERE j.measured IS NOT NULL) AS measured"
-				  "  FROM right_judged j JOIN right_condition c USING (rule_id, \"position\") WHERE j.rule_id = t.rule_id AND j.provider = t.provider AND j.resource_id = t.resource_id"
-				  "  AND j.currency = t.currency AND j.target IS NOT DISTINCT FROM t.target) x"
-				  " WHERE x.holds AND coalesce(x.presence, CASE WHEN r.min_presence > 0 THEN 0 ELSE 1 END) >= r.min_presence AND coalesce(x.hours, 0) >= r.min_hours"
+				  " LEFT JOIN right_day d ON d.rule_id = t.rule_id AND d.resource_id = t.resource_id"
+				  " LEFT JOIN right_sum x ON x.rule_id = t.rule_id AND x.provider = t.provider AND x.resource_id = t.resource_id AND x.currency = t.currency"
+				  "  AND x.target = coalesce(t.target, '')"
+				  " WHERE coalesce(x.holds, true) AND coalesce(x.presence, CASE WHEN r.min_presence > 0 THEN 0 ELSE 1 END) >= r.min_presence AND coalesce(x.hours, 0) >= r.min_hours"
 				  " AND (coalesce(d.days, 0) >= r.min_days OR NOT EXISTS (SELECT FROM right_condition c WHERE c.rule_id = t.rule_id AND c.per_day AND c.required))"
 				  " ORDER BY t.rule_id, t.provider, t.resource_id, t.currency, t.price_share, t.target COLLATE \"C\"");
 }
