@@ -81,7 +81,7 @@ FROM (VALUES
 	('month', 'forecast.account_monthly_cost forecast.accuracy forecast.backtest forecast.daily_cost forecast.drivers'),
 	('month', 'forecast.hourly_gpu_cost forecast.outlier forecast.prediction forecast.run forecast.service_daily_cost'),
 	('month', 'forecast.vw_unit_cost forecast.day_seen'),
-	('month', 'forecast.vw_unit_cost forecast.unit_cost_current'),
+	('month', 'forecast.unit_cost_current'),
 
 	('decision', 'recon_summary'),
 
