@@ -94,9 +94,9 @@ group_columns(const AllocateColumns *columns)
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "k.texts[1] AS provider, k.texts[2] AS service, k.texts[3] AS charge_category,"
-						   " k.texts[4] AS currency, to_date(k.texts[5], 'YYYY-MM-DD') AS origin_period,"
+						   " k.texts[4] AS currency, k.texts[5]::date AS origin_period,"
 						   " k.texts[6]::integer AS built_in, cardinality(k.texts) > 6 AS placed,"
-						   " to_timestamp(k.texts[7], 'YYYY-MM-DD HH24:MI:SS')::timestamp AS slice, k.texts[8] AS of_tenant");
+						   " k.texts[7]::timestamp AS slice, k.texts[8] AS of_tenant");
 	for (int i = 1; i <= list_length(columns->expressions); i++)
 		appendStringInfo(&buf, ", k.texts[%d]%s AS d%d", N_COMMON + N_PLACED + i,
 						 list_member_int(columns->conditions, i) ? "::boolean" : "", i);
