@@ -1,7 +1,7 @@
 /* links: src/core/fmath.c src/core/linalg.c src/core/optim.c src/forecast/series.c src/forecast/adaptive.c src/forecast/detect.c src/forecast/blocks.c src/forecast/levels.c src/forecast/ets.c src/forecast/ets_forecast.c src/forecast/theta.c src/forecast/simple.c src/forecast/arima.c src/forecast/arima_search.c src/forecast/ces.c src/forecast/stl.c src/forecast/croston.c src/forecast/boxcox.c src/forecast/regress.c src/forecast/clean.c src/forecast/interval.c src/forecast/model.c src/forecast/auto.c src/forecast/predict.c src/forecast/explain.c */
 /*
  * Any values, any model, any options: an answer or a status, bounds in order,
- * the same twice, and nothing infinite.
+ * the same twice, and nothing infinite; its parts add up.
  */
 #include "forecast/models.h"
 
@@ -29,13 +29,40 @@ value_of(const uint8_t *p, int kind)
 	return (int8_t) p[0] * 1e5 + p[1];
 }
 
+enum
+{
+	STEPS = 30
+};
+
+/* Of values far from the largest ones, whose differences may be infinite. */
+static void
+check_parts(const FcRequest *q, bool usual)
+{
+	static FcDetail detail;
+	static double memory[(7 + FC_MOST_SEASONS) * STEPS];
+	FcParts		parts = {.level = memory + STEPS, .trend = memory + 2 * STEPS, .season = memory + 3 * STEPS,
+		.regressors = memory + 4 * STEPS, .fees = memory + 5 * STEPS, .shifts = memory + 6 * STEPS,
+	.seasons = memory + 7 * STEPS};
+
+	if (FcExplain(q, memory, &parts, &detail) != FC_OK)
+		abort();
+	for (int j = 0; usual && j < q->h; j++)
+	{
+		double		sum = parts.level[j] + parts.trend[j] + parts.season[j] + parts.regressors[j] +
+			parts.fees[j] + parts.shifts[j],
+					size = fabs(parts.level[j]) + fabs(parts.trend[j]) + fabs(parts.season[j]) +
+			fabs(parts.shifts[j]);
+
+		for (int k = 0; k < parts.nseasons; k++)
+			sum += parts.seasons[k * q->h + j];
+		if (!(fabs(sum - parts.season[j] - memory[j]) <= 1e-9 * (1 + size)))
+			abort();
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	enum
-	{
-		STEPS = 30
-	};
 	double		y[160],
 				mean[2][STEPS],
 				lower[2][2 * STEPS],
@@ -78,5 +105,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (isinf(lower[0][i]) || isinf(upper[0][i]) || lower[0][i] > upper[0][i])
 				abort();
 	}
+	check_parts(&q, kind != 0);
 	return 0;
 }
