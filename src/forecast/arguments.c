@@ -25,7 +25,8 @@ array_elements(ArrayType *array, const char *what, int *n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must have one dimension, not %d", what,
-						ARR_NDIM(array))));
+						ARR_NDIM(array)),
+				 errhint("Give one series at a time, such as ARRAY[1.5, 2.5].")));
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	if (array_contains_nulls(array))
 		ereport(ERROR,

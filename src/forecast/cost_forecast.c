@@ -375,7 +375,8 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("horizon_months must be between 1 and %d, not %d",
-						MAX_MONTHS_AHEAD, ahead)));
+						MAX_MONTHS_AHEAD, ahead),
+				 errhint("It counts from the month in course; a year is 12.")));
 	column = CostGroupColumn(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	basis = CostBasisArg(fcinfo, 3);
 	options = read_options(fcinfo, 4);

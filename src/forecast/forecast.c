@@ -88,6 +88,11 @@ ForecastCheck(FcStatus status, const FcRequest *request, const char *model_name)
 							 ETS_MAX_SEASON)));
 			break;
 		case FC_NEEDS_POSITIVE:
+			if (request->options != NULL && request->options->transform != FC_TRANSFORM_NONE)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("lambda needs positive observations"),
+						 errhint("Leave lambda out, or give a power above 0.")));
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("model \"%s\" needs positive observations",

@@ -134,6 +134,9 @@ SELECT is(pg_temp.raises(format($$ SELECT * FROM finops.forecast_table('fc_rows'
 FROM unnest(ARRAY['[]', '1', '{"modl": "auto"}', '{"model": 1}', '{"model": "none"}', '{"levels": 80}', '{"levels": ["80"]}', '{"levels": [100]}', '{"bucket": "fortnight"}',
 	'{"season_length": 0}', '{"season_length": 1.5}', '{"forecast": 1}', '{"forecast": {"magic": 1}}', '{"forecast": {"sum": 3}}', '{"workers": -1}', '{"workers": "two"}', '{"gaps": "none"}', '{"align": true}', '{"time_zone": "Europe/Berlin"}']) AS o;
 
+SELECT is(pg_temp.raises(q), '22023', q || ' has a hint') FROM unnest(ARRAY[$$ SELECT finops.forecast('{{1,2},{3,4}}', 1) $$, $$ SELECT finops.cost_forecast(121) $$,
+	$$ SELECT finops.forecast('{1,2,3,-4,5,6}', 1, 1, 'ets', options => '{"lambda":"log"}') $$, $$ SELECT finops.forecast('{1,2,3,-4,5,6}', 1, 1, 'croston') $$]) AS q;
+SELECT throws_ok($$ SELECT finops.forecast('{1,2,3,-4,5,6}', 1, 1, 'ets', options => '{"lambda":"log"}') $$, '22023', 'lambda needs positive observations', 'it is the logarithm that cannot');
 SELECT is(pg_temp.raises($$ SELECT * FROM finops.forecast_table('DELETE FROM fc_rows RETURNING *', 'month', 'cost', '{provider}', 3) $$), '22023', 'another statement is none');
 SELECT * FROM finish();
 ROLLBACK;
