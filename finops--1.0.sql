@@ -10668,7 +10668,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION finops.run_forecasts() IS 'the nightly forecasts: the cost outlook, and every active model scored and run';
+COMMENT ON FUNCTION finops.run_forecasts() IS 'the nightly forecasts: how days fill up and ends of commitments noted, the cost outlook, and every active model scored and run';
 
 CREATE FUNCTION finops.retrain_all()
 RETURNS TABLE (model_of text, new_version text, error text)

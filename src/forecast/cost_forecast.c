@@ -108,6 +108,7 @@ typedef struct CostOptions
 	bool		holidays;
 	bool		fees;
 	bool		steps;
+	bool		explain;		/* parts are asked for */
 } CostOptions;
 
 static double
@@ -132,9 +133,46 @@ expected_booking(double booked, double usual)
 	return fabs(booked) > fabs(usual) ? booked : usual;
 }
 
+static int
+days_of_month(const Calendar *cal, int ahead)
+{
+	int			month = CostMonthNumber(cal->start) + ahead;
+
+	return CostFirstOf(month + 1) - CostFirstOf(month);
+}
+
+/* The first month ahead of which every day is to come. */
+static int
+after_course(const Calendar *cal)
+{
+	return cal->last + 1 > cal->start ? 1 : 0;
+}
+
+/* Parts of the months after the one in course from those of the cost per day. */
+static void
+take_months_apart(const Calendar *cal, const FcRequest *q, double *mean, CostParts *parts)
+{
+	int			ahead = cal->ahead;
+	double	   *memory = palloc_array(double, (6 + FC_MOST_SEASONS) * (Size) ahead);
+	FcParts		rates = {.level = memory, .shifts = memory + ahead, .trend = memory + 2 * ahead,
+		.season = memory + 3 * ahead, .regressors = memory + 4 * ahead, .fees = memory + 5 * ahead,
+	.seasons = memory + 6 * ahead};
+
+	ForecastCheck(FcExplain(q, mean, &rates, palloc(sizeof(FcDetail))), q, "auto");
+	for (int i = after_course(cal); i < ahead; i++)
+	{
+		int			days = days_of_month(cal, i);
+
+		parts[i].level = rates.level[i] * days;
+		parts[i].shifts = rates.shifts[i] * days;
+		parts[i].trend = rates.trend[i] * days;
+		parts[i].season = rates.season[i] * days;
+	}
+}
+
 /*
  * Replaces the days' sums of the months after the current one by the
- * automatic model on the cost per day of complete months.
+ * automatic model on the cost per day of complete months.  parts may be NULL.
  */
 static void
 use_monthly_model(const Calendar *cal, const CostHistory *h, CostMonths *m,
@@ -147,11 +185,7 @@ use_monthly_model(const Calendar *cal, const CostHistory *h, CostMonths *m,
 	double	   *rate = palloc0_array(double, n),
 			   *mean = palloc_array(double, ahead),
 			   *lower = palloc_array(double, 2 * ahead),
-			   *upper = palloc_array(double, 2 * ahead),
-			   *memory = palloc_array(double, (6 + FC_MOST_SEASONS) * (Size) ahead);
-	FcParts		rates = {.level = memory, .shifts = memory + ahead, .trend = memory + 2 * ahead,
-		.season = memory + 3 * ahead, .regressors = memory + 4 * ahead, .fees = memory + 5 * ahead,
-	.seasons = memory + 6 * ahead};
+			   *upper = palloc_array(double, 2 * ahead);
 	FcRequest	q = {.y = rate, .n = n, .m = 12, .model = {FC_AUTO, {0}},
 	.h = ahead, .nlevels = 2, .levels = levels, .interrupt = ForecastInterrupt};
 
@@ -165,23 +199,19 @@ use_monthly_model(const Calendar *cal, const CostHistory *h, CostMonths *m,
 	for (int i = 0; i < n; i++)
 		rate[i] /= CostFirstOf(first + i + 1) - CostFirstOf(first + i);
 	ForecastRun(&q, "auto", mean, lower, upper, NULL);
-	ForecastCheck(FcExplain(&q, mean, &rates, palloc(sizeof(FcDetail))), &q, "auto");
-	for (int i = cal->last + 1 > cal->start ? 1 : 0; i < ahead; i++)
+	for (int i = after_course(cal); i < ahead; i++)
 	{
-		int			month = CostMonthNumber(cal->start) + i,
-					days = CostFirstOf(month + 1) - CostFirstOf(month);
+		int			days = days_of_month(cal, i);
 
 		m->mean[i] = mean[i] * days;
-		parts[i].level = rates.level[i] * days;
-		parts[i].shifts = rates.shifts[i] * days;
-		parts[i].trend = rates.trend[i] * days;
-		parts[i].season = rates.season[i] * days;
 		for (int k = 0; k < 2; k++)
 		{
 			bounds[4 * i + 2 * k] = lower[2 * i + k] * days;
 			bounds[4 * i + 2 * k + 1] = upper[2 * i + k] * days;
 		}
 	}
+	if (parts != NULL)
+		take_months_apart(cal, &q, mean, parts);
 }
 
 /*
@@ -236,7 +266,7 @@ forecast_days(const Calendar *cal, const CostOptions *o, CostHistory *h, CostMon
 		for (int k = 0; k < 4; k++)
 			bounds[4 * i + k] = CostQuantile(m->sample + (Size) i * COST_PATHS, at[k]);
 	if (complete_months(cal, h, &first) >= MONTHLY_FROM)
-		use_monthly_model(cal, h, m, bounds, parts);
+		use_monthly_model(cal, h, m, bounds, o->explain ? parts : NULL);
 	for (int i = 0; i < m->late; i++)
 		if (cal->last - i >= cal->start)
 			parts[0].late += m->completion[i];
@@ -380,6 +410,7 @@ return_forecasts(FunctionCallInfo fcinfo, bool explain)
 	column = CostGroupColumn(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	basis = CostBasisArg(fcinfo, 3);
 	options = read_options(fcinfo, 4);
+	options.explain = explain;
 	InitMaterializedSRF(fcinfo, 0);
 	FinopsBegin(&session);
 	if (CostReadCalendar(&cal, as_of, ahead, basis, options.late))
