@@ -53,6 +53,9 @@ SELECT results_eq($$ SELECT usage_date, age, effective_cost FROM forecast.day_se
 SELECT is(finops.note_days(), 14::bigint, 'the same load again');
 SELECT is((SELECT count(*) FROM forecast.day_seen), 14::bigint, 'is noted once');
 SELECT is_empty($$ SELECT * FROM finops.completion_curve() $$, 'one day says nothing');
+DELETE FROM forecast.day_seen;
+SELECT lives_ok('SELECT * FROM finops.run_forecasts()', 'the nightly forecasts');
+SELECT is((SELECT count(*) FROM forecast.day_seen), 14::bigint, 'note the days');
 INSERT INTO forecast.day_seen
 SELECT 'test', 'USD', date '2029-02-01' + i, age, 100 * v, 100 * v FROM generate_series(0, 10) AS i, (VALUES (0, 0.4), (1, 0.8), (2, 1.0), (3, 0.99)) AS a(age, v);
 SELECT results_eq($$ SELECT source, currency, age, days, completeness FROM finops.completion_curve() WHERE age < 4 $$,
@@ -123,6 +126,10 @@ UPDATE fact_cost_raw SET other_columns = '{"savings_plan_end_time": "2018-02-31T
 SELECT results_eq($$ SELECT status, ends_on, effective_per_day FROM finops.refresh_known_steps('2017-05-01') $$,
 	$$ VALUES ('no price', date '2018-03-04', NULL::numeric) $$, 'a day that no month has, and a price that nobody says');
 SELECT is_empty('SELECT FROM forecast.known_step', 'without a price there is no step');
+UPDATE fact_cost_raw SET other_columns = '{"savings_plan_end_time": "2017-05-20T00:00:00Z"}', list_cost = 100 WHERE source = 'known';
+SELECT lives_ok('SELECT * FROM finops.run_forecasts()', 'the nightly forecasts');
+SELECT isnt_empty($$ SELECT FROM forecast.known_step WHERE starts_on = '2017-05-20' $$, 'know the ends of commitments');
+DELETE FROM forecast.known_step;
 DELETE FROM finops.cost_daily;
 
 -- taken apart: fees, holidays, tax, bookings, a shift, a year of months; the parts add up
