@@ -535,14 +535,17 @@ SELECT s.table_name AS scope, format('%s was brought up to date on %s, %s minute
 FROM finops.source_sync s WHERE s.last_sync_at < now() - s.sla_minutes * interval '1 minute'
 $q$),
 
-('quality-failed', 1420, 'Logistics: Data quality', 'SEV-3', 'what fills the table writes less than it should', '{source-stale,load-job-failed=*}', true, $q$
-SELECT format('%s/%s', c.table_name, c.sla_type) AS scope, format('%s of %s fails: %s, the threshold is %s', c.sla_type, c.table_name, c.actual_value, c.threshold_value) AS seen,
+('quality-failed', 1420, 'Logistics: Data quality', 'SEV-3', 'what fills the table writes less than it should, or other than it did; when it is mended the rule has to see it', '{source-stale,load-job-failed=*}', true, $q$
+SELECT coalesce(c.rule_name, format('%s/%s', c.table_name, c.sla_type)) AS scope, format('%s of %s fails: %s, the threshold is %s', c.sla_type, c.table_name, c.actual_value, c.threshold_value) AS seen,
+	CASE WHEN EXISTS (SELECT FROM finops.quality_rule r WHERE r.rule_name = c.rule_name AND r.enabled) THEN format('SELECT * FROM finops.run_quality_rules(%L)', c.rule_name) END AS resolve_call,
 	'SELECT * FROM vw_data_quality_summary WHERE sla_result = ''FAIL''' AS evidence_query
-FROM (SELECT DISTINCT ON (table_name, sla_type) * FROM finops.dq_check WHERE evaluation_timestamp > now() - interval '2 days' ORDER BY table_name, sla_type, evaluation_timestamp DESC, check_id DESC) c WHERE c.sla_result = 'FAIL'
+FROM (SELECT DISTINCT ON (table_name, sla_type, rule_name) * FROM finops.dq_check WHERE evaluation_timestamp > now() - interval '2 days' ORDER BY table_name, sla_type, rule_name, evaluation_timestamp DESC, check_id DESC) c
+WHERE c.sla_result = 'FAIL' AND (c.rule_name IS NULL OR EXISTS (SELECT FROM finops.quality_rule r WHERE r.rule_name = c.rule_name AND r.enabled))
 $q$),
 
 ('reference-broken', 1430, 'Logistics: Referential integrity', 'SEV-2', 'rows point at rows that are not there', '{quality-failed}', true, $q$
 SELECT f.constraint_name AS scope, format('%s rows of %s point at nothing in %s', f.orphan_count, f.child_table, f.parent_table) AS seen,
+	(SELECT format('SELECT * FROM finops.run_quality_rules(%L)', r.rule_name) FROM finops.quality_rule r WHERE r.rule_name = f.constraint_name AND r.enabled) AS resolve_call,
 	'SELECT * FROM test_foreign_key_constraints WHERE test_result = ''FAIL''' AS evidence_query
 FROM @s@.test_foreign_key_constraints f WHERE f.test_result = 'FAIL' AND f.evaluated_at > now() - interval '8 days'
 $q$),
@@ -556,6 +559,7 @@ $q$),
 
 ('security-failed', 1450, 'Logistics: Security assessment', 'SEV-1', 'a security measure is beyond its threshold', '{}', true, $q$
 SELECT m.security_metric AS scope, format('%s is %s, the threshold is %s', m.security_metric, m.current_value, m.threshold) AS seen,
+	CASE WHEN m.security_metric IN ('superuser_logins', 'expired_passwords', 'schemas_public_may_write', 'unencrypted_connections') THEN 'SELECT * FROM finops.collect_monitors()' END AS resolve_call,
 	format('SELECT * FROM vw_security_monitoring WHERE security_metric = %L ORDER BY evaluation_date DESC', m.security_metric) AS evidence_query
 FROM (SELECT DISTINCT ON (security_metric) * FROM finops.security_metric ORDER BY security_metric, evaluation_date DESC) m WHERE m.status ~* '^(fail|critical|breach)'
 $q$);

@@ -146,6 +146,16 @@ sql(q{CREATE TABLE public.orders (n int); SELECT finops.set_job('orders-sync', c
 failure('job-failed', 'orders-sync', [ q{CREATE RULE r AS ON UPDATE TO finops.source_sync DO INSTEAD SELECT 1 / 0}, q{CALL finops.run_job('orders-sync')} ], done => sub { sql('DROP RULE r ON finops.source_sync') });
 failure('source-stale', 'orders', q{INSERT INTO finops.source_sync (table_name, last_sync_at) VALUES ('orders', now() - interval '1 day')});
 
+# data and measures that are judged again when they are mended
+sql(q{CREATE TABLE public.customers (id int, email text); CREATE TABLE public.invoices (customer_id int); INSERT INTO public.customers VALUES (1, 'a'); INSERT INTO public.invoices VALUES (1);
+	INSERT INTO finops.quality_rule (rule_name, relation, kind, columns, reference_relation, reference_columns) VALUES ('email', 'public.customers', 'null_ratio', '{email}', NULL, NULL), ('customer', 'public.invoices', 'referential', '{customer_id}', 'public.customers', '{id}');
+	SELECT finops.run_quality_rules(); SELECT finops.collect_monitors()});
+healthy('rules that hold, and measures of the server');
+failure('quality-failed', 'email', [ q{UPDATE public.customers SET email = NULL}, 'SELECT finops.run_quality_rules()' ], done => sub { sql(q{UPDATE public.customers SET email = 'b'}) });
+failure('quality-failed', 'customer', [ 'INSERT INTO public.invoices VALUES (2)', 'SELECT finops.run_quality_rules()' ], consequences => qr/reference-broken/, done => sub { sql('DELETE FROM public.invoices WHERE customer_id = 2') },
+	title => 'rows that refer to nothing');
+failure('security-failed', 'schemas_public_may_write', [ 'CREATE SCHEMA open; GRANT CREATE ON SCHEMA open TO PUBLIC', 'SELECT finops.collect_monitors()' ], done => sub { sql('DROP SCHEMA open') });
+
 # a job that holds its lock for hours; the cancel is seen when its session looks
 sql(q{SELECT finops.set_job('endless', command => 'SELECT pg_sleep(600)')});
 my $session = start_session($node, 'endless', "CALL finops.run_job('endless');");
@@ -170,7 +180,7 @@ is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client back
 eval { $_->quit } foreach @clients;
 
 my @missing = grep { my $check = $_; !grep { $_ eq $check } failures_repaired() } qw(job-late checklist-overdue message-waiting delivery-failed policy-failed idle-in-transaction driver-late usage-incomplete
-	period-attention approval-waiting drivers-unused model-drift job-failed source-stale connections-full);
+	period-attention approval-waiting drivers-unused model-drift job-failed source-stale quality-failed security-failed connections-full);
 is("@missing", '', 'all of them by calls that put them right');
 $node->stop;
 done_testing();
