@@ -164,16 +164,14 @@ start_query(QueryDesc *query, int flags)
 	{
 		Timed	   *t = find_timed(query);
 
-		if (t == NULL && timed_count < SLOTS)
-			t = &timed[timed_count++];
-		if (t != NULL)
-		{
-			t->query = query;
-			t->started = GetCurrentStatementStartTimestamp();
-			INSTR_TIME_SET_ZERO(t->elapsed);
-			t->blocks = 0;
-			t->rows = 0;
-		}
+		/* a full table holds what errors left behind, or cursors by the dozen */
+		if (t == NULL)
+			t = &timed[timed_count < SLOTS ? timed_count++ : 0];
+		t->query = query;
+		t->started = GetCurrentStatementStartTimestamp();
+		INSTR_TIME_SET_ZERO(t->elapsed);
+		t->blocks = 0;
+		t->rows = 0;
 	}
 }
 
@@ -421,7 +419,13 @@ counted_as(Oid relation)
 	if (!OidIsValid(extension))
 		return InvalidOid;
 	if (get_rel_relispartition(relation))
-		at = llast_oid(get_partition_ancestors(relation));
+	{
+		List	   *ancestors = get_partition_ancestors(relation);
+
+		/* none while it is being detached */
+		if (ancestors != NIL)
+			at = llast_oid(ancestors);
+	}
 	return getExtensionOfObject(RelationRelationId, at) == extension ? at : InvalidOid;
 }
 

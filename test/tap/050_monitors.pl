@@ -79,6 +79,11 @@ is(sql("SELECT count(*) || ' ' || count(DISTINCT fingerprint) FROM vw_performanc
 is($node->psql('postgres', 'SET finops.track_statements = off', extra_params => [ '-U', 'carol' ]), 3, 'users do not switch it off');
 is(sql("SELECT count(*) FROM finops.run_runbook('S004-Q30')"), sql("SELECT count(DISTINCT query_type) FROM vw_performance_monitoring"), 'the runbook reads them');
 
+# errors that a transaction goes on after leave nothing in the way
+my $many = join '', map { "SAVEPOINT s; SELECT 1 / (SELECT 0 WHERE $_ > 0); ROLLBACK TO s;\n" } 1 .. 40;
+$node->psql('postgres', "BEGIN;\n$many SELECT pg_sleep(0.4) AS after_errors; COMMIT", on_error_stop => 0);
+is(sql("SELECT count(*) FROM vw_performance_monitoring WHERE query_text LIKE '%after_errors'"), 1, 'a statement after many errors');
+
 # another database has its own
 
 $node->safe_psql('postgres', 'CREATE DATABASE other');
