@@ -10130,6 +10130,10 @@ FROM finops.tracked_access() t
 	JOIN pg_catalog.pg_extension e ON e.extname OPERATOR(pg_catalog.=) 'finops'
 GROUP BY 1, 2, t.access_type, t.counted_since;
 COMMENT ON VIEW finops.live_access IS 'accesses that the hook has counted, by name';
+COMMENT ON COLUMN finops.live_access.access_type IS 'SELECT, INSERT, UPDATE or DELETE';
+COMMENT ON COLUMN finops.live_access.access_count IS 'statements since counted_since';
+COMMENT ON COLUMN finops.live_access.last_access_time IS 'when the newest of them began';
+COMMENT ON COLUMN finops.live_access.counted_since IS 'start of the server';
 
 CREATE VIEW finops.live_login AS
 SELECT COALESCE(r.rolname::text, '(unknown role)') AS user_name,
@@ -10141,6 +10145,12 @@ FROM finops.tracked_logins() t
 	LEFT JOIN pg_catalog.pg_roles r ON r.rolname::text OPERATOR(pg_catalog.=) t.user_name
 GROUP BY r.rolname, r.oid, t.counted_since;
 COMMENT ON VIEW finops.live_login IS 'logins that the hook has counted; names that are no role are one row';
+COMMENT ON COLUMN finops.live_login.role_name IS 'roles that the user is a member of';
+COMMENT ON COLUMN finops.live_login.login_count IS 'logins since counted_since';
+COMMENT ON COLUMN finops.live_login.failed_count IS 'failed logins since counted_since';
+COMMENT ON COLUMN finops.live_login.last_login_time IS 'NULL where none succeeded';
+COMMENT ON COLUMN finops.live_login.last_failure_time IS 'NULL where none failed';
+COMMENT ON COLUMN finops.live_login.counted_since IS 'start of the server';
 
 -- freshness
 
@@ -10292,6 +10302,15 @@ FROM finops.tracked_statements() t
 	LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) t.role_id
 	LEFT JOIN finops.warehouse w ON w.database_name OPERATOR(pg_catalog.=) pg_catalog.current_database()::text;
 COMMENT ON VIEW finops.live_statement IS 'slow statements that the hook has seen, as rows of finops.query_log';
+COMMENT ON COLUMN finops.live_statement.query_id IS 'start of the server and number of the statement';
+COMMENT ON COLUMN finops.live_statement.query_text IS 'without strings, numbers and comments, at most 1,023 bytes';
+COMMENT ON COLUMN finops.live_statement.query_type IS 'SELECT, INSERT, UPDATE, DELETE, or the first word of a utility';
+COMMENT ON COLUMN finops.live_statement.start_time IS 'when the client sent it';
+COMMENT ON COLUMN finops.live_statement.total_elapsed_time_seconds IS 'time of its execution';
+COMMENT ON COLUMN finops.live_statement.bytes_scanned IS 'blocks that were read, from memory or disk, times their size';
+COMMENT ON COLUMN finops.live_statement.rows_produced IS 'rows returned or changed';
+COMMENT ON COLUMN finops.live_statement.fingerprint IS 'the same for a statement with other values';
+COMMENT ON COLUMN finops.live_statement.executions IS '1';
 
 CREATE VIEW @extschema@.vw_performance_monitoring AS
 SELECT q.query_id, q.query_text, q.query_type, q.user_name, q.warehouse_name, q.start_time,
@@ -10305,6 +10324,8 @@ SELECT l.query_id, l.query_text, l.query_type, l.user_name, l.warehouse_name, l.
 FROM finops.live_statement l
 WHERE NOT EXISTS (SELECT FROM finops.query_log q WHERE q.query_id OPERATOR(pg_catalog.=) l.query_id);
 COMMENT ON VIEW @extschema@.vw_performance_monitoring IS 'queries with their duration, volume and credits: finops.query_log, and what the statement hook has seen since';
+COMMENT ON COLUMN @extschema@.vw_performance_monitoring.fingerprint IS 'the same for a statement with other values';
+COMMENT ON COLUMN @extschema@.vw_performance_monitoring.executions IS 'how many the row stands for; NULL where that is not known';
 
 CREATE TABLE finops.warehouse_metering (
 	warehouse_name text NOT NULL,
@@ -10547,6 +10568,10 @@ FROM (
 	SELECT 'freshness', 'vw_data_freshness_monitoring', 'finops.delivery, finops.source_sync', 'live', NULL
 ) m;
 COMMENT ON VIEW finops.monitor_source IS 'where each monitor has its data from, whether it comes, and what to do when it does not';
+COMMENT ON COLUMN finops.monitor_source.monitor IS 'what is watched';
+COMMENT ON COLUMN finops.monitor_source.relation IS 'the view that tells it';
+COMMENT ON COLUMN finops.monitor_source.state IS 'live, off, not preloaded, by finops.collect_monitors, archiving is off, or none declared';
+COMMENT ON COLUMN finops.monitor_source.hint IS 'what makes it live; NULL where it is';
 COMMENT ON COLUMN finops.monitor_source.lost IS 'what found no room in shared memory since the start of the server';
 
 REVOKE ALL ON FUNCTION finops.tracked_statements(), finops.tracked_access(), finops.tracked_logins(), finops.tracked_backups(), finops.tracking(), finops.collect_monitors() FROM PUBLIC;
@@ -10703,7 +10728,7 @@ CREATE TABLE finops.retention_policy (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT retention_policy_pkey PRIMARY KEY (object, shipped),
 	CONSTRAINT retention_policy_object_check CHECK (object OPERATOR(pg_catalog.=) ANY (ARRAY['fact_cost_raw', 'fact_cost_allocated', 'usage_snapshot_daily', 'cost_cache', 'api_metrics',
-		'athena_query_executions', 'query_log', 'dq_check', 'cur_ingestion_log', 'job_run'])),
+		'athena_query_executions', 'query_log', 'dq_check', 'fk_check', 'cur_ingestion_log', 'job_run'])),
 	CONSTRAINT retention_policy_keep_check CHECK (keep OPERATOR(pg_catalog.>=) '1 day'),
 	CONSTRAINT retention_policy_action_check CHECK (action OPERATOR(pg_catalog.=) ANY (ARRAY['delete', 'drop', 'detach'])),
 	CONSTRAINT retention_policy_whole_check CHECK (NOT shipped OR keep IS NOT NULL AND action IS NOT NULL AND enabled IS NOT NULL)
@@ -10720,6 +10745,7 @@ INSERT INTO finops.retention_policy (object, keep, action, enabled, shipped) VAL
 	('athena_query_executions', '90 days', 'delete', true, true),
 	('query_log', '90 days', 'delete', true, true),
 	('dq_check', '395 days', 'delete', true, true),
+	('fk_check', '395 days', 'delete', true, true),
 	('cur_ingestion_log', '730 days', 'delete', true, true),
 	('job_run', '90 days', 'delete', true, true);
 
@@ -10872,6 +10898,10 @@ FROM finops.dq_check d
 WHERE d.rule_name IS NOT NULL
 ORDER BY d.rule_name, d.evaluation_timestamp DESC, d.check_id DESC;
 COMMENT ON VIEW finops.quality_result IS 'the newest result of each rule of data quality; vw_data_quality_sla has all of them';
+COMMENT ON COLUMN finops.quality_result.threshold_value IS 'the largest value that passes; for a distribution, the limit at these sample sizes';
+COMMENT ON COLUMN finops.quality_result.row_count IS 'rows that count';
+COMMENT ON COLUMN finops.quality_result.unique_keys IS 'different keys; NULL for other kinds';
+COMMENT ON COLUMN finops.quality_result.null_keys IS 'rows with a NULL in a column of the rule; NULL for other kinds';
 COMMENT ON COLUMN finops.quality_result.sla_status IS 'OK, BROKEN, EMPTY (no rows), BASELINE (taken now), LEARNING (too few results) or ERROR (it could not be run)';
 
 CREATE FUNCTION finops.run_quality_rules(rule_name text DEFAULT NULL)

@@ -51,6 +51,10 @@ FROM finops.tracked_access() t
 	JOIN pg_catalog.pg_extension e ON e.extname OPERATOR(pg_catalog.=) 'finops'
 GROUP BY 1, 2, t.access_type, t.counted_since;
 COMMENT ON VIEW finops.live_access IS 'accesses that the hook has counted, by name';
+COMMENT ON COLUMN finops.live_access.access_type IS 'SELECT, INSERT, UPDATE or DELETE';
+COMMENT ON COLUMN finops.live_access.access_count IS 'statements since counted_since';
+COMMENT ON COLUMN finops.live_access.last_access_time IS 'when the newest of them began';
+COMMENT ON COLUMN finops.live_access.counted_since IS 'start of the server';
 
 CREATE VIEW finops.live_login AS
 SELECT COALESCE(r.rolname::text, '(unknown role)') AS user_name,
@@ -62,6 +66,12 @@ FROM finops.tracked_logins() t
 	LEFT JOIN pg_catalog.pg_roles r ON r.rolname::text OPERATOR(pg_catalog.=) t.user_name
 GROUP BY r.rolname, r.oid, t.counted_since;
 COMMENT ON VIEW finops.live_login IS 'logins that the hook has counted; names that are no role are one row';
+COMMENT ON COLUMN finops.live_login.role_name IS 'roles that the user is a member of';
+COMMENT ON COLUMN finops.live_login.login_count IS 'logins since counted_since';
+COMMENT ON COLUMN finops.live_login.failed_count IS 'failed logins since counted_since';
+COMMENT ON COLUMN finops.live_login.last_login_time IS 'NULL where none succeeded';
+COMMENT ON COLUMN finops.live_login.last_failure_time IS 'NULL where none failed';
+COMMENT ON COLUMN finops.live_login.counted_since IS 'start of the server';
 
 -- freshness
 
@@ -213,6 +223,15 @@ FROM finops.tracked_statements() t
 	LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) t.role_id
 	LEFT JOIN finops.warehouse w ON w.database_name OPERATOR(pg_catalog.=) pg_catalog.current_database()::text;
 COMMENT ON VIEW finops.live_statement IS 'slow statements that the hook has seen, as rows of finops.query_log';
+COMMENT ON COLUMN finops.live_statement.query_id IS 'start of the server and number of the statement';
+COMMENT ON COLUMN finops.live_statement.query_text IS 'without strings, numbers and comments, at most 1,023 bytes';
+COMMENT ON COLUMN finops.live_statement.query_type IS 'SELECT, INSERT, UPDATE, DELETE, or the first word of a utility';
+COMMENT ON COLUMN finops.live_statement.start_time IS 'when the client sent it';
+COMMENT ON COLUMN finops.live_statement.total_elapsed_time_seconds IS 'time of its execution';
+COMMENT ON COLUMN finops.live_statement.bytes_scanned IS 'blocks that were read, from memory or disk, times their size';
+COMMENT ON COLUMN finops.live_statement.rows_produced IS 'rows returned or changed';
+COMMENT ON COLUMN finops.live_statement.fingerprint IS 'the same for a statement with other values';
+COMMENT ON COLUMN finops.live_statement.executions IS '1';
 
 CREATE VIEW @extschema@.vw_performance_monitoring AS
 SELECT q.query_id, q.query_text, q.query_type, q.user_name, q.warehouse_name, q.start_time,
@@ -226,6 +245,8 @@ SELECT l.query_id, l.query_text, l.query_type, l.user_name, l.warehouse_name, l.
 FROM finops.live_statement l
 WHERE NOT EXISTS (SELECT FROM finops.query_log q WHERE q.query_id OPERATOR(pg_catalog.=) l.query_id);
 COMMENT ON VIEW @extschema@.vw_performance_monitoring IS 'queries with their duration, volume and credits: finops.query_log, and what the statement hook has seen since';
+COMMENT ON COLUMN @extschema@.vw_performance_monitoring.fingerprint IS 'the same for a statement with other values';
+COMMENT ON COLUMN @extschema@.vw_performance_monitoring.executions IS 'how many the row stands for; NULL where that is not known';
 
 CREATE TABLE finops.warehouse_metering (
 	warehouse_name text NOT NULL,
@@ -468,6 +489,10 @@ FROM (
 	SELECT 'freshness', 'vw_data_freshness_monitoring', 'finops.delivery, finops.source_sync', 'live', NULL
 ) m;
 COMMENT ON VIEW finops.monitor_source IS 'where each monitor has its data from, whether it comes, and what to do when it does not';
+COMMENT ON COLUMN finops.monitor_source.monitor IS 'what is watched';
+COMMENT ON COLUMN finops.monitor_source.relation IS 'the view that tells it';
+COMMENT ON COLUMN finops.monitor_source.state IS 'live, off, not preloaded, by finops.collect_monitors, archiving is off, or none declared';
+COMMENT ON COLUMN finops.monitor_source.hint IS 'what makes it live; NULL where it is';
 COMMENT ON COLUMN finops.monitor_source.lost IS 'what found no room in shared memory since the start of the server';
 
 REVOKE ALL ON FUNCTION finops.tracked_statements(), finops.tracked_access(), finops.tracked_logins(), finops.tracked_backups(), finops.tracking(), finops.collect_monitors() FROM PUBLIC;

@@ -124,7 +124,7 @@ CREATE TABLE finops.retention_policy (
 	shipped boolean NOT NULL DEFAULT false,
 	CONSTRAINT retention_policy_pkey PRIMARY KEY (object, shipped),
 	CONSTRAINT retention_policy_object_check CHECK (object OPERATOR(pg_catalog.=) ANY (ARRAY['fact_cost_raw', 'fact_cost_allocated', 'usage_snapshot_daily', 'cost_cache', 'api_metrics',
-		'athena_query_executions', 'query_log', 'dq_check', 'cur_ingestion_log', 'job_run'])),
+		'athena_query_executions', 'query_log', 'dq_check', 'fk_check', 'cur_ingestion_log', 'job_run'])),
 	CONSTRAINT retention_policy_keep_check CHECK (keep OPERATOR(pg_catalog.>=) '1 day'),
 	CONSTRAINT retention_policy_action_check CHECK (action OPERATOR(pg_catalog.=) ANY (ARRAY['delete', 'drop', 'detach'])),
 	CONSTRAINT retention_policy_whole_check CHECK (NOT shipped OR keep IS NOT NULL AND action IS NOT NULL AND enabled IS NOT NULL)
@@ -141,6 +141,7 @@ INSERT INTO finops.retention_policy (object, keep, action, enabled, shipped) VAL
 	('athena_query_executions', '90 days', 'delete', true, true),
 	('query_log', '90 days', 'delete', true, true),
 	('dq_check', '395 days', 'delete', true, true),
+	('fk_check', '395 days', 'delete', true, true),
 	('cur_ingestion_log', '730 days', 'delete', true, true),
 	('job_run', '90 days', 'delete', true, true);
 

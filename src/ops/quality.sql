@@ -60,6 +60,10 @@ FROM finops.dq_check d
 WHERE d.rule_name IS NOT NULL
 ORDER BY d.rule_name, d.evaluation_timestamp DESC, d.check_id DESC;
 COMMENT ON VIEW finops.quality_result IS 'the newest result of each rule of data quality; vw_data_quality_sla has all of them';
+COMMENT ON COLUMN finops.quality_result.threshold_value IS 'the largest value that passes; for a distribution, the limit at these sample sizes';
+COMMENT ON COLUMN finops.quality_result.row_count IS 'rows that count';
+COMMENT ON COLUMN finops.quality_result.unique_keys IS 'different keys; NULL for other kinds';
+COMMENT ON COLUMN finops.quality_result.null_keys IS 'rows with a NULL in a column of the rule; NULL for other kinds';
 COMMENT ON COLUMN finops.quality_result.sla_status IS 'OK, BROKEN, EMPTY (no rows), BASELINE (taken now), LEARNING (too few results) or ERROR (it could not be run)';
 
 CREATE FUNCTION finops.run_quality_rules(rule_name text DEFAULT NULL)

@@ -35,6 +35,7 @@ static const Log logs[] = {
 	{"athena_query_executions", "@s@.athena_query_executions", "creation_time", true},
 	{"query_log", "finops.query_log", "start_time", true},
 	{"dq_check", "finops.dq_check", "evaluation_timestamp", false},
+	{"fk_check", "finops.fk_check", "evaluated_at", false},
 	{"cur_ingestion_log", "@s@.cur_ingestion_log", "started_at", false},
 };
 
