@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(finops_request_api);
+PG_FUNCTION_INFO_V1(finops_request_status);
 PG_FUNCTION_INFO_V1(finops_request_throttled);
 PG_FUNCTION_INFO_V1(finops_count_requests);
 PG_FUNCTION_INFO_V1(finops_athena_scan_cost);
@@ -37,7 +38,7 @@ PG_FUNCTION_INFO_V1(finops_keep_athena_total);
 #define ADD_REQUESTS(rows, counted_to) \
 	"INSERT INTO finops.request_total AS t (api, status, requests, throttled, response_ms," \
 	" counted_to)" \
-	" SELECT finops.request_api(r.endpoint), coalesce(r.status_code::text, 'none'), count(*)," \
+	" SELECT finops.request_api(r.endpoint), finops.request_status(r.status_code), count(*)," \
 	" count(*) FILTER (WHERE finops.request_throttled(r.status_code, r.error_code))," \
 	" sum(r.response_time_ms), " counted_to \
 	" FROM " rows " r, (SELECT coalesce(max(counted_to), 0) AS counted FROM finops.request_total) k" \
@@ -87,6 +88,20 @@ finops_request_api(PG_FUNCTION_ARGS)
 		memcmp(VARDATA_ANY(endpoint), athena, strlen(athena)) == 0)
 		PG_RETURN_TEXT_P(cstring_to_text("athena"));
 	PG_RETURN_TEXT_P(cstring_to_text("cost-explorer"));
+}
+
+/* finops.request_status(status_code integer) returns text: few values, whatever is written. */
+Datum
+finops_request_status(PG_FUNCTION_ARGS)
+{
+	int32		status;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_TEXT_P(cstring_to_text("none"));
+	status = PG_GETARG_INT32(0);
+	if (status < 100 || status > 599)
+		PG_RETURN_TEXT_P(cstring_to_text("other"));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%d", status)));
 }
 
 /* finops.request_throttled(status_code integer, error_code text) returns boolean, never NULL. */

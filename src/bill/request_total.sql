@@ -13,6 +13,12 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'finops_request_throttled';
 COMMENT ON FUNCTION finops.request_throttled(integer, text) IS 'whether an API refused a request because there were too many';
 
+CREATE FUNCTION finops.request_status(status_code integer)
+RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'finops_request_status';
+COMMENT ON FUNCTION finops.request_status(integer) IS 'a status of HTTP as text, 100 to 599; other for another number, none where there was no answer';
+
 CREATE TABLE finops.request_total (
 	api text NOT NULL,
 	status text NOT NULL,
@@ -23,7 +29,7 @@ CREATE TABLE finops.request_total (
 	CONSTRAINT request_total_pkey PRIMARY KEY (api, status)
 );
 COMMENT ON TABLE finops.request_total IS 'requests that finops.request_count need not count again: those of api_metrics up to the greatest counted_to, and those that were deleted';
-COMMENT ON COLUMN finops.request_total.status IS 'of HTTP; none where there was no answer';
+COMMENT ON COLUMN finops.request_total.status IS 'of finops.request_status';
 COMMENT ON COLUMN finops.request_total.counted_to IS 'api_metrics.id';
 
 CREATE VIEW finops.request_count AS
@@ -32,7 +38,7 @@ SELECT t.api, t.status, pg_catalog.sum(t.requests)::bigint AS requests, pg_catal
 FROM (
 	SELECT o.api, o.status, o.requests, o.throttled, o.response_ms FROM finops.request_total o
 	UNION ALL
-	SELECT finops.request_api(m.endpoint), COALESCE(m.status_code::text, 'none'), pg_catalog.count(*),
+	SELECT finops.request_api(m.endpoint), finops.request_status(m.status_code), pg_catalog.count(*),
 		pg_catalog.count(*) FILTER (WHERE finops.request_throttled(m.status_code, m.error_code)), pg_catalog.sum(m.response_time_ms)
 	FROM @extschema@.api_metrics m
 	WHERE m.id OPERATOR(pg_catalog.>) (SELECT COALESCE(pg_catalog.max(k.counted_to), 0) FROM finops.request_total k)

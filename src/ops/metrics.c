@@ -118,7 +118,7 @@ static const Collector collectors[] = {
 
 	{"WITH k AS MATERIALIZED (SELECT c.source, count(*) AS n,"
 		" max(c.last_updated) FILTER (WHERE isfinite(c.last_updated)) AS at"
-		" FROM @s@.cost_cache c GROUP BY c.source)"
+		" FROM @s@.cost_cache c GROUP BY c.source ORDER BY c.source <> 'cost-explorer', 2 DESC LIMIT 100)"
 		" SELECT 'dashboard_cache_hits_total', '', NULL::text[],"
 		" CASE WHEN s.is_called THEN s.last_value ELSE 0 END::float8 FROM finops.cost_cache_hits s"
 		" UNION ALL SELECT 'dashboard_cache_misses_total', '', NULL,"

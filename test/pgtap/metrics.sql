@@ -21,6 +21,8 @@ SELECT results_eq($$ SELECT finops.request_api(e) FROM unnest('{/api/costs,GET /
 SELECT results_eq($$ SELECT finops.request_throttled(s, c) FROM (VALUES (429, NULL), (400, 'ThrottlingException'), (200, ''), (NULL::int, NULL::text)) v(s, c) $$,
 	$$ VALUES (true), (true), (false), (false) $$, 'refused as too many');
 
+SELECT results_eq($$ SELECT finops.request_status(s) FROM unnest('{200,599,99,600,0,-2147483648,2147483647,NULL}'::int[]) s $$, $$ VALUES ('200'), ('599'), ('other'), ('other'), ('other'), ('other'), ('other'), ('none') $$, 'few statuses, whatever is written');
+
 -- ten requests to the dashboard of 100, 200, ... 1,000 ms, two of them 503; five to Cost Explorer, two of them refused
 
 INSERT INTO api_metrics (endpoint, status_code, response_time_ms, created_at) SELECT '/api/costs', CASE WHEN n > 8 THEN 503 ELSE 200 END, n * 100, now() - interval '1 minute' FROM generate_series(1, 10) n;
@@ -86,6 +88,11 @@ INSERT INTO cost_cache (cache_key, source, last_updated, created_at, expires_at)
 SELECT results_eq($$ SELECT finops.cache_cleanup() FROM (SELECT) o $$, $$ VALUES (2::bigint) $$, 'an expired entry and an old one');
 SELECT set_eq($$ SELECT cache_key FROM cost_cache WHERE source IN ('x', 'y') $$, $$ VALUES ('x-2'), ('y-1') $$, 'the rest stays');
 DELETE FROM cost_cache WHERE source IN ('x', 'y');
+
+-- a hundred sources at most, the one of Cost Explorer among them
+INSERT INTO cost_cache (cache_key, source) SELECT 's-' || n, 'source ' || (n + 1) / 2 FROM generate_series(1, 400) n;
+SELECT results_eq($$ SELECT count(*), bool_or(labels ->> 'source' = 'cost-explorer') FROM finops.metric_samples('finops_cache_entries') $$, $$ VALUES (100::bigint, true) $$, 'sources are as many as a scrape can take');
+DELETE FROM cost_cache WHERE source LIKE 'source %';
 
 -- the format: each family has its head once and its samples behind it
 
