@@ -114,10 +114,10 @@ finops_report_csv(PG_FUNCTION_ARGS)
 	DateADT period;
 	StringInfoData csv;
 
-	FinopsRequireArg(fcinfo, 0, "report");
-	report = find_report(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	period = FinopsPeriodArg(fcinfo, 1);
 	FinopsCheckPeriodNotFuture(period);
+	FinopsRequireArg(fcinfo, 0, "report");
+	report = find_report(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	initStringInfo(&csv);
 	FinopsBegin(&session);
 	FINOPS_RUN(report->sql, ARG_DATE(period));
