@@ -124,7 +124,7 @@ finops_apply_commitments(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	limits.most_coverage = (int) rint(OptionNumber(options, "max_share", 0, 0, 1) * 1000000);
+	limits.most_coverage = (int) rint(OptionNumber(options, "max_share", 0, 0.000001, 1) * 1000000);
 	limits.least_utilisation = (int) rint(OptionNumber(options, "min_utilisation", 0, 0, 1) * 1000000);
 	step = (CommitmentMoney) rint(OptionNumber(options, "step", 0, 0, 1000000) * 1e12) * COMMITMENT_ONE;
 	SPI_connect();

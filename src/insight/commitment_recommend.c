@@ -66,6 +66,7 @@ static void
 read_wish(FunctionCallInfo fcinfo, int as_of_arg, int options_arg, Wish *w)
 {
 	static const char *const demands[] = {"past", "forecast"};
+	double		cash;
 
 	memset(w, 0, sizeof(Wish));
 	FinopsRequireArg(fcinfo, as_of_arg, "as_of");
@@ -78,10 +79,12 @@ read_wish(FunctionCallInfo fcinfo, int as_of_arg, int options_arg, Wish *w)
 	w->draws = OptionInt(w->options, "draws", 1000, 0, 100000);
 	w->seed = (uint64) OptionNumber(w->options, "seed", 1, 0, 9e15);
 	w->forecast = OptionChoice(w->options, "demand", demands, lengthof(demands), 0) == 1;
-	w->limits.most_coverage = (int) rint(OptionNumber(w->options, "max_share", 0, 0, 1) * 1000000);
+	w->limits.most_coverage = (int) rint(OptionNumber(w->options, "max_share", 0, 0.000001, 1) * 1000000);
 	w->limits.least_utilisation = (int) rint(OptionNumber(w->options, "min_utilisation", 0, 0, 1) * 1000000);
-	w->limits.cash = (CommitmentMoney) rint(OptionNumber(w->options, "upfront_limit", 0, 0, 1e12) * 1e6) *
-		(COMMITMENT_ONE / 1000000) * COMMITMENT_ONE;
+	/* no cash at all is a limit, too: what cannot be paid */
+	cash = OptionNumber(w->options, "upfront_limit", -1, 0, 1e12);
+	if (cash >= 0)
+		w->limits.cash = (CommitmentMoney) rint(cash * 1e6) * (COMMITMENT_ONE / 1000000) * COMMITMENT_ONE + 1;
 }
 
 /* ---------------------------------------------------------------------

@@ -56,6 +56,8 @@ SELECT results_eq($$ SELECT offer_id, kind, hourly, upfront, break_even_months, 
 SELECT ok(cost <= greedy_cost AND savings > 0, 'never dearer than one after another') FROM finops.recommend_commitments('2017-05-29', '{"lag_days": 0}') WHERE offer_id IS NULL;
 SELECT results_eq($$ SELECT offer_id, hourly FROM finops.recommend_commitments('2017-05-29', '{"lag_days": 0, "upfront_limit": 8760}') WHERE offer_id = 'm5-1y' $$,
 	$$ VALUES ('m5-1y', 1.0) $$, 'no more upfront than there is cash');
+SELECT results_eq($$ SELECT offer_id, upfront FROM finops.recommend_commitments('2017-05-29', '{"lag_days": 0, "upfront_limit": 0}') WHERE offer_id IS NOT NULL $$,
+	$$ VALUES ('compute-1y', 0.0) $$, 'and nothing upfront where there is none');
 SELECT ok(coverage <= 0.25, 'no more than a share of it') FROM finops.recommend_commitments('2017-05-29', '{"lag_days": 0, "max_share": 0.25}') WHERE offer_id IS NULL;
 SELECT results_eq($$ SELECT a, b, c FROM (SELECT savings_p10, savings_p50, savings_p90 FROM finops.recommend_commitments('2017-05-29', '{"lookback_days": 10, "lag_days": 0, "seed": 7}') WHERE offer_id IS NULL) x(a, b, c) $$,
 	$$ SELECT savings_p10, savings_p50, savings_p90 FROM finops.recommend_commitments('2017-05-29', '{"lookback_days": 10, "lag_days": 0, "seed": 7}') WHERE offer_id IS NULL $$, 'the same seed, the same draws');
@@ -112,6 +114,7 @@ SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments(NULL) $$, '22004'
 SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('infinity') $$, '22023', NULL, 'no finite day');
 SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('2017-05-29', '{"lookback": 3}') $$, '22023', NULL, 'an unknown option');
 SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('2017-05-29', '{"max_share": 2}') $$, '22023', NULL, 'a share above one');
+SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('2017-05-29', '{"max_share": 0}') $$, '22023', NULL, 'a share of nothing');
 SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('2017-05-29', '{"demand": "forecast", "lag_days": 0}') $$, '55000', NULL, 'too little to forecast from');
 SELECT throws_ok($$ SELECT * FROM finops.commitment_curve('2017-05-29', 'none') $$, '22023', NULL, 'an unknown offer');
 SELECT throws_ok($$ SELECT * FROM finops.commitment_curve('2017-05-29', 'm5-1y', 1) $$, '22023', NULL, 'a curve of one point');
