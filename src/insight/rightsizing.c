@@ -60,42 +60,66 @@ stage_cost(DateADT as_of)
 				 ARG_DATE(as_of));
 }
 
-#define SHARE_OF(part) "avg(m.value) FILTER (WHERE " part ") / nullif("
+/*
+ * Values by hour and by day, from which all but quantiles follow: however many
+ * conditions there are, the values are read once.
+ */
+static void
+stage_values(DateADT as_of)
+{
+	FINOPS_STAGE("right_hour",
+				 "SELECT m.metric, m.resource_id, date_trunc('hour', m.measured_at) AS hour, count(*) AS n, sum(m.value) AS total, sum(m.value * m.value) AS squares,"
+				 " max(m.value) AS most, min(m.value) AS least FROM finops.resource_metric m"
+				 " JOIN (SELECT c.metric, max(c.lookback_days) AS days FROM right_condition c GROUP BY 1) w ON w.metric = m.metric"
+				 " WHERE m.measured_at >= $1 - w.days AND m.measured_at < $1 GROUP BY 1, 2, 3",
+				 ARG_DATE(as_of));
+	FINOPS_STAGE0("right_daily",
+				  "SELECT h.metric, h.resource_id, h.hour::date AS day, count(*) AS hours, sum(h.n) AS n, sum(h.total) AS total, sum(h.squares) AS squares, max(h.most) AS most,"
+				  " min(h.least) AS least, sum(h.n) FILTER (WHERE date_part('hour', h.hour) >= 22 OR date_part('hour', h.hour) < 6) AS night_n,"
+				  " sum(h.total) FILTER (WHERE date_part('hour', h.hour) >= 22 OR date_part('hour', h.hour) < 6) AS night_total"
+				  " FROM right_hour h GROUP BY 1, 2, 3");
+	FINOPS_STAGE("right_quantile",
+				 "SELECT c.metric, c.lookback_days, c.quantile, c.day, m.resource_id, percentile_cont(c.quantile) WITHIN GROUP (ORDER BY m.value) AS value"
+				 " FROM (SELECT DISTINCT x.metric, x.lookback_days, x.quantile, CASE WHEN x.per_day THEN d.day END AS day FROM right_condition x"
+				 "  JOIN generate_series($1 - 400, $1 - 1, interval '1 day') AS d(day) ON d.day >= $1 - x.lookback_days AND (x.per_day OR d.day = $1 - 1)"
+				 "  WHERE x.statistic = 'quantile') c JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= coalesce(c.day, $1 - c.lookback_days)"
+				 "  AND m.measured_at < coalesce(c.day + interval '1 day', $1) GROUP BY 1, 2, 3, 4, 5",
+				 ARG_DATE(as_of));
+}
 
 /* Statistics of the whole window, and how many days the daily conditions held. */
 static void
 stage_statistics(DateADT as_of)
 {
 	FINOPS_STAGE("right_window",
-				 "SELECT c.rule_id, c.\"position\", m.resource_id, CASE c.statistic WHEN 'avg' THEN avg(m.value) WHEN 'max' THEN max(m.value) WHEN 'min' THEN min(m.value)"
-				 " WHEN 'sum' THEN sum(m.value) WHEN 'quantile' THEN percentile_cont(coalesce(c.quantile, 0)) WITHIN GROUP (ORDER BY m.value)"
-				 " WHEN 'cv' THEN stddev_samp(m.value) / nullif(avg(m.value), 0)"
-				 " WHEN 'night_share' THEN " SHARE_OF("date_part('hour', m.measured_at) >= 22 OR date_part('hour', m.measured_at) < 6") "avg(m.value), 0)"
-				 " WHEN 'weekend_share' THEN " SHARE_OF("date_part('isodow', m.measured_at) >= 6")
-				 " avg(m.value) FILTER (WHERE date_part('isodow', m.measured_at) < 6), 0) END AS value,"
+				 "SELECT w.rule_id, w.\"position\", w.resource_id, CASE w.statistic WHEN 'avg' THEN w.total / w.n WHEN 'max' THEN w.most WHEN 'min' THEN w.least WHEN 'sum' THEN w.total"
+				 " WHEN 'quantile' THEN q.value WHEN 'cv' THEN sqrt(greatest(w.squares - w.total * w.total / w.n, 0) / nullif(w.n - 1, 0)) / nullif(w.total / w.n, 0)"
+				 " WHEN 'night_share' THEN w.night_total / nullif(w.night_n, 0) / nullif(w.total / w.n, 0)"
+				 " WHEN 'weekend_share' THEN w.weekend_total / nullif(w.weekend_n, 0) / nullif((w.total - w.weekend_total) / nullif(w.n - w.weekend_n, 0), 0) END AS value,"
 				 /* metrics by the day have one value each */
-				 " CASE WHEN count(*) > count(DISTINCT m.measured_at::date) THEN count(DISTINCT date_trunc('hour', m.measured_at)) / (24.0 * c.lookback_days)"
-				 "  ELSE count(*) / c.lookback_days::numeric END AS presence, count(DISTINCT date_trunc('hour', m.measured_at)) AS hours"
-				 " FROM right_condition c JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= $1 - c.lookback_days AND m.measured_at < $1"
-				 " GROUP BY c.rule_id, c.\"position\", m.resource_id, c.statistic, c.quantile, c.lookback_days",
+				 " CASE WHEN w.most_hours > 1 THEN w.hours / (24.0 * w.lookback_days) ELSE w.hours / w.lookback_days::numeric END AS presence, w.hours"
+				 " FROM (SELECT c.rule_id, c.\"position\", c.metric, c.statistic, c.quantile, c.lookback_days, c.per_day, d.resource_id, sum(d.n)::float8 AS n, sum(d.total) AS total,"
+				 "  sum(d.squares) AS squares, max(d.most) AS most, min(d.least) AS least, sum(d.night_n)::float8 AS night_n, sum(d.night_total) AS night_total,"
+				 "  sum(d.n) FILTER (WHERE date_part('isodow', d.day) >= 6)::float8 AS weekend_n, sum(d.total) FILTER (WHERE date_part('isodow', d.day) >= 6) AS weekend_total,"
+				 "  sum(d.hours) AS hours, max(d.hours) AS most_hours"
+				 "  FROM right_condition c JOIN right_daily d ON d.metric = c.metric AND d.day >= $1 - c.lookback_days GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) w"
+				 " LEFT JOIN right_quantile q ON q.metric = w.metric AND q.lookback_days = w.lookback_days AND q.quantile = w.quantile AND q.resource_id = w.resource_id AND q.day IS NULL",
 				 ARG_DATE(as_of));
 	FINOPS_STAGE("right_hours",
 				 "SELECT h.rule_id, h.\"position\", h.resource_id, count(*) FILTER (WHERE h.most <= h.level) AS idle FROM"
-				 " (SELECT c.rule_id, c.\"position\", m.resource_id, c.level, max(m.value) AS most FROM right_condition c"
-				 "  JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= $1 - c.lookback_days AND m.measured_at < $1 WHERE c.statistic = 'idle_hours'"
-				 "  GROUP BY c.rule_id, c.\"position\", m.resource_id, c.level, date_part('isodow', m.measured_at), date_part('hour', m.measured_at)) h GROUP BY 1, 2, 3",
+				 " (SELECT c.rule_id, c.\"position\", m.resource_id, c.level, max(m.most) AS most FROM right_condition c"
+				 "  JOIN right_hour m ON m.metric = c.metric AND m.hour >= $1 - c.lookback_days WHERE c.statistic = 'idle_hours'"
+				 "  GROUP BY c.rule_id, c.\"position\", m.resource_id, c.level, date_part('isodow', m.hour), date_part('hour', m.hour)) h GROUP BY 1, 2, 3",
 				 ARG_DATE(as_of));
 	FINOPS_STAGE("right_day",
-				 "SELECT d.rule_id, d.resource_id, count(*) FILTER (WHERE d.held = d.wanted) AS days FROM"
-				 " (SELECT x.rule_id, x.resource_id, x.day, count(*) FILTER (WHERE CASE x.comparison WHEN '<' THEN x.value < x.threshold WHEN '<=' THEN x.value <= x.threshold"
-				 "   WHEN '>=' THEN x.value >= x.threshold ELSE x.value > x.threshold END) AS held,"
-				 "   (SELECT count(*) FROM right_condition w WHERE w.rule_id = x.rule_id AND w.per_day AND w.required) AS wanted FROM"
-				 "  (SELECT c.rule_id, c.\"position\", c.comparison, c.threshold, m.resource_id, m.measured_at::date AS day, CASE c.statistic WHEN 'avg' THEN avg(m.value)"
-				 "    WHEN 'max' THEN max(m.value) WHEN 'min' THEN min(m.value) WHEN 'sum' THEN sum(m.value)"
-				 "    ELSE percentile_cont(coalesce(c.quantile, 0)) WITHIN GROUP (ORDER BY m.value) END AS value"
-				 "   FROM right_condition c JOIN finops.resource_metric m ON m.metric = c.metric AND m.measured_at >= $1 - c.lookback_days AND m.measured_at < $1"
-				 "   WHERE c.per_day AND c.required GROUP BY c.rule_id, c.\"position\", c.comparison, c.threshold, c.statistic, c.quantile, m.resource_id, m.measured_at::date) x"
-				 "  GROUP BY 1, 2, 3) d GROUP BY 1, 2",
+				 "WITH wanted AS (SELECT c.rule_id, count(*) AS n FROM right_condition c WHERE c.per_day AND c.required GROUP BY 1),"
+				 " held AS (SELECT c.rule_id, d.resource_id, d.day, count(*) AS n FROM right_condition c JOIN right_daily d ON d.metric = c.metric AND d.day >= $1 - c.lookback_days"
+				 "  LEFT JOIN right_quantile q ON c.statistic = 'quantile' AND q.metric = c.metric AND q.lookback_days = c.lookback_days AND q.quantile = c.quantile"
+				 "   AND q.resource_id = d.resource_id AND q.day = d.day,"
+				 "  LATERAL (SELECT CASE c.statistic WHEN 'avg' THEN d.total / d.n::float8 WHEN 'max' THEN d.most WHEN 'min' THEN d.least WHEN 'sum' THEN d.total ELSE q.value END AS value) v"
+				 "  WHERE c.per_day AND c.required AND CASE c.comparison WHEN '<' THEN v.value < c.threshold WHEN '<=' THEN v.value <= c.threshold WHEN '>=' THEN v.value >= c.threshold"
+				 "   ELSE v.value > c.threshold END GROUP BY 1, 2, 3)"
+				 " SELECT h.rule_id, h.resource_id, count(*) AS days FROM held h JOIN wanted w ON w.rule_id = h.rule_id AND w.n = h.n GROUP BY 1, 2",
 				 ARG_DATE(as_of));
 }
 
@@ -179,6 +203,7 @@ finops_find_rightsizing(PG_FUNCTION_ARGS)
 	FinopsBegin(&session);
 	stage_rules();
 	stage_cost(as_of);
+	stage_values(as_of);
 	stage_statistics(as_of);
 	stage_targets();
 	stage_judgements();

@@ -77,6 +77,19 @@ SELECT is_empty($$ SELECT resource_id FROM finops.find_rightsizing('2017-03-01')
 INSERT INTO finops.rightsizing_rule (rule_id, description, optimization_type, target, lookback_days, min_presence, action, enabled) VALUES ('rightsizing', 'none', 'rightsizing', 'smaller', 14, 0, 'No.', false);
 SELECT ok(NOT EXISTS (SELECT FROM finops.find_rightsizing('2017-02-16') WHERE rule_id = 'rightsizing'), 'a row of your own takes the place of the shipped one');
 
+-- other statistics, against plain SQL: of i-night, and of metrics by the day
+INSERT INTO finops.resource_metric SELECT 'i-unknown', 'by_day', day, extract(day FROM day) FROM generate_series(timestamp '2017-02-15', '2017-02-28', '1 day') day;
+INSERT INTO finops.rightsizing_rule (rule_id, description, optimization_type, lookback_days, min_presence, min_days, saving_share, action, min_savings) VALUES ('stats', 'all', 'terminate', 14, 0.9, 10, 0.9, 'Ask.', 0), ('daily', 'by day', 'terminate', 14, 1, 1, 1, 'Ask.', 0);
+INSERT INTO finops.rightsizing_condition (rule_id, "position", metric, statistic, quantile, per_day, comparison, threshold) VALUES ('stats', 1, 'cpu_pct', 'cv', NULL, false, '>', 0), ('stats', 2, 'cpu_pct', 'night_share', NULL, false, '<', 0.5),
+	('stats', 3, 'cpu_pct', 'weekend_share', NULL, false, '>', 0.9), ('stats', 4, 'cpu_pct', 'quantile', 0.25, true, '<=', 1), ('stats', 5, 'cpu_pct', 'avg', NULL, false, '>', 5), ('stats', 6, 'cpu_pct', 'min', NULL, false, '>=', 1),
+	('daily', 1, 'by_day', 'quantile', 0.5, false, '<=', 21.5), ('daily', 2, 'by_day', 'sum', NULL, false, '>=', 301);
+SELECT results_eq($$ SELECT (details #>> '{measured,cpu_pct cv}')::numeric, (details #>> '{measured,cpu_pct night_share}')::numeric, (details #>> '{measured,cpu_pct weekend_share}')::numeric, (details #>> '{measured,cpu_pct avg}')::numeric
+	FROM finops.find_rightsizing('2017-03-01') WHERE rule_id = 'stats' AND resource_id = 'i-night' $$,
+	$$ SELECT round((stddev_samp(value) / avg(value))::numeric, 4), round((avg(value) FILTER (WHERE extract(hour FROM measured_at) >= 22 OR extract(hour FROM measured_at) < 6) / avg(value))::numeric, 4), 1.0000, round(avg(value)::numeric, 4)
+	FROM finops.resource_metric WHERE resource_id = 'i-night' AND metric = 'cpu_pct' AND measured_at >= '2017-02-15' AND measured_at < '2017-03-01' $$, 'statistics, against their definition');
+SELECT results_eq($$ SELECT presence, (details #>> '{measured,by_day quantile}')::numeric, (details #>> '{measured,by_day sum}')::numeric FROM finops.find_rightsizing('2017-03-01') WHERE rule_id = 'daily' $$,
+	$$ VALUES (1::float8, 21.5000, 301.0000) $$, 'metrics by the day: all days are there');
+
 -- files
 CREATE FUNCTION pg_temp.file(content text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
