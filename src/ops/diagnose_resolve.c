@@ -340,6 +340,7 @@ finops_tell_quota(PG_FUNCTION_ARGS)
 
 	FinopsRequireArg(fcinfo, 0, "tenant_id");
 	FinopsRequireArg(fcinfo, 1, "metric_code");
+	FinopsCheckPeriodNotFuture(period);
 	FinopsRequireWritable("finops.tell_quota()");
 	tenant = ARG_TEXT(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	metric = ARG_TEXT(text_to_cstring(PG_GETARG_TEXT_PP(1)));
