@@ -141,6 +141,16 @@ rosenbrock(const double *x, double *g, void *arg)
 }
 
 static double
+rosenbrock_value(const double *x, double *g, void *arg)
+{
+	double		gradient[4];
+	int			calls = 0;
+
+	(void) arg;
+	return g != NULL ? NAN : rosenbrock(x, gradient, &calls);
+}
+
+static double
 parabola(double x, void *arg)
 {
 	(void) arg;
@@ -153,16 +163,29 @@ test_minimisers(void)
 	double		lower[4] = {-5, -5, -5, -5},
 				upper[4] = {5, 5, 5, 5},
 				scale[4] = {1, 1, 1, 1},
+				begin[4] = {-1.2, 1, -1.2, 1},
 				x[4] = {-1.2, 1, -1.2, 1},
+				at_end[4],
 				grid[3] = {-1, 0, 1},
 				gradient[4],
 				at;
-	int			calls = 0;
-	OptimProblem p = {rosenbrock, &calls, 4, lower, upper, scale, 1000, 1e-15, NULL};
+	int			calls = 0,
+				gradients;
+	OptimProblem p = {.fn = rosenbrock, .arg = &calls, .dim = 4, .lower = lower, .upper = upper,
+	.scale = scale, .max_iterations = 1000, .tolerance = 1e-15};
 
 	OptimBfgs(&p, x);
 	ok(near(x[0], 1, 1e-6) && near(x[3], 1, 1e-6) && calls < 200,
 	   "BFGS finds the valley's end");
+	memcpy(at_end, x, sizeof(x));
+	gradients = calls;
+	calls = 0;
+	memcpy(x, begin, sizeof(x));
+	p.value = rosenbrock_value;
+	OptimBfgs(&p, x);
+	ok(memcmp(x, at_end, sizeof(x)) == 0 && calls < gradients,
+	   "by the same way with a gradient only where the value is better");
+	p.value = NULL;
 	upper[0] = 0.5;
 	memset(x, 0, sizeof(x));
 	OptimBfgs(&p, x);
