@@ -276,3 +276,27 @@ ForecastBounds(const double *values, int n)
 	pfree(nulls);
 	return PointerGetDatum(result);
 }
+
+double *
+ForecastSampleArg(FunctionCallInfo fcinfo, int argno, const char *name, int *n)
+{
+	ArrayType  *array;
+	double	   *values;
+
+	FinopsRequireArg(fcinfo, argno, name);
+	array = PG_GETARG_ARRAYTYPE_P_COPY(argno);
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	values = (double *) ARR_DATA_PTR(array);
+	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have one dimension and no nulls", name),
+				 errhint("Aggregate with array_agg(value) FILTER (WHERE value IS NOT NULL).")));
+	for (int i = 0; i < *n; i++)
+		if (!isfinite(values[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("value %d of %s is not finite", i + 1, name),
+					 errhint("Leave out NaN and Infinity.")));
+	return values;
+}

@@ -28,4 +28,7 @@ extern int	ForecastSeasonArg(FunctionCallInfo fcinfo, int argno,
 extern const FcOptions *ForecastOptionsArg(FunctionCallInfo fcinfo, int argno,
 										   int n, int h);
 
+/* An array of finite numbers without nulls, in memory of its own; its length in *n. */
+extern double *ForecastSampleArg(FunctionCallInfo fcinfo, int argno, const char *name, int *n);
+
 #endif							/* FINOPS_FORECAST_ARGUMENTS_H */

@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "core/core.h"
+#include "forecast/arguments.h"
 #include "forecast/drift_verdict.h"
 
 #include "utils/array.h"
@@ -511,39 +511,14 @@ finops_ks_final(PG_FUNCTION_ARGS)
 	return verdict_row(fcinfo, &v);
 }
 
-/* Numbers of an array, in memory of their own. */
-static double *
-values_arg(FunctionCallInfo fcinfo, int argno, const char *name, int *n)
-{
-	ArrayType  *array;
-	double	   *values;
-
-	FinopsRequireArg(fcinfo, argno, name);
-	array = PG_GETARG_ARRAYTYPE_P_COPY(argno);
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	values = (double *) ARR_DATA_PTR(array);
-	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have one dimension and no nulls", name),
-				 errhint("Aggregate with array_agg(value) FILTER (WHERE value IS NOT NULL).")));
-	for (int i = 0; i < *n; i++)
-		if (!isfinite(values[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("value %d of %s is not finite", i + 1, name),
-					 errhint("Leave out NaN and Infinity.")));
-	return values;
-}
-
 /* finops.ks_test(reference, recent, alpha) */
 Datum
 finops_ks_test(PG_FUNCTION_ARGS)
 {
 	int			n,
 				m;
-	double	   *reference = values_arg(fcinfo, 0, "reference", &n),
-			   *recent = values_arg(fcinfo, 1, "recent", &m);
+	double	   *reference = ForecastSampleArg(fcinfo, 0, "reference", &n),
+			   *recent = ForecastSampleArg(fcinfo, 1, "recent", &m);
 	DriftVerdict v = ks_verdict(reference, n, recent, m, alpha_arg(fcinfo, 2));
 
 	return verdict_row(fcinfo, &v);
@@ -556,7 +531,7 @@ finops_quantile_bounds(PG_FUNCTION_ARGS)
 	int			n,
 				cuts,
 				bins;
-	double	   *values = values_arg(fcinfo, 0, "sample", &n);
+	double	   *values = ForecastSampleArg(fcinfo, 0, "sample", &n);
 	double	   *bounds;
 	Datum	   *result;
 

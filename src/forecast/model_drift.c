@@ -6,6 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "forecast/arguments.h"
 #include "forecast/backtest.h"
 #include "forecast/drift.h"
 #include "forecast/jsonb_options.h"
@@ -92,30 +93,6 @@ finops_coverage_bound(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(DriftCoverageBound(n, level / 100, alpha));
 }
 
-static double *
-sample_arg(FunctionCallInfo fcinfo, int argno, const char *name, int *n)
-{
-	ArrayType  *array;
-	double	   *values;
-
-	FinopsRequireArg(fcinfo, argno, name);
-	array = PG_GETARG_ARRAYTYPE_P_COPY(argno);
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	values = (double *) ARR_DATA_PTR(array);
-	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have one dimension and no nulls", name),
-				 errhint("Aggregate with array_agg(value) FILTER (WHERE value IS NOT NULL).")));
-	for (int i = 0; i < *n; i++)
-		if (!isfinite(values[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("value %d of %s is not finite", i + 1, name),
-					 errhint("Leave out NaN and Infinity.")));
-	return values;
-}
-
 /* finops.psi(reference, recent, bins) */
 Datum
 finops_psi(PG_FUNCTION_ARGS)
@@ -123,8 +100,8 @@ finops_psi(PG_FUNCTION_ARGS)
 	int			n,
 				m,
 				bins = ForecastCountArg(fcinfo, 2, "bins", 1, 1000);
-	double	   *reference = sample_arg(fcinfo, 0, "reference", &n),
-			   *recent = sample_arg(fcinfo, 1, "recent", &m);
+	double	   *reference = ForecastSampleArg(fcinfo, 0, "reference", &n),
+			   *recent = ForecastSampleArg(fcinfo, 1, "recent", &m);
 	double		result = DriftPsi(reference, n, recent, m, bins);
 
 	if (isnan(result))
@@ -138,8 +115,8 @@ finops_ks_statistic(PG_FUNCTION_ARGS)
 {
 	int			n,
 				m;
-	double	   *reference = sample_arg(fcinfo, 0, "reference", &n),
-			   *recent = sample_arg(fcinfo, 1, "recent", &m);
+	double	   *reference = ForecastSampleArg(fcinfo, 0, "reference", &n),
+			   *recent = ForecastSampleArg(fcinfo, 1, "recent", &m);
 	double		result = DriftKs(reference, n, recent, m);
 
 	if (isnan(result))
