@@ -7192,6 +7192,8 @@ INSERT INTO finops.kpi_target (kpi, title, unit, better, crawl, walk, run, shipp
 	('anomaly_resolution', 'Median time from detection to judgement', 'hours', 'lower', NULL, NULL, NULL, true),
 	('anomaly_false_alarms', 'Findings judged as expected, of those judged', 'percent', 'lower', NULL, NULL, NULL, true),
 	('data_age', 'Time between loads of a bill of the month, 95 percent of them', 'hours', 'lower', NULL, 36, 24, true),
+	('recommendation_yield', 'Savings verified in the month, of those promised', 'percent', 'higher', NULL, NULL, NULL, true),
+	('recommendation_age', 'Median time from a proposal to its decision, or until now', 'days', 'lower', NULL, NULL, NULL, true),
 	('unit_cost', 'Cost of one unit of a driver', 'money', 'lower', NULL, NULL, NULL, true),
 	('margin', 'Revenue less allocated cost, of revenue', 'percent', 'higher', NULL, NULL, NULL, true);
 

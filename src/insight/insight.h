@@ -19,4 +19,7 @@
 #define INSIGHT_UNIT_SQL "coalesce(f.pricing_unit, f.consumed_unit, '')"
 #define INSIGHT_QUANTITY_SQL "coalesce(f.line_item_usage_amount, f.consumed_quantity, f.pricing_quantity)"
 
+extern void InsightStageKpi(DateADT period, bool with_lines);
+extern void InsightStageUnitMonths(DateADT period, int months);
+
 #endif							/* FINOPS_INSIGHT_H */

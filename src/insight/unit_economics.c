@@ -46,22 +46,27 @@ PG_FUNCTION_INFO_V1(finops_tenant_margin);
 #define KPI_BY(bucket) \
 	"SELECT driver_code, " bucket " AS at, sum(quantity) AS quantity, sum(quantity / unit_size) AS units" \
 	" FROM forecast.unit_kpi WHERE kpi_date >= " BACK " AND kpi_date < $2 GROUP BY 1, 2"
-#define COST_BY(bucket, range) \
+#define COST_BY(bucket, cost, range) \
 	"SELECT d.driver_code, c.currency, " bucket " AS at, sum(c.effective_cost) AS cost FROM (SELECT DISTINCT driver_code FROM kpi) d" \
-	" LEFT JOIN forecast.driver_scope s USING (driver_code) JOIN finops.cost_daily c ON " range \
+	" LEFT JOIN forecast.driver_scope s USING (driver_code) JOIN " cost " c ON " range \
 	" AND " IN_SCOPE("c.service", "s.services") " AND " IN_SCOPE("c.account_id", "s.account_ids") \
 	" AND " IN_SCOPE("c.tenant_id", "s.tenant_ids") " GROUP BY 1, 2, 3"
+
+/* the days of a month are added up once, not for each driver, and not at all without drivers */
+#define MONTH_COST \
+	"(SELECT m.billing_period, m.currency, m.service, m.account_id, m.tenant_id, sum(m.effective_cost) AS effective_cost FROM finops.cost_daily m" \
+	" WHERE m.billing_period >= " BACK " AND m.billing_period < $2 AND EXISTS (SELECT FROM kpi) GROUP BY 1, 2, 3, 4, 5)"
 
 static const char *const monthly_sql =
 "WITH kpi AS (" KPI_BY("date_trunc('month', kpi_date::timestamp)::date") ")"
 " SELECT k.driver_code, c.currency, k.at, k.quantity, k.units, c.cost FROM kpi k LEFT JOIN ("
-COST_BY("c.billing_period", "c.billing_period >= " BACK " AND c.billing_period < $2") ") c USING (driver_code, at)";
+COST_BY("c.billing_period", MONTH_COST, "true") ") c USING (driver_code, at)";
 
 /* Tax, credits and fees are booked on days on which they do not arise. */
 static const char *const daily_sql =
 "WITH kpi AS (" KPI_BY("kpi_date") ")"
 " SELECT k.driver_code, c.currency, k.at, k.units, c.cost FROM kpi k JOIN ("
-COST_BY("c.usage_date", "c.usage_date >= " BACK " AND c.usage_date < $2 AND c.charge_category = 'Usage'") ") c USING (driver_code, at)";
+COST_BY("c.usage_date", "finops.cost_daily", "c.usage_date >= " BACK " AND c.usage_date < $2 AND c.charge_category = 'Usage'") ") c USING (driver_code, at)";
 
 /* The points of each line; days where there are enough of them. */
 static const char *const points_sql =
@@ -164,6 +169,13 @@ stage_lines(void)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Stages unit_month: quantities and cost of every driver in a month and those before it, so many in all. */
+void
+InsightStageUnitMonths(DateADT period, int months)
+{
+	FINOPS_STAGE("unit_month", monthly_sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)), ARG_INT4(months));
+}
+
 /*
  * finops.unit_economics(period date, months integer): a row per driver with a
  * quantity in the month and currency of its cost.
@@ -187,7 +199,7 @@ finops_unit_economics(PG_FUNCTION_ARGS)
 				 errhint("SELECT * FROM finops.unit_economics('2025-01-01', 3);")));
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
-	FINOPS_STAGE("unit_month", monthly_sql, ARG_DATE(period), ARG_DATE(end), ARG_INT4(MOST_MONTHS));
+	InsightStageUnitMonths(period, MOST_MONTHS);
 	FINOPS_STAGE("unit_day", daily_sql, ARG_DATE(period), ARG_DATE(end), ARG_INT4(months));
 	stage_lines();
 	FINOPS_RUN(economics_sql, ARG_DATE(period), ARG_DATE(end));

@@ -100,6 +100,31 @@ INSERT INTO finops.anomaly (dimension, key, currency, direction, first_day, last
 SELECT results_eq($$SELECT kpi, scope, value, level FROM finops.kpi('2024-06-01') WHERE kpi LIKE 'anomal%' ORDER BY kpi$$,
 	$$VALUES ('anomalies', 'all', 3::numeric, NULL::text), ('anomaly_cost', 'USD', 25, NULL), ('anomaly_detection', 'all', 12.0, 'run'), ('anomaly_false_alarms', 'all', 50.00, NULL), ('anomaly_resolution', 'all', 5.0, NULL)$$,
 	'anomalies: 12, 24 and 6 hours to detect, 4 and 6 to judge, one of two expected');
+-- recommendations of June: verified 80 and -10 JPY (at 2) of 100 and 30 JPY promised, (80 - 20) / (100 + 60) = 37.5 %; one of another month,
+-- one that promised nothing that is known, one that is only done.  Days to the decision: 4, 10 (proposed in May), 20 and 5 (both open at the
+-- end of June, decided in July or not at all), 12 (expired in July); not those decided in May, expired in June or proposed in July: 10 is the median
+SELECT results_eq($$SELECT kpi, scope, value, unit, level, reason FROM finops.kpi('2024-06-01') WHERE kpi LIKE 'recommendation%' ORDER BY kpi$$,
+	$$VALUES ('recommendation_age', 'all', NULL::numeric, 'days', NULL::text, 'none was open or decided in the month'),
+		('recommendation_yield', 'all', NULL, 'percent', NULL, 'none was verified in the month: finops.verify_recommendations()')$$, 'no recommendations, no figure');
+INSERT INTO finops.recommendation (recommendation_id, optimization_type, status, created_at, decided_at, updated_at, verified_at, potential_savings_usd, verified_savings, currency) VALUES
+	('ue-1', 'terminate', 'VERIFIED', '2024-06-01 00:00+00', '2024-06-05 00:00+00', '2024-06-30 23:59+00', '2024-06-30 23:59+00', 100, 80, 'USD'),
+	('ue-2', 'terminate', 'VERIFIED', '2024-05-25 00:00+00', '2024-06-04 00:00+00', '2024-06-01 00:00+00', '2024-06-01 00:00+00', 30, -10, 'JPY'),
+	('ue-3', 'terminate', 'VERIFIED', '2024-05-02 00:00+00', '2024-05-31 23:59+00', '2024-07-01 00:00+00', '2024-07-01 00:00+00', 1000, 1, 'USD'),
+	('ue-4', 'terminate', 'VERIFIED', '2024-04-02 00:00+00', '2024-04-09 00:00+00', '2024-06-09 00:00+00', '2024-06-09 00:00+00', NULL, 50, 'USD'),
+	('ue-5', 'terminate', 'IMPLEMENTED', '2024-06-11 00:00+00', '2024-07-02 00:00+00', '2024-07-03 00:00+00', NULL, 7, NULL, 'USD'),
+	('ue-6', 'terminate', 'ACTIVE', '2024-06-26 00:00+00', NULL, '2024-06-26 00:00+00', NULL, 7, NULL, 'USD'),
+	('ue-7', 'terminate', 'EXPIRED', '2024-06-19 00:00+00', NULL, '2024-07-05 00:00+00', NULL, 7, NULL, 'USD'),
+	('ue-8', 'terminate', 'EXPIRED', '2024-01-01 00:00+00', NULL, '2024-06-05 00:00+00', NULL, 7, NULL, 'USD'),
+	('ue-9', 'terminate', 'ACTIVE', '2024-07-01 00:00+00', NULL, '2024-07-01 00:00+00', NULL, 7, NULL, 'USD');
+SELECT results_eq($$SELECT kpi, scope, value, unit, level, reason FROM finops.kpi('2024-06-01') WHERE kpi LIKE 'recommendation%' ORDER BY kpi$$,
+	$$VALUES ('recommendation_age', 'all', 10.0, 'days', NULL::text, NULL::text), ('recommendation_yield', 'all', 37.50, 'percent', NULL, NULL)$$, 'what recommendations saved, and how long they waited');
+-- May: decided after 29 days and 23:59 h, open for 7 days, and for 151 of 1 January: the one in the middle
+SELECT results_eq($$SELECT kpi, value, reason FROM finops.kpi('2024-05-01') WHERE kpi LIKE 'recommendation%' ORDER BY kpi$$,
+	$$VALUES ('recommendation_age', 30.0, NULL::text), ('recommendation_yield', NULL, 'none was verified in the month: finops.verify_recommendations()')$$, 'the month before');
+UPDATE finops.recommendation SET currency = 'NOK' WHERE recommendation_id = 'ue-2';
+SELECT results_eq($$SELECT value, reason FROM finops.kpi('2024-06-01') WHERE kpi = 'recommendation_yield'$$, $$VALUES (NULL::numeric, 'an exchange rate is missing: finops.set_fx_rate()')$$, 'a currency without a rate');
+UPDATE finops.recommendation SET currency = 'USD', potential_savings_usd = -100 WHERE recommendation_id = 'ue-2';
+SELECT results_eq($$SELECT value, reason FROM finops.kpi('2024-06-01') WHERE kpi = 'recommendation_yield'$$, $$VALUES (NULL::numeric, 'no saving was promised')$$, 'promised nothing in all');
 SELECT is((SELECT count(DISTINCT kpi) FROM finops.kpi('2024-06-01')), (SELECT count(DISTINCT kpi) FROM finops.kpi_target), 'every figure is listed');
 SELECT results_eq($$SELECT kpi, scope, value, reason FROM finops.kpi('2024-05-01') WHERE kpi IN ('unit_cost', 'data_age')$$,
 	$$SELECT 'data_age', 'generated/1', NULL::numeric, 'loaded once' UNION ALL SELECT 'unit_cost', driver_code || ' ' || currency, round(unit_cost, 6), NULL FROM finops.unit_economics('2024-05-01')$$, 'the cost of a unit is a figure of each driver');
