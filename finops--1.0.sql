@@ -12362,7 +12362,7 @@ CREATE FUNCTION finops.report_html(period date)
 RETURNS text
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_report_html';
-COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, reconciliation, budgets, documents, receivables and open findings';
+COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, key figures with their level, cost per unit, reconciliation, budgets, documents, receivables, open recommendations and findings';
 REVOKE ALL ON FUNCTION finops.report_html(date) FROM PUBLIC;
 
 CREATE FUNCTION finops.report_csv(report text, period date)
@@ -12374,7 +12374,7 @@ REVOKE ALL ON FUNCTION finops.report_csv(text, date) FROM PUBLIC;
 
 CREATE FUNCTION finops.reports()
 RETURNS TABLE (report text, description text)
-LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 15
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 18
 AS 'MODULE_PATHNAME', 'finops_reports';
 COMMENT ON FUNCTION finops.reports() IS 'the reports that finops.report_csv writes';
 -- room compat: functions that let SQL of other dialects run; those that

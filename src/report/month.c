@@ -13,6 +13,7 @@
 
 #include "core/core.h"
 #include "core/markup.h"
+#include "insight/insight.h"
 
 PG_FUNCTION_INFO_V1(finops_report_html);
 
@@ -44,7 +45,7 @@ static const char *const style =
 	"th{color:var(--soft);font-weight:600;text-align:start;vertical-align:bottom}"
 	"th,td{padding:4px 0 4px 10px;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:top}"
 	"th:first-child,td:first-child{padding-inline-start:0}"
-	"th.n,td.n{text-align:end;font-variant-numeric:tabular-nums}td.n{direction:ltr;unicode-bidi:isolate;white-space:nowrap}.scroll{overflow-x:auto}th{overflow-wrap:normal}td:first-child{min-width:5em}"
+	"th.n,td.n{text-align:end;font-variant-numeric:tabular-nums}td.n{direction:ltr;unicode-bidi:isolate;white-space:nowrap}.scroll{overflow-x:auto}th{overflow-wrap:normal}td:first-child{min-width:5em}td.w{min-width:6.2em}"
 	"td:first-child bdi{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;overflow:hidden}"
 	"@media (max-width:500px){main{padding:12px 8px}.card,.tile{padding:10px 8px}table{font-size:11.5px}th,td{padding-inline-start:6px}.tile strong{font-size:17px}}"
 	"footer{margin-top:16px;color:var(--soft);font-size:12px}"
@@ -181,11 +182,38 @@ static const char *const anomaly_table =
 	" WHERE a.explained_by IS NULL AND a.state <> 'withdrawn' AND a.last_day >= $1 AND a.first_day < ($1 + interval '1 month')::date"
 	"  AND a.currency = $2 ORDER BY abs(a.impact) DESC, a.anomaly_id LIMIT 20";
 
+#define NUMBER(x) "rtrim(to_char(" x ", 'FM999,999,999,999,999,990.99'), '.')"
+#define UNIT_PRICE(x) "to_char(" x ", 'FM999,999,999,999,990.009999')"
+
+/* of a figure with many scopes the five that are worst */
+static const char *const kpi_table =
+	"SELECT title || CASE WHEN scope <> 'all' THEN ', ' || scope ELSE '' END AS \"Figure\","
+	" CASE unit WHEN 'money' THEN " MONEY("value") " WHEN 'percent' THEN " NUMBER("value") " || ' %' ELSE " NUMBER("value") " || ' ' || unit END AS \"Value\","
+	" coalesce(level, CASE WHEN value IS NULL THEN reason END) AS \"Level\","
+	" CASE WHEN num_nonnulls(crawl, walk, run) > 0 THEN concat_ws(' / ', coalesce(" NUMBER("crawl") ", '-'), coalesce(" NUMBER("walk") ", '-'), coalesce(" NUMBER("run") ", '-')) END AS \"Crawl / walk / run\""
+	" FROM (SELECT f.*, row_number() OVER (PARTITION BY kpi ORDER BY value IS NULL, CASE better WHEN 'higher' THEN value ELSE - value END, scope) AS n FROM kpi_figure f) f"
+	" WHERE n <= 5 AND $1 IS NOT NULL AND $2 IS NOT NULL ORDER BY kpi, n";
+
+static const char *const unit_table =
+	"SELECT driver_code AS \"Driver\", " NUMBER("units") " AS \"Units\", " UNIT_PRICE("now") " AS \"Cost of a unit\", " UNIT_PRICE("before") " AS \"Last month\","
+	" CASE WHEN cost IS NULL THEN 'no cost in its scope' WHEN now IS NULL THEN 'no quantity' ELSE coalesce(" CHANGE("now", "before") ", 'nothing to compare') END AS \"Change\""
+	" FROM (SELECT m.driver_code, m.units, m.cost, m.cost / nullif(m.units, 0) AS now, b.cost / nullif(b.units, 0) AS before FROM unit_month m"
+	"  LEFT JOIN unit_month b ON b.driver_code = m.driver_code AND b.currency = m.currency AND b.at = ($1 - interval '1 month')::date"
+	"  WHERE m.at = $1 AND coalesce(m.currency, $2) = $2) u ORDER BY driver_code LIMIT 20";
+
+/* a row for the total of each currency, then the largest savings; a commitment has no resource yet */
+static const char *const recommendation_table =
+	"SELECT what AS \"Resource\", kind AS \"Kind\", " MONEY("savings") " || ' ' || currency AS \"Saving a month\", state AS \"State\" FROM ("
+	" (SELECT 0 AS n, 'Total' AS what, NULL AS kind, sum(savings) AS savings, currency, count(*) || ' open' AS state FROM finops.open_recommendation GROUP BY currency)"
+	" UNION ALL (SELECT 1, coalesce(resource_id, action), optimization_type, savings, currency, state FROM finops.open_recommendation"
+	"  ORDER BY currency <> $2, savings DESC NULLS LAST, recommendation_id LIMIT 15)) r"
+	" WHERE $1 IS NOT NULL ORDER BY n, currency <> $2, currency, savings DESC NULLS LAST, what";
+
 static const char *const other_currencies =
 	"SELECT string_agg(currency || ' ' || cost, ', ' ORDER BY currency) FROM"
 	" (SELECT currency, " MONEY("sum(cost)") " AS cost FROM finops_month_cost WHERE period = $1 AND currency <> $2 GROUP BY currency) c";
 
-/* What the page is made of; columns of a table that are numbers are marked with n. */
+/* What the page is made of; columns of numbers are marked with n, those of short words with w. */
 typedef struct Section
 {
 	const char *heading; /* NULL: the chart has its title */
@@ -200,6 +228,8 @@ static const Section sections[] = {
 	{ "Services against last month", TOP_TABLE("service", "Service"), "tnnn" },
 	{ NULL, TOP_CHART("tenant_id", "Cost by tenant tag"), NULL },
 	{ "Tenants against last month", TOP_TABLE("tenant_id", "Tenant"), "tnnn" },
+	{ "Key figures", kpi_table, "tntw" },
+	{ "Cost of a unit", unit_table, "tnnnw" },
 	{ "Tag coverage", coverage_table, "tnnn" },
 	{ NULL, flow_chart, NULL },
 	{ "Reconciliation, USD", recon_table, "tnnnnnt" },
@@ -207,6 +237,7 @@ static const Section sections[] = {
 	{ "Documents of the month", invoice_table, "tttnn" },
 	{ "Receivables today", receivables_table, "tnnnnn" },
 	{ "Anomalies", anomaly_table, "ttnnt" },
+	{ "Open recommendations today", recommendation_table, "twnw" },
 	{ "Open findings", finding_table, "ttt" },
 };
 
@@ -293,7 +324,7 @@ table(StringInfo out, const char *columns)
 	{
 		appendStringInfoString(out, "<tr>");
 		for (int c = 0; c < n; c++)
-			element(out, "td", columns[c] == 'n' ? "n" : "", FinopsText(i, c + 1));
+			element(out, "td", columns[c] == 'n' ? "n" : columns[c] == 'w' ? "w" : "", FinopsText(i, c + 1));
 		appendStringInfoString(out, "</tr>\n");
 	}
 	appendStringInfoString(out, "</tbody></table></div>");
@@ -390,6 +421,8 @@ finops_report_html(PG_FUNCTION_ARGS)
 	if (currency == NULL)
 		currency = finops_reporting_currency;
 	FINOPS_STAGE("finops_month_flow", month_flow, ARG_DATE(period), ARG_TEXT(currency));
+	InsightStageKpi(period, false);
+	InsightStageUnitMonths(period, 2);
 	html = page(period, currency);
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text(html);

@@ -67,14 +67,19 @@ static const Report reports[] = {
 	{ "forecast", "forecast usage cost by day, of the period and the next, with intervals of 80 and 95 percent",
 	  "SELECT dimension, key, currency, day, mean, lower_80, upper_80, lower_95, upper_95, model, made_at FROM forecast.cost_outlook"
 	  " WHERE day >= $1 AND day < ($1 + interval '2 months')::date ORDER BY dimension <> 'total', dimension, key, currency, day" },
+	{ "key_figures", "key figures of the period, with their targets and the level reached", "SELECT k.* FROM finops.kpi($1) k ORDER BY kpi, scope COLLATE \"C\"" },
 	{ "receivables", "what tenants owe today, by age, whatever the period",
 	  "SELECT r.* FROM finops.receivables_ageing(CURRENT_DATE) r WHERE $1 IS NOT NULL ORDER BY tenant_id COLLATE \"C\", currency" },
+	{ "recommendations", "recommendations that are open today, whatever the period",
+	  "SELECT r.* FROM finops.open_recommendation r WHERE $1 IS NOT NULL ORDER BY currency, savings DESC NULLS LAST, recommendation_id COLLATE \"C\"" },
 	{ "reconciliation", "cost in, allocated, kept, unallocated and invoiced, in the reporting currency",
 	  "SELECT recon_id, service, aws_total_usd, allocated_total_usd, operator_overhead_usd, unallocated_usd, invoiced_total_usd,"
 	  " variance_usd, variance_pct, status, resolved_by, resolved_at, note FROM @s@.recon_summary WHERE period_start = $1"
 	  " ORDER BY service <> 'ALL', service COLLATE \"C\"" },
 	{ "tag_coverage", "lines and cost with each tag",
 	  "SELECT c.* FROM finops.tag_coverage_report($1) c ORDER BY tag_key COLLATE \"C\"" },
+	{ "unit_cost", "cost per unit of every driver, against last month, and what of it is fixed",
+	  "SELECT u.* FROM finops.unit_economics($1) u ORDER BY driver_code COLLATE \"C\", currency" },
 };
 
 /* The report of a name, or what there is. */

@@ -21,6 +21,10 @@ FROM finops.cost_daily, generate_series(2, :copies) AS i;
 INSERT INTO finops.cost_daily SELECT (billing_period - m * interval '1 month')::date, (usage_date - m * interval '1 month')::date, source, provider, account_id, service,
 	region, tenant_id, charge_category, currency, billed_cost, effective_cost, list_cost, line_items
 FROM finops.cost_daily, generate_series(1, 11) AS m;
+INSERT INTO forecast.unit_kpi (kpi_date, driver_code, quantity) SELECT (:'period'::date - m * interval '1 month')::date, 'driver ' || i, 1000 * i
+FROM generate_series(0, 11) AS m, generate_series(1, 5) AS i;
+INSERT INTO finops.recommendation (optimization_type, resource_id, potential_savings_usd, created_at)
+SELECT 'terminate', 'i-' || i, i, now() - i * interval '1 hour' FROM generate_series(1, 5000) AS i;
 SELECT finops.refresh_outlook(max_series => 20);
 VACUUM ANALYZE finops.cost_daily;
 \o

@@ -38,7 +38,12 @@ $node->safe_psql('books', q{
 	SELECT 'total', '', 'USD', d, 100000000000, 80000000000, 130000000000 FROM generate_series(date '2025-07-01', date '2025-07-31', interval '1 day') d
 	ON CONFLICT DO NOTHING;
 	INSERT INTO budget_master (budget_id, target_usd, period_start, actual_usd, forecast_usd)
-	SELECT name, 1000000, '2025-06-01', 1234567, 2345678 FROM (VALUES ('<b>all</b> of it'), (repeat('w', 300))) AS v(name)});
+	SELECT name, 1000000, '2025-06-01', 1234567, 2345678 FROM (VALUES ('<b>all</b> of it'), (repeat('w', 300))) AS v(name);
+	INSERT INTO finops.recommendation (optimization_type, resource_id, potential_savings_usd)
+	SELECT d.service, d.service, 98765432109876.54 FROM finops.cost_daily d WHERE d.source = 's';
+	INSERT INTO forecast.unit_kpi (kpi_date, driver_code, quantity) SELECT '2025-06-10', d.service, 1234567.89 FROM finops.cost_daily d WHERE d.source = 's';
+	INSERT INTO finops.kpi_target (kpi, title, unit, crawl) SELECT 'allocation_coverage', string_agg(d.service, ' '), '</td>', 50 FROM finops.cost_daily d WHERE d.source = 's';
+	INSERT INTO finops.kpi_target (kpi, title, unit) SELECT 'our own', repeat('w', 300), repeat('%', 30)});
 my %page = (
 	hostile => $node->safe_psql('books', "SELECT finops.report_html('2025-06-01')") . "\n",
 	empty => $node->safe_psql('books', "SELECT finops.report_html('2011-01-01')") . "\n");
