@@ -20,6 +20,6 @@
 #define INSIGHT_QUANTITY_SQL "coalesce(f.line_item_usage_amount, f.consumed_quantity, f.pricing_quantity)"
 
 extern void InsightStageKpi(DateADT period, bool with_lines);
-extern void InsightStageUnitMonths(DateADT period, int months);
+extern void InsightStageUnitMonths(DateADT period, int months, const char *cost);
 
 #endif							/* FINOPS_INSIGHT_H */

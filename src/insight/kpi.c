@@ -92,7 +92,7 @@ static const Figures figures[] = {
 	"   OR r.decided_at IS NULL AND (r.status = 'ACTIVE' OR r.status = 'EXPIRED' AND r.updated_at >= e.month))) s", NULL},
 };
 
-/* What was measured beside its target; what has no row says that there is nothing.  $1: figures not asked for. */
+/* What was measured beside its target; what has no row says that there is nothing.  $1: not asked for. */
 static const char *const judged_sql =
 "WITH target AS (SELECT DISTINCT ON (t.kpi) t.* FROM finops.kpi_target t ORDER BY t.kpi, t.shipped)"
 " SELECT t.kpi, v.scope, v.value, t.unit, t.better, t.crawl, t.walk, t.run,"

@@ -53,14 +53,15 @@ PG_FUNCTION_INFO_V1(finops_tenant_margin);
 	" AND " IN_SCOPE("c.tenant_id", "s.tenant_ids") " GROUP BY 1, 2, 3"
 
 /* the days of a month are added up once, not for each driver, and not at all without drivers */
-#define MONTH_COST \
-	"(SELECT m.billing_period, m.currency, m.service, m.account_id, m.tenant_id, sum(m.effective_cost) AS effective_cost FROM finops.cost_daily m" \
-	" WHERE m.billing_period >= " BACK " AND m.billing_period < $2 AND EXISTS (SELECT FROM kpi) GROUP BY 1, 2, 3, 4, 5)"
+static const char *const month_cost =
+"(SELECT m.billing_period, m.currency, m.service, m.account_id, m.tenant_id, sum(m.effective_cost) AS effective_cost FROM finops.cost_daily m"
+" WHERE m.billing_period >= " BACK " AND m.billing_period < $2 AND EXISTS (SELECT FROM kpi) GROUP BY 1, 2, 3, 4, 5)";
 
+/* %s: the cost by month */
 static const char *const monthly_sql =
 "WITH kpi AS (" KPI_BY("date_trunc('month', kpi_date::timestamp)::date") ")"
 " SELECT k.driver_code, c.currency, k.at, k.quantity, k.units, c.cost FROM kpi k LEFT JOIN ("
-COST_BY("c.billing_period", MONTH_COST, "true") ") c USING (driver_code, at)";
+COST_BY("c.billing_period", "%s", "true") ") c USING (driver_code, at)";
 
 /* Tax, credits and fees are booked on days on which they do not arise. */
 static const char *const daily_sql =
@@ -169,11 +170,15 @@ stage_lines(void)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Stages unit_month: quantities and cost of every driver in a month and those before it, so many in all. */
+/*
+ * Stages unit_month: quantities and cost of every driver in a month and those
+ * before it, so many in all.  cost: a relation of billing_period, currency,
+ * service, account_id, tenant_id and effective_cost, NULL for the roll-up.
+ */
 void
-InsightStageUnitMonths(DateADT period, int months)
+InsightStageUnitMonths(DateADT period, int months, const char *cost)
 {
-	FINOPS_STAGE("unit_month", monthly_sql, ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)), ARG_INT4(months));
+	FINOPS_STAGE("unit_month", psprintf(monthly_sql, cost == NULL ? month_cost : cost), ARG_DATE(period), ARG_DATE(FinopsPeriodEnd(period)), ARG_INT4(months));
 }
 
 /*
@@ -199,7 +204,7 @@ finops_unit_economics(PG_FUNCTION_ARGS)
 				 errhint("SELECT * FROM finops.unit_economics('2025-01-01', 3);")));
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
-	InsightStageUnitMonths(period, MOST_MONTHS);
+	InsightStageUnitMonths(period, MOST_MONTHS, NULL);
 	FINOPS_STAGE("unit_day", daily_sql, ARG_DATE(period), ARG_DATE(end), ARG_INT4(months));
 	stage_lines();
 	FINOPS_RUN(economics_sql, ARG_DATE(period), ARG_DATE(end));

@@ -24,6 +24,10 @@ SELECT is(finops.report_csv('cost_by_month', '2026-06-01'),
 E'month,currency,effective_cost,billed_cost,line_items\r\n2026-05-01,USD,1000,1000,1\r\n'
 '2026-06-01,EUR,7.25,7.25,1\r\n2026-06-01,USD,899.5,899.500000000000000000000001,3\r\n', 'by month');
 SELECT is(finops.report_csv('cost_by_account', '2011-01-01'), E'provider,account_id,currency,effective_cost,billed_cost,effective_cost_last_month\r\n', 'a month without anything has its header');
+INSERT INTO finops.recommendation (recommendation_id, optimization_type, resource_id, potential_savings_usd, status) VALUES ('rc-1', 'terminate', 'a,b', 1.5, 'ACTIVE'), ('rc-2', 'terminate', 'c', 2, 'DISMISSED');
+SELECT matches(finops.report_csv('recommendations', '2026-06-01'), E'^recommendation_id,state,optimization_type,[^\r]*\r\nrc-1,proposed,terminate,,,,,"a,b",USD,,1.5,[^\r]*\r\n$', 'open recommendations only');
+INSERT INTO forecast.unit_kpi (kpi_date, driver_code, quantity) VALUES ('2026-06-05', 'orders', 100);
+SELECT matches(finops.report_csv('unit_cost', '2026-06-01'), E'\r\norders,EUR,7.25,100,100[.]0*,0.07250*,[^\r]*\r\norders,USD,899.5,100,100[.]0*,8.9950*,[^\r]*\r\n$', 'cost of a unit in every currency');
 
 -- every report of a month that was run
 SELECT count(*) FROM finops.generate_bill('2025-03-01', 1000, 3, 5) \g /dev/null
