@@ -186,8 +186,8 @@ finops_set_budget(PG_FUNCTION_ARGS)
  * finops.plan_budget(budget_id text, amounts numeric[], first_month date
  *					  DEFAULT NULL) → bigint
  *
- * Errors: 22004, 22023 unknown budget, no amounts, a day that is no first of
- * a month; 23514 a negative amount; 23502 an amount that is NULL.
+ * Errors: 22004, also for one of the amounts; 22023 unknown budget, no
+ * amounts, a day that is no first of a month; 23514 a negative amount.
  */
 Datum
 finops_plan_budget(PG_FUNCTION_ARGS)
@@ -205,6 +205,11 @@ finops_plan_budget(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("amounts must be a list of one amount for each month"),
+				 errhint("Use '{1000,1000,1200}'.")));
+	if (array_contains_nulls(amounts))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("amounts must not contain null"),
 				 errhint("Use '{1000,1000,1200}'.")));
 	if (!first.isnull)
 		FinopsCheckPeriodStart(DatumGetDateADT(first.value));

@@ -542,6 +542,11 @@ finops_set_job(PG_FUNCTION_ARGS)
 	FinopsRequireArg(fcinfo, 0, "job_name");
 	FinopsRequireWritable("finops.set_job()");
 	job = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!PG_ARGISNULL(7) && ARR_NDIM(PG_GETARG_ARRAYTYPE_P(7)) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("depends_on must be a list of jobs"),
+				 errhint("Use '{ingest,tag-sync}'.")));
 	for (size_t i = 0; i < lengthof(types); i++)
 		args[i] = ARG_DATUM(types[i], PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i), PG_ARGISNULL(i));
 	FinopsBegin(&session);

@@ -625,9 +625,16 @@ columns_arg(FunctionCallInfo fcinfo, Relation rel)
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *name = nulls[i] ? pstrdup("") : TextDatumGetCString(names[i]);
-		AttrNumber	at = get_attnum(RelationGetRelid(rel), name);
+		char	   *name;
+		AttrNumber	at;
 
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("columns must not contain null"),
+					 errhint("Leave columns out to profile all of them.")));
+		name = TextDatumGetCString(names[i]);
+		at = get_attnum(RelationGetRelid(rel), name);
 		if (at <= 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),

@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "report/report.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -32,7 +33,7 @@ finops_focus_format_ok(PG_FUNCTION_ARGS)
 	if (!known)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown FOCUS format \"%.*s\"", format.len, format.data),
+				 errmsg("unknown FOCUS format \"%.*s\"", pg_mbcliplen(format.data, format.len, 60), format.data),
 				 errdetail("Formats are text, numeric, datetime, timestamp, currency, unit, keyvalue, json and duration."),
 				 errhint("Run SELECT finops.focus_format_ok('GB-Hours', 'unit').")));
 	PG_RETURN_BOOL(ok);
@@ -87,7 +88,12 @@ Datum
 finops_focus_part(PG_FUNCTION_ARGS)
 {
 	Datum		amount = PG_GETARG_DATUM(0);
+	Numeric		number = PG_GETARG_NUMERIC(0);
 
+	if (numeric_is_nan(number) || numeric_is_inf(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount must be a finite number")));
 	return DirectFunctionCall2(numeric_sub, point_of(amount, PG_GETARG_DATUM(2)),
 							   point_of(amount, PG_GETARG_DATUM(1)));
 }

@@ -31,7 +31,7 @@ BEGIN
 		WHEN dataset = 'BillingPeriod' AND version = '1.4' THEN 'finops.focus_billing_period'
 	END;
 	IF source IS NULL THEN
-		RAISE EXCEPTION 'no dataset "%" in FOCUS "%"', dataset, version
+		RAISE EXCEPTION 'no dataset "%" in FOCUS "%"', left(dataset, 60), left(version, 60)
 			USING ERRCODE = 'invalid_parameter_value',
 			DETAIL = 'Datasets are CostAndUsage of 1.2 to 1.4, ContractCommitment of 1.3 and 1.4, InvoiceDetail and BillingPeriod of 1.4.',
 			HINT = format('Run SELECT finops.export_focus(%L, ''1.2'', ''CostAndUsage'').', period);

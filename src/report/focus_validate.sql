@@ -108,8 +108,12 @@ DECLARE
 	counts bigint[];
 	grouped bigint[] := '{}';
 BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class k WHERE k.oid = relation AND k.relkind IN ('r', 'p', 'v', 'm', 'f')) THEN
+		RAISE EXCEPTION '% is not a table or view', relation
+			USING ERRCODE = 'wrong_object_type', HINT = 'Run SELECT * FROM finops.validate_focus(''finops.focus_cost_and_usage'').';
+	END IF;
 	IF NOT EXISTS (SELECT FROM finops.focus_rules_of(validate_focus.version, validate_focus.dataset)) THEN
-		RAISE EXCEPTION 'no rules for dataset "%" of FOCUS "%"', validate_focus.dataset, validate_focus.version
+		RAISE EXCEPTION 'no rules for dataset "%" of FOCUS "%"', left(validate_focus.dataset, 60), left(validate_focus.version, 60)
 			USING ERRCODE = 'invalid_parameter_value',
 			DETAIL = 'Datasets are CostAndUsage of 1.2 to 1.4, ContractCommitment of 1.3 and 1.4, InvoiceDetail and BillingPeriod of 1.4.',
 			HINT = format('Run SELECT * FROM finops.validate_focus(%L, ''1.2'', ''CostAndUsage'').', relation::text);

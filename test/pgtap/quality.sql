@@ -169,7 +169,7 @@ SELECT is(pg_temp.state_of('SELECT * FROM ' || call), state, call || ' is ' || s
 FROM (VALUES
 	('finops.run_quality_rules(''no such rule'')', 'P0002'), ('finops.run_quality_rules('''')', 'P0002'), ('finops.accept_baseline(NULL)', '22004'), ('finops.accept_baseline(''x'')', 'P0002'),
 	('finops.profile_table(NULL)', '22004'), ('finops.profile_table(0)', '42P01'), ('finops.profile_table(''public.p'', ''{nope}'')', '42703'),
-	('finops.profile_table(''public.p'', ''{NULL}'')', '42703'), ('finops.profile_table(''public.p'', ''{ctid}'')', '42703'), ('finops.profile_table(''public.p'', ''{x}'')', '42703'),
+	('finops.profile_table(''public.p'', ''{NULL}'')', '22004'), ('finops.profile_table(''public.p'', ''{ctid}'')', '42703'), ('finops.profile_table(''public.p'', ''{x}'')', '42703'),
 	('finops.profile_table(''public.p'', ''{}'')', 'no error'), ('finops.profile_table(''finops.dq_check_check_id_seq'')', '42809'), ('finops.profile_table(''pg_catalog.pg_class_oid_index'')', '42809'),
 	('finops.profile_final(''\x'')', '22023'), ('finops.profile_final(decode(repeat(''00'', 4400), ''hex''))', '22023'), ('finops.profile_combine(''\x01'', NULL)', '22023'),
 	('finops.profile_accum(NULL, 1)', '0A000')
