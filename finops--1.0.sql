@@ -5494,11 +5494,6 @@ SELECT d.feature_name, d.drift_score, d.threshold, d.evaluation_timestamp
 FROM finops.feature_drift d;
 COMMENT ON VIEW @extschema@.vw_ml_feature_monitoring IS 'drift of features';
 
-CREATE VIEW @extschema@.vw_ml_real_time_features AS
-SELECT p.prediction_id, p.model_name, p.confidence_score, p.predicted, p.actual, p.prediction_timestamp
-FROM finops.prediction_log p;
-COMMENT ON VIEW @extschema@.vw_ml_real_time_features IS 'predictions with their confidence';
-
 -- unit cost
 
 CREATE VIEW forecast.vw_unit_cost AS
@@ -5798,7 +5793,7 @@ REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, foreca
 	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,
 	finops.prediction_log, finops.prediction_log_prediction_id_seq,
 	forecast.vw_unit_cost, @extschema@.vw_unit_cost, forecast.unit_cost_current,
-	@extschema@.vw_ml_feature_monitoring, @extschema@.vw_ml_real_time_features FROM PUBLIC;
+	@extschema@.vw_ml_feature_monitoring FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('forecast.drivers', '');
 SELECT pg_catalog.pg_extension_config_dump('forecast.unit_kpi', '');
@@ -6590,6 +6585,20 @@ CREATE INDEX prediction_target_idx ON forecast.prediction (model_name, target_at
 COMMENT ON TABLE forecast.prediction IS 'forecasts of registered models, with what came';
 COMMENT ON COLUMN forecast.prediction.origin_at IS 'start of the first bucket that was forecast';
 COMMENT ON COLUMN forecast.prediction.actual IS 'written by finops.score_predictions, NULL until the bucket is complete';
+
+-- the confidence of a forecast: how narrow its interval is beside its mean
+CREATE VIEW @extschema@.vw_ml_real_time_features AS
+SELECT p.prediction_id, p.model_name, p.confidence_score, p.predicted, p.actual, p.prediction_timestamp
+FROM finops.prediction_log p
+UNION ALL
+SELECT NULL, f.model_name,
+	CASE WHEN f.mean OPERATOR(pg_catalog.<>) 0 THEN GREATEST(0, 1::float8 OPERATOR(pg_catalog.-) ((f.upper_80 OPERATOR(pg_catalog.-) f.lower_80)
+		OPERATOR(pg_catalog./) (2::float8 OPERATOR(pg_catalog.*) pg_catalog.abs(f.mean))))
+		WHEN f.upper_80 IS NOT NULL THEN 0 END,
+	f.mean::numeric, f.actual::numeric, f.made_at
+FROM forecast.prediction f;
+COMMENT ON VIEW @extschema@.vw_ml_real_time_features IS 'predictions with their confidence: forecasts of registered models, and what other systems write into finops.prediction_log; confidence of a forecast is 1 less half its 80 % interval in proportion to its mean, at least 0';
+REVOKE ALL ON @extschema@.vw_ml_real_time_features FROM PUBLIC;
 
 CREATE FUNCTION finops.train_model(model_name text, source text DEFAULT NULL, ts text DEFAULT NULL, value text DEFAULT NULL, options jsonb DEFAULT NULL)
 RETURNS TABLE (model_id uuid, model_version text, status text, model text, window_size integer, rmse float8, mape float8,
@@ -8170,7 +8179,7 @@ FROM @extschema@.vw_cost_monitoring c JOIN finops.warehouse w ON w.warehouse_nam
 	('low-confidence', 'Predictions with little confidence', 'info', 'logistics', 'P3', '<', 0.7, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM vw_ml_real_time_features WHERE confidence_score < 0.7',
 $$SELECT p.model_name AS scope, round(avg(p.confidence_score)::numeric, 4) AS value, jsonb_build_object('predictions', count(*), 'unit', 'ratio') AS detail
-FROM finops.prediction_log p WHERE p.prediction_timestamp > now() - interval '1 hour' GROUP BY p.model_name HAVING count(p.confidence_score) > 0$$, NULL, true),
+FROM @extschema@.vw_ml_real_time_features p WHERE p.prediction_timestamp > now() - interval '1 hour' GROUP BY p.model_name HAVING count(p.confidence_score) > 0$$, NULL, true),
 	('feature-drift', 'A feature has drifted', 'warning', 'logistics', 'P3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM vw_ml_feature_monitoring WHERE drift_score > threshold',
 $$SELECT f.feature_name AS scope, (f.drift_score > f.threshold)::int::numeric AS value, jsonb_build_object('drift_score', f.drift_score, 'threshold', f.threshold, 'at', f.evaluation_timestamp) AS detail
@@ -13090,7 +13099,7 @@ BEGIN
 			('vw_ml_real_time_features', 'actual', 'what came; NULL until it is known'),
 			('vw_ml_real_time_features', 'confidence_score', 'how sure the estimate is, 0..1'),
 			('vw_ml_real_time_features', 'predicted', 'what was predicted'),
-			('vw_ml_real_time_features', 'prediction_id', 'the prediction'),
+			('vw_ml_real_time_features', 'prediction_id', 'the prediction; NULL for a forecast of a registered model'),
 			('vw_ml_real_time_features', 'prediction_timestamp', 'when it was predicted'),
 			-- monitors
 			('test_foreign_key_constraints', 'child_table', 'table that refers'),

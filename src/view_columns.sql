@@ -256,7 +256,7 @@ BEGIN
 			('vw_ml_real_time_features', 'actual', 'what came; NULL until it is known'),
 			('vw_ml_real_time_features', 'confidence_score', 'how sure the estimate is, 0..1'),
 			('vw_ml_real_time_features', 'predicted', 'what was predicted'),
-			('vw_ml_real_time_features', 'prediction_id', 'the prediction'),
+			('vw_ml_real_time_features', 'prediction_id', 'the prediction; NULL for a forecast of a registered model'),
 			('vw_ml_real_time_features', 'prediction_timestamp', 'when it was predicted'),
 			-- monitors
 			('test_foreign_key_constraints', 'child_table', 'table that refers'),

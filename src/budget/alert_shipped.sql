@@ -206,7 +206,7 @@ FROM @extschema@.vw_cost_monitoring c JOIN finops.warehouse w ON w.warehouse_nam
 	('low-confidence', 'Predictions with little confidence', 'info', 'logistics', 'P3', '<', 0.7, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM vw_ml_real_time_features WHERE confidence_score < 0.7',
 $$SELECT p.model_name AS scope, round(avg(p.confidence_score)::numeric, 4) AS value, jsonb_build_object('predictions', count(*), 'unit', 'ratio') AS detail
-FROM finops.prediction_log p WHERE p.prediction_timestamp > now() - interval '1 hour' GROUP BY p.model_name HAVING count(p.confidence_score) > 0$$, NULL, true),
+FROM @extschema@.vw_ml_real_time_features p WHERE p.prediction_timestamp > now() - interval '1 hour' GROUP BY p.model_name HAVING count(p.confidence_score) > 0$$, NULL, true),
 	('feature-drift', 'A feature has drifted', 'warning', 'logistics', 'P3', '>', 0, NULL, NULL, NULL, NULL, NULL, NULL, true, false,
 		'SELECT * FROM vw_ml_feature_monitoring WHERE drift_score > threshold',
 $$SELECT f.feature_name AS scope, (f.drift_score > f.threshold)::int::numeric AS value, jsonb_build_object('drift_score', f.drift_score, 'threshold', f.threshold, 'at', f.evaluation_timestamp) AS detail

@@ -174,11 +174,6 @@ SELECT d.feature_name, d.drift_score, d.threshold, d.evaluation_timestamp
 FROM finops.feature_drift d;
 COMMENT ON VIEW @extschema@.vw_ml_feature_monitoring IS 'drift of features';
 
-CREATE VIEW @extschema@.vw_ml_real_time_features AS
-SELECT p.prediction_id, p.model_name, p.confidence_score, p.predicted, p.actual, p.prediction_timestamp
-FROM finops.prediction_log p;
-COMMENT ON VIEW @extschema@.vw_ml_real_time_features IS 'predictions with their confidence';
-
 -- unit cost
 
 CREATE VIEW forecast.vw_unit_cost AS
@@ -478,7 +473,7 @@ REVOKE ALL ON forecast.drivers, forecast.unit_kpi, forecast.driver_scope, foreca
 	@extschema@.tbl_ml_consolidated_feature_store_feature_id_seq, finops.feature_drift,
 	finops.prediction_log, finops.prediction_log_prediction_id_seq,
 	forecast.vw_unit_cost, @extschema@.vw_unit_cost, forecast.unit_cost_current,
-	@extschema@.vw_ml_feature_monitoring, @extschema@.vw_ml_real_time_features FROM PUBLIC;
+	@extschema@.vw_ml_feature_monitoring FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('forecast.drivers', '');
 SELECT pg_catalog.pg_extension_config_dump('forecast.unit_kpi', '');

@@ -38,6 +38,20 @@ COMMENT ON TABLE forecast.prediction IS 'forecasts of registered models, with wh
 COMMENT ON COLUMN forecast.prediction.origin_at IS 'start of the first bucket that was forecast';
 COMMENT ON COLUMN forecast.prediction.actual IS 'written by finops.score_predictions, NULL until the bucket is complete';
 
+-- the confidence of a forecast: how narrow its interval is beside its mean
+CREATE VIEW @extschema@.vw_ml_real_time_features AS
+SELECT p.prediction_id, p.model_name, p.confidence_score, p.predicted, p.actual, p.prediction_timestamp
+FROM finops.prediction_log p
+UNION ALL
+SELECT NULL, f.model_name,
+	CASE WHEN f.mean OPERATOR(pg_catalog.<>) 0 THEN GREATEST(0, 1::float8 OPERATOR(pg_catalog.-) ((f.upper_80 OPERATOR(pg_catalog.-) f.lower_80)
+		OPERATOR(pg_catalog./) (2::float8 OPERATOR(pg_catalog.*) pg_catalog.abs(f.mean))))
+		WHEN f.upper_80 IS NOT NULL THEN 0 END,
+	f.mean::numeric, f.actual::numeric, f.made_at
+FROM forecast.prediction f;
+COMMENT ON VIEW @extschema@.vw_ml_real_time_features IS 'predictions with their confidence: forecasts of registered models, and what other systems write into finops.prediction_log; confidence of a forecast is 1 less half its 80 % interval in proportion to its mean, at least 0';
+REVOKE ALL ON @extschema@.vw_ml_real_time_features FROM PUBLIC;
+
 CREATE FUNCTION finops.train_model(model_name text, source text DEFAULT NULL, ts text DEFAULT NULL, value text DEFAULT NULL, options jsonb DEFAULT NULL)
 RETURNS TABLE (model_id uuid, model_version text, status text, model text, window_size integer, rmse float8, mape float8,
 	mase float8, rmse_ratio float8, candidates integer, run_id uuid)
