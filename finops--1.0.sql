@@ -634,6 +634,30 @@ COMMENT ON COLUMN finops.cost_daily.account_id IS 'the account that caused the c
 COMMENT ON COLUMN finops.cost_daily.list_cost IS 'NULL where no line says';
 COMMENT ON COLUMN finops.cost_daily.line_items IS 'lines summed';
 
+CREATE TABLE finops.cost_kind (
+	billing_period date NOT NULL,
+	source text NOT NULL,
+	line_type text NOT NULL,
+	commitment_status text,
+	reserved boolean NOT NULL,
+	savings_plan boolean NOT NULL,
+	split boolean NOT NULL,
+	free boolean NOT NULL,
+	currency text NOT NULL,
+	billed_cost numeric NOT NULL,
+	effective_cost numeric NOT NULL,
+	line_items bigint NOT NULL
+);
+CREATE INDEX cost_kind_period_idx ON finops.cost_kind (billing_period, source);
+COMMENT ON TABLE finops.cost_kind IS 'facts summed by the kinds that finops.cost_bridge tells apart; written by the functions that write facts, equal to them at every commit';
+COMMENT ON COLUMN finops.cost_kind.line_type IS 'the provider''s kind of line (FOCUS: the charge category); empty where there is none';
+COMMENT ON COLUMN finops.cost_kind.commitment_status IS 'Used or Unused';
+COMMENT ON COLUMN finops.cost_kind.reserved IS 'the lines name a reservation';
+COMMENT ON COLUMN finops.cost_kind.savings_plan IS 'the lines are of savings plans, by their product code';
+COMMENT ON COLUMN finops.cost_kind.split IS 'split cost lines of containers, which their parent counts';
+COMMENT ON COLUMN finops.cost_kind.free IS 'the effective cost of each line is zero';
+COMMENT ON COLUMN finops.cost_kind.line_items IS 'lines summed';
+
 -- functions
 
 CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL, mode text DEFAULT 'auto', columns text[] DEFAULT NULL)
@@ -646,7 +670,7 @@ CREATE FUNCTION finops.rebuild_rollup(period date)
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000
 AS 'MODULE_PATHNAME', 'finops_rebuild_rollup';
-COMMENT ON FUNCTION finops.rebuild_rollup(date) IS 'write the daily roll-up of a billing period anew from its facts; returns its rows';
+COMMENT ON FUNCTION finops.rebuild_rollup(date) IS 'write the roll-ups of a billing period, by day and by kind, anew from its facts; returns the rows of the daily one';
 
 CREATE FUNCTION finops.cost_bridge(period date)
 RETURNS TABLE ("position" integer, line text, amount numeric, currency text)
@@ -670,8 +694,9 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.cur_ingestion_log_log_id
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_cost_delta', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_cost_delta_delta_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.cost_daily', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.cost_kind', '');
 
-REVOKE ALL ON finops.delivery, finops.cost_daily, @extschema@.fact_cost_raw, cur_database.cur_table,
+REVOKE ALL ON finops.delivery, finops.cost_daily, finops.cost_kind, @extschema@.fact_cost_raw, cur_database.cur_table,
 	@extschema@.cur_ingestion_log, @extschema@.fact_cost_delta FROM PUBLIC;
 REVOKE ALL ON SEQUENCE finops.fact_cost_raw_row_id_seq FROM PUBLIC;
 
@@ -4913,6 +4938,15 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.cost_daily
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
 
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.cost_kind
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.cost_kind
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.cost_kind
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+
 CREATE TRIGGER locked_update AFTER UPDATE ON @extschema@.usage_snapshot_daily
 REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
@@ -4965,6 +4999,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_target
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
 CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_daily
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_kind
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.usage_snapshot_daily
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('usage_date');
@@ -9362,17 +9398,20 @@ WITH said AS (SELECT d.source, d.billing_period, sum(d.line_items) AS n, sum(d.b
 	max(d.delivery_id) FILTER (WHERE d.kind = 'bill') AS delivery_id, array_agg(d.delivery_id) AS ids
 	FROM finops.delivery d WHERE d.status = 'current' AND d.billing_period IN (SELECT period FROM finops.watched_month ORDER BY period DESC LIMIT 3) GROUP BY 1, 2),
 rolled AS (SELECT s.source, s.billing_period, sum(s.n) AS n, sum(s.billed) AS billed, sum(s.effective) AS effective FROM source_day s GROUP BY 1, 2),
-part AS (SELECT s.*, coalesce(r.n, 0) <> s.n OR coalesce(r.billed, 0) <> s.billed OR coalesce(r.effective, 0) <> s.effective AS off,
+kinds AS (SELECT k.source, k.billing_period, sum(k.line_items) AS n, sum(k.billed_cost) AS billed, sum(k.effective_cost) AS effective
+	FROM finops.cost_kind k WHERE k.billing_period IN (SELECT s.billing_period FROM said s) GROUP BY 1, 2),
+part AS (SELECT s.*, (coalesce(r.n, 0), coalesce(r.billed, 0), coalesce(r.effective, 0)) <> (s.n, s.billed, s.effective)
+		OR (coalesce(k.n, 0), coalesce(k.billed, 0), coalesce(k.effective, 0)) <> (s.n, s.billed, s.effective) AS off,
 	coalesce((SELECT c.reltuples FROM pg_class c WHERE c.oid = to_regclass('finops.fact_cost_raw_' || to_char(s.billing_period, 'YYYY_MM'))), 0) AS rows_about
-	FROM said s LEFT JOIN rolled r USING (source, billing_period)),
+	FROM said s LEFT JOIN rolled r USING (source, billing_period) LEFT JOIN kinds k USING (source, billing_period)),
 stands AS (SELECT p.*, f.n AS facts, f.billed AS facts_billed, f.effective AS facts_effective FROM part p,
 	LATERAL (SELECT count(*) AS n, coalesce(sum(f.billed_cost), 0) AS billed, coalesce(sum(f.effective_cost), 0) AS effective FROM @s@.fact_cost_raw f
 		WHERE f.bill_billing_period_start_date = p.billing_period AND f.delivery_id = ANY (p.ids)) f
 	WHERE p.off OR p.rows_about <= 300000)
 SELECT to_char(s.billing_period, 'YYYY-MM') || '/' || s.source AS scope,
-	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN format('the daily roll-up of %s in %s is not what its lines add up to', s.source, to_char(s.billing_period, 'YYYY-MM'))
+	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN format('the roll-up of %s in %s is not what its lines add up to', s.source, to_char(s.billing_period, 'YYYY-MM'))
 		ELSE format('%s has %s lines with billed cost %s in %s, delivered were %s lines with %s', s.source, s.facts, round(s.facts_billed, 2), to_char(s.billing_period, 'YYYY-MM'), s.n, round(s.billed, 2)) END AS seen,
-	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN 'facts were changed and put back, or finops.cost_daily was written by hand' END AS cause,
+	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN 'facts were changed and put back, or finops.cost_daily or finops.cost_kind was written by hand' END AS cause,
 	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN format('SELECT finops.rebuild_rollup(%L)', s.billing_period)
 		WHEN s.delivery_id IS NOT NULL THEN format('SELECT * FROM finops.reingest(%s)', s.delivery_id) END AS resolve_call,
 	format('SELECT * FROM finops.readiness(%L) WHERE item = ''control total''', s.billing_period) AS evidence_query
@@ -12586,7 +12625,7 @@ FROM (VALUES
 	('month', 'plan_master plan_metric_map recon_exceptions rule_version_map tag_validation_log topup_catalog'),
 	('month', 'unit_cost_forecast vw_budget_monitoring vw_cost_monitoring vw_unit_cost'),
 	('month', 'finops.accrual_entry finops.allocation_entry finops.allocation_input finops.allocation_packed finops.allocation_target'),
-	('month', 'finops.bill_reject finops.delivery finops.delivery_file finops.delivery_flag finops.driver_value'),
+	('month', 'finops.bill_reject finops.cost_kind finops.delivery finops.delivery_file finops.delivery_flag finops.driver_value'),
 	('month', 'finops.focus_1_3_cost_and_usage finops.focus_1_4_cost_and_usage finops.focus_billing_period'),
 	('month', 'finops.focus_contract_commitment finops.focus_cost_and_usage finops.focus_invoice_detail finops.focus_line'),
 	('month', 'finops.focus_line_allocated finops.focus_share finops.forecast_progress finops.fx_rate finops.issuer'),

@@ -70,7 +70,7 @@ FROM (VALUES
 	('month', 'plan_master plan_metric_map recon_exceptions rule_version_map tag_validation_log topup_catalog'),
 	('month', 'unit_cost_forecast vw_budget_monitoring vw_cost_monitoring vw_unit_cost'),
 	('month', 'finops.accrual_entry finops.allocation_entry finops.allocation_input finops.allocation_packed finops.allocation_target'),
-	('month', 'finops.bill_reject finops.delivery finops.delivery_file finops.delivery_flag finops.driver_value'),
+	('month', 'finops.bill_reject finops.cost_kind finops.delivery finops.delivery_file finops.delivery_flag finops.driver_value'),
 	('month', 'finops.focus_1_3_cost_and_usage finops.focus_1_4_cost_and_usage finops.focus_billing_period'),
 	('month', 'finops.focus_contract_commitment finops.focus_cost_and_usage finops.focus_invoice_detail finops.focus_line'),
 	('month', 'finops.focus_line_allocated finops.focus_share finops.forecast_progress finops.fx_rate finops.issuer'),

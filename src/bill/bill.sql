@@ -345,6 +345,30 @@ COMMENT ON COLUMN finops.cost_daily.account_id IS 'the account that caused the c
 COMMENT ON COLUMN finops.cost_daily.list_cost IS 'NULL where no line says';
 COMMENT ON COLUMN finops.cost_daily.line_items IS 'lines summed';
 
+CREATE TABLE finops.cost_kind (
+	billing_period date NOT NULL,
+	source text NOT NULL,
+	line_type text NOT NULL,
+	commitment_status text,
+	reserved boolean NOT NULL,
+	savings_plan boolean NOT NULL,
+	split boolean NOT NULL,
+	free boolean NOT NULL,
+	currency text NOT NULL,
+	billed_cost numeric NOT NULL,
+	effective_cost numeric NOT NULL,
+	line_items bigint NOT NULL
+);
+CREATE INDEX cost_kind_period_idx ON finops.cost_kind (billing_period, source);
+COMMENT ON TABLE finops.cost_kind IS 'facts summed by the kinds that finops.cost_bridge tells apart; written by the functions that write facts, equal to them at every commit';
+COMMENT ON COLUMN finops.cost_kind.line_type IS 'the provider''s kind of line (FOCUS: the charge category); empty where there is none';
+COMMENT ON COLUMN finops.cost_kind.commitment_status IS 'Used or Unused';
+COMMENT ON COLUMN finops.cost_kind.reserved IS 'the lines name a reservation';
+COMMENT ON COLUMN finops.cost_kind.savings_plan IS 'the lines are of savings plans, by their product code';
+COMMENT ON COLUMN finops.cost_kind.split IS 'split cost lines of containers, which their parent counts';
+COMMENT ON COLUMN finops.cost_kind.free IS 'the effective cost of each line is zero';
+COMMENT ON COLUMN finops.cost_kind.line_items IS 'lines summed';
+
 -- functions
 
 CREATE FUNCTION finops.load_bill(source text, format text DEFAULT 'auto', billing_period date DEFAULT NULL, source_id text DEFAULT NULL, mode text DEFAULT 'auto', columns text[] DEFAULT NULL)
@@ -357,7 +381,7 @@ CREATE FUNCTION finops.rebuild_rollup(period date)
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000
 AS 'MODULE_PATHNAME', 'finops_rebuild_rollup';
-COMMENT ON FUNCTION finops.rebuild_rollup(date) IS 'write the daily roll-up of a billing period anew from its facts; returns its rows';
+COMMENT ON FUNCTION finops.rebuild_rollup(date) IS 'write the roll-ups of a billing period, by day and by kind, anew from its facts; returns the rows of the daily one';
 
 CREATE FUNCTION finops.cost_bridge(period date)
 RETURNS TABLE ("position" integer, line text, amount numeric, currency text)
@@ -381,8 +405,9 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.cur_ingestion_log_log_id
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_cost_delta', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.fact_cost_delta_delta_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('finops.cost_daily', '');
+SELECT pg_catalog.pg_extension_config_dump('finops.cost_kind', '');
 
-REVOKE ALL ON finops.delivery, finops.cost_daily, @extschema@.fact_cost_raw, cur_database.cur_table,
+REVOKE ALL ON finops.delivery, finops.cost_daily, finops.cost_kind, @extschema@.fact_cost_raw, cur_database.cur_table,
 	@extschema@.cur_ingestion_log, @extschema@.fact_cost_delta FROM PUBLIC;
 REVOKE ALL ON SEQUENCE finops.fact_cost_raw_row_id_seq FROM PUBLIC;
 

@@ -4,8 +4,10 @@
  *	  finops.cost_bridge: from billed to effective cost, line by line.
  *
  * The facts are summed by what the bridge asks of them, which makes some dozen
- * kinds; each line of the bridge is summed over these by its own predicate, and
- * none is what remains after the others.  The residual is what the lines do not
+ * kinds: loads keep them in finops.cost_kind (rollup.c), and where these do not
+ * come to what was delivered, the facts themselves are summed.  Each line of
+ * the bridge is summed over the kinds by its own predicate, and none is what
+ * remains after the others.  The residual is what the lines do not
  * explain, and is zero when every fact follows the rules of project.c.
  *
  * "type" below is the provider's line item type, for FOCUS bills the charge
@@ -13,7 +15,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "bill/bill.h"
+#include "bill/facts.h"
 
 #define COMMITMENT_FEE	"type IN ('RIFee', 'SavingsPlanRecurringFee')"
 #define COVERED			"coalesce(status, '') IN ('Used', 'Unused')"
@@ -45,15 +47,6 @@ static const BridgeLine bridge_lines[] = {
 	" AND NOT (type = 'Purchase' AND free)"},
 };
 
-#define KINDS \
-	"SELECT sum(f.billed_cost) AS b, sum(f.effective_cost) AS e, f.reservation_arn IS NOT NULL AS reserved," \
-	" coalesce(f.line_item_line_item_type, '') AS type," \
-	" coalesce(f.line_item_product_code, '') LIKE '%%SavingsPlans' AS plans," \
-	" f.commitment_discount_status AS status, f.line_item_currency_code AS currency," \
-	" coalesce(f.line_item_operation, '') IN ('EKSPod-EC2', 'ECSTask-EC2') AS split, f.effective_cost = 0 AS free" \
-	" FROM %s f WHERE f.bill_billing_period_start_date = $1" \
-	" GROUP BY 3, 4, 5, 6, 7, 8, 9"
-
 /*
  * The facts of a period: its partition, of which the planner knows how many
  * kinds there are.
@@ -72,7 +65,35 @@ facts_of(DateADT period)
 }
 
 static char *
-bridge_sql(DateADT period)
+kinds_of_facts(DateADT period)
+{
+	return psprintf("SELECT sum(x.billed_cost) AS b, sum(x.effective_cost) AS e, x.reserved, x.line_type AS type,"
+					" x.savings_plan AS plans, x.commitment_status AS status, x.currency, x.split, x.free"
+					" FROM (SELECT %s, f.billed_cost, f.effective_cost, f.line_item_currency_code AS currency"
+					"  FROM %s f WHERE f.bill_billing_period_start_date = $1) x"
+					" GROUP BY 3, 4, 5, 6, 7, 8, 9",
+					BILL_KIND_OF_LINE, facts_of(period));
+}
+
+/* As loads keep them, where they come to what the deliveries of the period do; else NULL. */
+static const char *
+kinds_kept(DateADT period)
+{
+	uint64		n = FINOPS_RUN("SELECT FROM (SELECT sum(k.line_items) AS n, sum(k.billed_cost) AS billed,"
+							   "  sum(k.effective_cost) AS effective FROM finops.cost_kind k"
+							   "  WHERE k.billing_period = $1) k"
+							   " WHERE (k.n, k.billed, k.effective) = (SELECT sum(d.line_items), sum(d.billed_cost),"
+							   "  sum(d.effective_cost) FROM finops.delivery d"
+							   "  WHERE d.billing_period = $1 AND d.status = 'current')", ARG_DATE(period));
+
+	return n == 0 ? NULL :
+		"SELECT k.billed_cost AS b, k.effective_cost AS e, k.reserved, k.line_type AS type,"
+		" k.savings_plan AS plans, k.commitment_status AS status, k.currency, k.split, k.free"
+		" FROM finops.cost_kind k WHERE k.billing_period = $1";
+}
+
+static char *
+bridge_sql(const char *kinds)
 {
 	int			n = lengthof(bridge_lines);
 	StringInfoData sums;
@@ -91,19 +112,19 @@ bridge_sql(DateADT period)
 		appendStringInfo(&rows, "(%d, '%s', a%d), ", i + 1, line->label, i + 1);
 		appendStringInfo(&total, "%sa%d", i == 0 ? "" : " + ", i + 1);
 	}
-	return psprintf("WITH f AS (" KINDS "), s AS (SELECT currency, sum(e) AS e%s FROM f GROUP BY currency)"
+	return psprintf("WITH f AS (%s), s AS (SELECT currency, sum(e) AS e%s FROM f GROUP BY currency)"
 					" SELECT l.position, l.line, l.amount, s.currency FROM s, LATERAL (VALUES %s"
 					"(%d, 'effective cost', s.e), (%d, 'effective less billed', s.e - a1),"
 					" (%d, 'residual', s.e - (%s))) AS l(position, line, amount)"
 					" ORDER BY s.currency, l.position",
-					facts_of(period), sums.data, rows.data, n + 1, n + 2, n + 3, total.data);
+					kinds, sums.data, rows.data, n + 1, n + 2, n + 3, total.data);
 }
 
 PG_FUNCTION_INFO_V1(finops_cost_bridge);
 
 /*
- * Within a session: the bridge of a month that is about to be locked, kept in
- * the detail of the run that locks it; returns it as JSON.
+ * Within a session: the bridge of a month that is about to be locked, from its
+ * facts, kept in the detail of the run that locks it; returns it as JSON.
  */
 char *
 BillKeepBridge(DateADT period, int64 run_id)
@@ -111,7 +132,8 @@ BillKeepBridge(DateADT period, int64 run_id)
 	FINOPS_RUN(psprintf("UPDATE finops.run SET detail = coalesce(detail, '{}') || jsonb_build_object('cost_bridge',"
 						" (SELECT coalesce(jsonb_agg(jsonb_build_array(b.position, b.line, b.amount, b.currency)"
 						"  ORDER BY b.currency, b.position), '[]') FROM (%s) b))"
-						" WHERE run_id = $2 RETURNING (detail -> 'cost_bridge')::text", bridge_sql(period)),
+						" WHERE run_id = $2 RETURNING (detail -> 'cost_bridge')::text",
+						bridge_sql(kinds_of_facts(period))),
 			   ARG_DATE(period), ARG_INT8(run_id));
 	return FinopsText(0, 1);
 }
@@ -140,11 +162,15 @@ finops_cost_bridge(PG_FUNCTION_ARGS)
 {
 	DateADT		period = FinopsPeriodArg(fcinfo, 0);
 	FinopsSession session;
+	const char *kinds;
 
 	FinopsCheckPeriodNotFuture(period);
 	FinopsBegin(&session);
 	if (!kept_bridge(period))
-		FINOPS_RUN(bridge_sql(period), ARG_DATE(period));
+	{
+		kinds = kinds_kept(period);
+		FINOPS_RUN(bridge_sql(kinds != NULL ? kinds : kinds_of_facts(period)), ARG_DATE(period));
+	}
 	FinopsReturnRows(fcinfo);
 	FinopsEnd(&session);
 	return (Datum) 0;

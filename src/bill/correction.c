@@ -239,7 +239,9 @@ BillDropIncrements(const BillTarget *target)
 			   "  AND d.kind = 'increment' AND d.origin_period IS NULL"
 			   "  RETURNING d.delivery_id, d.source),"
 			   " lines AS (DELETE FROM @s@.fact_cost_raw f USING gone"
-			   "  WHERE f.bill_billing_period_start_date = $2 AND f.delivery_id = gone.delivery_id)"
+			   "  WHERE f.bill_billing_period_start_date = $2 AND f.delivery_id = gone.delivery_id),"
+			   " kinds AS (DELETE FROM finops.cost_kind k USING gone"
+			   "  WHERE k.billing_period = $2 AND k.source = gone.source)"
 			   " DELETE FROM finops.cost_daily c USING gone"
 			   " WHERE c.billing_period = $2 AND c.source = gone.source",
 			   ARG_TEXT(target->source), ARG_DATE(target->period), ARG_INT8(target->delivery_id));

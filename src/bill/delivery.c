@@ -61,7 +61,9 @@ BillEnsurePartition(DateADT period)
 static void
 clear_rollup(DateADT period, const char *source)
 {
-	FINOPS_RUN("DELETE FROM finops.cost_daily"
+	FINOPS_RUN("WITH kinds AS (DELETE FROM finops.cost_kind"
+			   "  WHERE billing_period = $1 AND (source = $2 OR $2 IS NULL))"
+			   " DELETE FROM finops.cost_daily"
 			   " WHERE billing_period = $1 AND (source = $2 OR $2 IS NULL)",
 			   ARG_DATE(period), ARG_TEXT(source));
 }
@@ -69,6 +71,13 @@ clear_rollup(DateADT period, const char *source)
 static int64
 rollup_by_sql(DateADT period, const char *source)
 {
+	FINOPS_RUN("INSERT INTO finops.cost_kind (line_type, commitment_status, reserved, savings_plan, split, free,"
+			   " billing_period, source, currency, billed_cost, effective_cost, line_items)"
+			   " SELECT " BILL_KIND_OF_LINE ", f.bill_billing_period_start_date, f.source,"
+			   " f.line_item_currency_code, sum(f.billed_cost), sum(f.effective_cost), count(*)"
+			   " FROM @s@.fact_cost_raw f WHERE f.bill_billing_period_start_date = $1"
+			   " AND (f.source = $2 OR $2 IS NULL) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9",
+			   ARG_DATE(period), ARG_TEXT(source));
 	return (int64)
 		FINOPS_RUN("INSERT INTO finops.cost_daily"
 				   " (billing_period, usage_date, source, provider, account_id,"

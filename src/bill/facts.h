@@ -82,7 +82,7 @@ extern Snapshot FactPushSnapshot(void);
 extern Datum FactNumeric(int128 units, int scale);
 
 /* ---------------------------------------------------------------------
- * The daily roll-up, rollup.c
+ * The roll-ups by day and by kind, rollup.c
  * ---------------------------------------------------------------------
  */
 typedef struct FactRollup FactRollup;
@@ -96,10 +96,19 @@ extern void FactRollupGiveUp(FactRollup *rollup);
 extern bool FactRollupComplete(const FactRollup *rollup);
 
 /*
- * Add its rows to finops.cost_daily; their number.  Look afterwards whether
- * it is complete still: files of groups are added up only here.
+ * Add its rows to finops.cost_kind and finops.cost_daily; the number of the
+ * latter.  Look afterwards whether it is complete still: files of groups are
+ * added up only here.
  */
 extern int64 FactRollupWrite(FactRollup *rollup, DateADT period);
+
+/* The columns of finops.cost_kind that tell the kinds of a line f, beside source and currency. */
+#define BILL_KIND_OF_LINE \
+	"coalesce(f.line_item_line_item_type, '') AS line_type," \
+	" f.commitment_discount_status AS commitment_status, f.reservation_arn IS NOT NULL AS reserved," \
+	" coalesce(f.line_item_product_code, '') LIKE '%SavingsPlans' AS savings_plan," \
+	" coalesce(f.line_item_operation, '') IN ('EKSPod-EC2', 'ECSTask-EC2') AS split," \
+	" f.effective_cost = 0 AS free"
 
 /* ---------------------------------------------------------------------
  * Differences of two deliveries, difference.c

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rollup.c
- *	  finops.cost_daily, summed while the facts pass by.
+ *	  finops.cost_daily and finops.cost_kind, summed while the facts pass by.
  *
  * A second look at the month, by SQL, would cost about as much as storing
  * it.  Sums are fixed point in 128 bits with the scale that sum() over the
@@ -40,6 +40,21 @@ static const char *const sum_names[SUMS] = {
 	"billed_cost", "effective_cost", "list_cost",
 };
 
+/*
+ * The kinds of cost_kind, which finops.cost_bridge tells apart: the flags and
+ * then the texts of a group, in this order.  Keep in step with BILL_KIND_OF_LINE.
+ */
+#define KIND_FLAGS		4
+#define KIND_TEXTS		4
+#define KIND_SUMS		2
+
+static const char *const kind_flag_names[KIND_FLAGS] = {
+	"reserved", "savings_plan", "split", "free",
+};
+static const char *const kind_text_names[KIND_TEXTS] = {
+	"source", "line_type", "commitment_status", "currency",
+};
+
 typedef struct Sum
 {
 	int128		units;
@@ -76,10 +91,17 @@ struct FactRollup
 	int			payer;
 	int			text[KEY_TEXTS];
 	int			amount[SUMS];
+	int			reservation;
+	int			product;
+	int			operation;
+	int			line_type;
+	int			status;
+
+	FactRollup *kinds;			/* of the same lines; NULL in these */
 };
 
-FactRollup *
-FactRollupNew(MemoryContext parent)
+static FactRollup *
+new_rollup(MemoryContext parent)
 {
 	static const char *const texts[KEY_TEXTS] = {
 		NULL, "provider", NULL, "service", "product_region", "tenant_id",
@@ -105,7 +127,21 @@ FactRollupNew(MemoryContext parent)
 			rollup->text[i] = FactColumn(texts[i]);
 	for (int i = 0; i < SUMS; i++)
 		rollup->amount[i] = FactColumn(sum_names[i]);
+	rollup->reservation = FactColumn("reservation_arn");
+	rollup->product = FactColumn("line_item_product_code");
+	rollup->operation = FactColumn("line_item_operation");
+	rollup->line_type = FactColumn("line_item_line_item_type");
+	rollup->status = FactColumn("commitment_discount_status");
 	MemoryContextSwitchTo(old);
+	return rollup;
+}
+
+FactRollup *
+FactRollupNew(MemoryContext parent)
+{
+	FactRollup *rollup = new_rollup(parent);
+
+	rollup->kinds = new_rollup(parent);
 	return rollup;
 }
 
@@ -118,7 +154,7 @@ FactRollupGiveUp(FactRollup *rollup)
 bool
 FactRollupComplete(const FactRollup *rollup)
 {
-	return rollup->complete;
+	return rollup->complete && rollup->kinds->complete;
 }
 
 /* ---------------------------------------------------------------------
@@ -160,6 +196,44 @@ make_key(FactRollup *rollup, DateADT period, const char *source,
 
 		add_to_key(key, value->data, value->isnull ? -1 : value->len);
 	}
+}
+
+static bool
+is_text(const FactValue *value, const char *text)
+{
+	return !value->isnull && value->len == (int) strlen(text) && memcmp(value->data, text, value->len) == 0;
+}
+
+static bool
+ends_in(const FactValue *value, const char *text)
+{
+	int			len = (int) strlen(text);
+
+	return !value->isnull && value->len >= len &&
+		memcmp(value->data + value->len - len, text, len) == 0;
+}
+
+static void
+make_kind_key(FactRollup *rollup, const char *source, const FactValue *values)
+{
+	StringInfo	key = &rollup->key;
+	const FactValue *type = &values[rollup->line_type];
+	const FactValue *status = &values[rollup->status];
+	const FactValue *currency = &values[rollup->text[KEY_TEXTS - 1]];
+	const FactValue *operation = &values[rollup->operation];
+	char		flags[KIND_FLAGS] = {
+		!values[rollup->reservation].isnull,
+		ends_in(&values[rollup->product], "SavingsPlans"),
+		is_text(operation, "EKSPod-EC2") || is_text(operation, "ECSTask-EC2"),
+		values[rollup->amount[1]].units == 0,
+	};
+
+	resetStringInfo(key);
+	appendBinaryStringInfo(key, flags, sizeof(flags));
+	add_to_key(key, source, (int) strlen(source));
+	add_to_key(key, type->data, type->isnull ? 0 : type->len);
+	add_to_key(key, status->data, status->isnull ? -1 : status->len);
+	add_to_key(key, currency->data, currency->isnull ? -1 : currency->len);
 }
 
 static void
@@ -257,19 +331,17 @@ group_of(FactRollup *rollup, bool may_spill)
 	return group;
 }
 
-void
-FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
-			  const FactValue *values)
+/* A line to the group of the key in rollup->key. */
+static void
+add_line(FactRollup *rollup, const FactValue *values)
 {
-	SumGroup	   *group = rollup->last;
+	SumGroup   *group = rollup->last;
+	int			nsums = rollup->kinds != NULL ? SUMS : KIND_SUMS;
 
-	if (!rollup->complete)
-		return;
-	make_key(rollup, period, source, values);
 	if (group == NULL || !is_key(group, &rollup->key))
 		rollup->last = group = group_of(rollup, true);
 	group->lines++;
-	for (int i = 0; i < SUMS; i++)
+	for (int i = 0; i < nsums; i++)
 	{
 		const FactValue *value = &values[rollup->amount[i]];
 		Sum		   *sum = &group->sum[i];
@@ -286,6 +358,18 @@ FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
 	}
 }
 
+void
+FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
+			  const FactValue *values)
+{
+	if (!FactRollupComplete(rollup))
+		return;
+	make_key(rollup, period, source, values);
+	add_line(rollup, values);
+	make_kind_key(rollup->kinds, source, values);
+	add_line(rollup->kinds, values);
+}
+
 /* ---------------------------------------------------------------------
  * Writing
  * ---------------------------------------------------------------------
@@ -293,11 +377,15 @@ FactRollupAdd(FactRollup *rollup, DateADT period, const char *source,
 
 typedef struct RollupColumns
 {
+	bool		kinds;			/* of cost_kind, not of cost_daily */
 	int			period;
 	int			day;
 	int			text[KEY_TEXTS];
+	int			flag[KIND_FLAGS];	/* of kinds */
 	int			sum[SUMS];
 	int			lines;
+	int			ntexts;
+	int			nsums;
 } RollupColumns;
 
 static int
@@ -308,37 +396,57 @@ attribute_at(Oid table, const char *name)
 	if (attribute == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("finops.cost_daily has no column \"%s\"", name),
+				 errmsg("finops.%s has no column \"%s\"", get_rel_name(table), name),
 				 errhint("Put the column back.")));
 	return attribute - 1;
 }
 
 static void
-find_columns(Oid table, RollupColumns *columns)
+find_columns(Oid table, bool kinds, RollupColumns *columns)
 {
+	columns->kinds = kinds;
+	columns->ntexts = kinds ? KIND_TEXTS : KEY_TEXTS;
+	columns->nsums = kinds ? KIND_SUMS : SUMS;
 	columns->period = attribute_at(table, "billing_period");
-	columns->day = attribute_at(table, "usage_date");
-	for (int i = 0; i < KEY_TEXTS; i++)
-		columns->text[i] = attribute_at(table, key_names[i]);
-	for (int i = 0; i < SUMS; i++)
+	if (!kinds)
+		columns->day = attribute_at(table, "usage_date");
+	for (int i = 0; kinds && i < KIND_FLAGS; i++)
+		columns->flag[i] = attribute_at(table, kind_flag_names[i]);
+	for (int i = 0; i < columns->ntexts; i++)
+		columns->text[i] = attribute_at(table, kinds ? kind_text_names[i] : key_names[i]);
+	for (int i = 0; i < columns->nsums; i++)
 		columns->sum[i] = attribute_at(table, sum_names[i]);
 	columns->lines = attribute_at(table, "line_items");
+}
+
+/* What stands before the texts of a key: the day, or the flags of a kind. */
+static const char *
+fill_head(const char *key, const RollupColumns *columns, Datum *values, bool *isnull)
+{
+	DateADT		day;
+
+	for (int i = 0; columns->kinds && i < KIND_FLAGS; i++)
+	{
+		values[columns->flag[i]] = BoolGetDatum(key[i] != 0);
+		isnull[columns->flag[i]] = false;
+	}
+	if (columns->kinds)
+		return key + KIND_FLAGS;
+	memcpy(&day, key, sizeof(day));
+	values[columns->day] = DateADTGetDatum(day);
+	isnull[columns->day] = false;
+	return key + sizeof(day);
 }
 
 static void
 fill_row(const SumGroup *group, const RollupColumns *columns, DateADT period,
 		 Datum *values, bool *isnull)
 {
-	const char *key = group->key;
-	DateADT		day;
+	const char *key = fill_head(group->key, columns, values, isnull);
 
-	memcpy(&day, key, sizeof(day));
-	key += sizeof(day);
 	values[columns->period] = DateADTGetDatum(period);
 	isnull[columns->period] = false;
-	values[columns->day] = DateADTGetDatum(day);
-	isnull[columns->day] = false;
-	for (int i = 0; i < KEY_TEXTS; i++)
+	for (int i = 0; i < columns->ntexts; i++)
 	{
 		int			len;
 
@@ -350,7 +458,7 @@ fill_row(const SumGroup *group, const RollupColumns *columns, DateADT period,
 		values[columns->text[i]] = PointerGetDatum(cstring_to_text_with_len(key, len));
 		key += len;
 	}
-	for (int i = 0; i < SUMS; i++)
+	for (int i = 0; i < columns->nsums; i++)
 	{
 		isnull[columns->sum[i]] = !group->sum[i].any;
 		if (group->sum[i].any)
@@ -421,15 +529,10 @@ write_groups(const FactRollup *rollup, RollupOut *out)
 	}
 }
 
-int64
-FactRollupWrite(FactRollup *rollup, DateADT period)
+static int64
+write_rows(FactRollup *rollup, const char *name, const char *const *names, bool kinds, DateADT period)
 {
-	static const char *const names[] = {
-		"billing_period", "usage_date", "source", "provider", "account_id",
-		"service", "region", "tenant_id", "charge_category", "currency",
-		"billed_cost", "effective_cost", "list_cost", "line_items", NULL
-	};
-	Oid			table = get_relname_relid("cost_daily", get_namespace_oid("finops", false));
+	Oid			table = get_relname_relid(name, get_namespace_oid("finops", false));
 	BillBulkSpec spec = {names, NULL, NULL, false};
 	RollupOut	out = {.period = period};
 	int			natts;
@@ -441,7 +544,7 @@ FactRollupWrite(FactRollup *rollup, DateADT period)
 	out.values = palloc0(sizeof(Datum) * natts);
 	out.isnull = palloc(sizeof(bool) * natts);
 	memset(out.isnull, true, sizeof(bool) * natts);
-	find_columns(table, &out.columns);
+	find_columns(table, kinds, &out.columns);
 	if (rollup->spilled)
 		spill(rollup);
 	else
@@ -455,4 +558,21 @@ FactRollupWrite(FactRollup *rollup, DateADT period)
 		}
 	MemoryContextDelete(out.row);
 	return (int64) BillBulkClose(out.bulk);
+}
+
+int64
+FactRollupWrite(FactRollup *rollup, DateADT period)
+{
+	static const char *const days[] = {
+		"billing_period", "usage_date", "source", "provider", "account_id",
+		"service", "region", "tenant_id", "charge_category", "currency",
+		"billed_cost", "effective_cost", "list_cost", "line_items", NULL
+	};
+	static const char *const kinds[] = {
+		"billing_period", "source", "line_type", "commitment_status", "reserved", "savings_plan",
+		"split", "free", "currency", "billed_cost", "effective_cost", "line_items", NULL
+	};
+
+	(void) write_rows(rollup->kinds, "cost_kind", kinds, true, period);
+	return write_rows(rollup, "cost_daily", days, false, period);
 }

@@ -87,17 +87,20 @@ WITH said AS (SELECT d.source, d.billing_period, sum(d.line_items) AS n, sum(d.b
 	max(d.delivery_id) FILTER (WHERE d.kind = 'bill') AS delivery_id, array_agg(d.delivery_id) AS ids
 	FROM finops.delivery d WHERE d.status = 'current' AND d.billing_period IN (SELECT period FROM finops.watched_month ORDER BY period DESC LIMIT 3) GROUP BY 1, 2),
 rolled AS (SELECT s.source, s.billing_period, sum(s.n) AS n, sum(s.billed) AS billed, sum(s.effective) AS effective FROM source_day s GROUP BY 1, 2),
-part AS (SELECT s.*, coalesce(r.n, 0) <> s.n OR coalesce(r.billed, 0) <> s.billed OR coalesce(r.effective, 0) <> s.effective AS off,
+kinds AS (SELECT k.source, k.billing_period, sum(k.line_items) AS n, sum(k.billed_cost) AS billed, sum(k.effective_cost) AS effective
+	FROM finops.cost_kind k WHERE k.billing_period IN (SELECT s.billing_period FROM said s) GROUP BY 1, 2),
+part AS (SELECT s.*, (coalesce(r.n, 0), coalesce(r.billed, 0), coalesce(r.effective, 0)) <> (s.n, s.billed, s.effective)
+		OR (coalesce(k.n, 0), coalesce(k.billed, 0), coalesce(k.effective, 0)) <> (s.n, s.billed, s.effective) AS off,
 	coalesce((SELECT c.reltuples FROM pg_class c WHERE c.oid = to_regclass('finops.fact_cost_raw_' || to_char(s.billing_period, 'YYYY_MM'))), 0) AS rows_about
-	FROM said s LEFT JOIN rolled r USING (source, billing_period)),
+	FROM said s LEFT JOIN rolled r USING (source, billing_period) LEFT JOIN kinds k USING (source, billing_period)),
 stands AS (SELECT p.*, f.n AS facts, f.billed AS facts_billed, f.effective AS facts_effective FROM part p,
 	LATERAL (SELECT count(*) AS n, coalesce(sum(f.billed_cost), 0) AS billed, coalesce(sum(f.effective_cost), 0) AS effective FROM @s@.fact_cost_raw f
 		WHERE f.bill_billing_period_start_date = p.billing_period AND f.delivery_id = ANY (p.ids)) f
 	WHERE p.off OR p.rows_about <= 300000)
 SELECT to_char(s.billing_period, 'YYYY-MM') || '/' || s.source AS scope,
-	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN format('the daily roll-up of %s in %s is not what its lines add up to', s.source, to_char(s.billing_period, 'YYYY-MM'))
+	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN format('the roll-up of %s in %s is not what its lines add up to', s.source, to_char(s.billing_period, 'YYYY-MM'))
 		ELSE format('%s has %s lines with billed cost %s in %s, delivered were %s lines with %s', s.source, s.facts, round(s.facts_billed, 2), to_char(s.billing_period, 'YYYY-MM'), s.n, round(s.billed, 2)) END AS seen,
-	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN 'facts were changed and put back, or finops.cost_daily was written by hand' END AS cause,
+	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN 'facts were changed and put back, or finops.cost_daily or finops.cost_kind was written by hand' END AS cause,
 	CASE WHEN (s.facts, s.facts_billed, s.facts_effective) = (s.n, s.billed, s.effective) THEN format('SELECT finops.rebuild_rollup(%L)', s.billing_period)
 		WHEN s.delivery_id IS NOT NULL THEN format('SELECT * FROM finops.reingest(%s)', s.delivery_id) END AS resolve_call,
 	format('SELECT * FROM finops.readiness(%L) WHERE item = ''control total''', s.billing_period) AS evidence_query

@@ -477,6 +477,15 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
 CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.cost_daily
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
 
+CREATE TRIGGER locked_update AFTER UPDATE ON finops.cost_kind
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+CREATE TRIGGER locked_delete AFTER DELETE ON finops.cost_kind
+REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+CREATE TRIGGER locked_truncate BEFORE TRUNCATE ON finops.cost_kind
+FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('billing_period');
+
 CREATE TRIGGER locked_update AFTER UPDATE ON @extschema@.usage_snapshot_daily
 REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('usage_date');
@@ -529,6 +538,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION finops.refuse_locked_rows('period_start');
 CREATE TRIGGER locked_insert BEFORE INSERT ON finops.allocation_target
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('period_start');
 CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_daily
+FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
+CREATE TRIGGER locked_insert BEFORE INSERT ON finops.cost_kind
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('billing_period');
 CREATE TRIGGER locked_insert BEFORE INSERT ON @extschema@.usage_snapshot_daily
 FOR EACH ROW EXECUTE FUNCTION finops.refuse_locked_insert('usage_date');

@@ -54,6 +54,9 @@ BEGIN
 	RETURN NEXT is_empty($q$
 		(SELECT f.*, true FROM daily f EXCEPT ALL SELECT *, true FROM stored) UNION ALL (SELECT *, false FROM stored EXCEPT ALL SELECT f.*, false FROM daily f)
 	$q$, what || ': the roll-up');
+	RETURN NEXT is_empty($q$
+		(SELECT f.*, true FROM kind f EXCEPT ALL SELECT *, true FROM kept) UNION ALL (SELECT *, false FROM kept EXCEPT ALL SELECT f.*, false FROM kind f)
+	$q$, what || ': the kinds');
 END $$;
 
 CREATE TEMP VIEW daily AS
@@ -63,6 +66,12 @@ CREATE TEMP VIEW daily AS
 CREATE TEMP VIEW stored AS
 	SELECT usage_date, source, provider, account_id = 'acc', service, region, tenant_id, charge_category, currency,
 		billed_cost, effective_cost, list_cost, line_items FROM finops.cost_daily WHERE billing_period = '2017-03-01';
+
+CREATE TEMP VIEW kind AS
+	SELECT source, charge_category, effective_cost = 0 AS free, line_item_currency_code, sum(billed_cost)::text AS billed, sum(effective_cost)::text AS effective, count(*)
+	FROM fact_cost_raw WHERE bill_billing_period_start_date = '2017-03-01' GROUP BY 1, 2, 3, 4;
+CREATE TEMP VIEW kept AS
+	SELECT source, line_type, free, currency, billed_cost::text, effective_cost::text, line_items FROM finops.cost_kind WHERE billing_period = '2017-03-01';
 
 -- ten steps, with lines that repeat, change their cost, come and go
 CREATE FUNCTION pg_temp.run() RETURNS SETOF text LANGUAGE plpgsql AS $$

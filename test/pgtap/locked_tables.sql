@@ -53,6 +53,7 @@ INSERT INTO held VALUES
 	('finops.allocation_packed', 'period_start = ''2017-03-01''', 'run_id'),
 	('finops.allocation_target', 'list_id = -9', 'list_id'),
 	('finops.cost_daily', 'billing_period = ''2017-03-01''', 'billed_cost'),
+	('finops.cost_kind', 'billing_period = ''2017-03-01''', 'billed_cost'),
 	('finops.period_rate', 'period_start = ''2017-03-01''', 'rate'),
 	('finops.period_seal', 'period_start = ''2017-03-01''', 'digest'),
 	('finops.recon_run', 'period_start = ''2017-03-01''', 'aws_total_usd'),

@@ -95,6 +95,8 @@ failure('bill-missing', "$anchor{old}/" . ($source =~ s/100000000001/10000000000
 failure('control-total', "$anchor{now}/$source", "DELETE FROM fact_cost_raw WHERE bill_billing_period_start_date = '$now' AND line_item_resource_id = 'r-t2'");
 failure('control-total', "$anchor{now}/$source", "UPDATE finops.cost_daily SET billed_cost = billed_cost + 1 WHERE billing_period = '$now' AND tenant_id = 't1'",
 	title => 'the roll-up was written by hand');
+failure('control-total', "$anchor{now}/$source", "UPDATE finops.cost_kind SET line_items = line_items + 1 WHERE billing_period = '$now'",
+	title => 'so were the sums by kind');
 failure('day-gap', "$anchor{old}/$source",
 	[ load(bill('old', '100000000001', untagged => 0.2, skip => [ "$anchor{old}-11", "$anchor{old}-12" ])), "SELECT * FROM finops.reprocess_period('$old')" ],
 	done => sub { bill('old', '100000000001', untagged => 0.2) });
