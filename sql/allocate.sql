@@ -47,6 +47,15 @@ ROLLBACK TO s;
 UPDATE period_lock SET state = 'LOCKED' WHERE period_start = '2021-09-01';
 SELECT finops.allocate('2021-09-01');
 ROLLBACK TO s;
+-- a month of many lines says once that an index is missing
+UPDATE period_lock SET state = 'OPEN' WHERE period_start = '2021-09-01';
+SELECT finops.allocate('2021-09-01') > 0 AS allocated;
+UPDATE pg_class SET reltuples = 999999 WHERE oid = 'finops.fact_cost_raw_2021_09'::regclass;
+SELECT count(*) FROM (SELECT max(id) AS id FROM fact_cost_allocated WHERE period_start = '2021-09-01') e, finops.entry_lines(e.id, 1);
+UPDATE pg_class SET reltuples = 1000000 WHERE oid = 'finops.fact_cost_raw_2021_09'::regclass;
+SELECT count(*) FROM (SELECT max(id) AS id FROM fact_cost_allocated WHERE period_start = '2021-09-01') e, finops.entry_lines(e.id, 1);
+SELECT count(*) FROM (SELECT max(id) AS id FROM fact_cost_allocated WHERE period_start = '2021-09-01') e, finops.entry_lines(e.id, 1);
+ROLLBACK TO s;
 SET TRANSACTION READ ONLY;
 SELECT finops.allocate('2021-09-01');
 ROLLBACK;

@@ -107,12 +107,37 @@ typedef struct LineQuery
 	FinopsArg	args[LINE_ARGS];	/* the last is for the caller */
 } LineQuery;
 
+/* Lines of a month from which on reading them all takes longer than one waits for. */
+#define MANY_LINES	"1000000"
+
+/* Once per session and month: how to make the next call fast. */
+static void
+tell_of_index(DateADT period)
+{
+	static DateADT told = DATEVAL_NOBEGIN;
+	char	   *month = FinopsPeriodText(period);
+
+	month[4] = '_';
+	if (told == period ||
+		FINOPS_RUN("SELECT FROM pg_class c WHERE c.oid = to_regclass($1) AND c.reltuples >= " MANY_LINES
+				   " AND to_regclass($1 || '_lines_idx') IS NULL",
+				   ARG_TEXT(psprintf("finops.fact_cost_raw_%s", month))) == 0)
+		return;
+	told = period;
+	month[4] = '-';
+	ereport(NOTICE,
+			(errmsg("the lines of %s have no index, so all of them are read", month),
+			 errhint("Make it: SELECT finops.index_lines('%s-01').", month)));
+}
+
 static void
 find_lines(DateADT period, LineQuery *q)
 {
 	AllocateColumns columns;
 	char	   *rule;
 	int			n = 0;
+
+	tell_of_index(period);
 
 	AllocateCompile(&columns, (int) FINOPS_STAGE0("finops_rule",
 		"SELECT i.position AS no, i.name AS rule_id, i.detail ->> 'provider' AS provider,"
