@@ -275,17 +275,39 @@ months_after(DateADT day, int months)
 	return day + (DateADT) FinopsInt64(0, 1);
 }
 
+static void
+refuse_offer(const char *offer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no offer \"%s\"", FinopsQuoteForMessage(offer)),
+			 errhint("SELECT offer_id FROM finops.commitment_offer WHERE enabled lists them.")));
+}
+
+/* A name that is misspelt would look like an offer that is not worth buying. */
+static void
+check_offers(const Wish *w)
+{
+	if (FINOPS_RUN("SELECT n.name FROM unnest($1) WITH ORDINALITY n(name, place) WHERE NOT EXISTS"
+				   " (SELECT FROM finops.commitment_offer o WHERE o.offer_id = n.name AND o.enabled) ORDER BY n.place LIMIT 1",
+				   offers_arg(w)) > 0)
+		refuse_offer(FinopsText(0, 1));
+}
+
 /* Provider and currency of the offers; pairs in an array of the session. */
 static int
 find_markets(const Wish *w, Market **markets)
 {
-	int			n = (int) FINOPS_RUN("SELECT o.provider, o.currency, (SELECT max(d.usage_date) + 1 FROM finops.cost_daily d"
-									 "  WHERE d.provider = o.provider AND d.currency = o.currency AND d.charge_category = 'Usage' AND d.usage_date < $4) AS seen"
-									 " FROM finops.commitment_offer o WHERE o.enabled AND ($1 IS NULL OR o.provider = $1) AND ($2 IS NULL OR o.currency = $2)"
-									 " AND ($3 IS NULL OR o.offer_id = ANY ($3)) GROUP BY 1, 2 ORDER BY o.provider COLLATE \"C\", o.currency COLLATE \"C\"",
-									 ARG_TEXT(OptionText(w->options, "provider", NULL)), ARG_TEXT(OptionText(w->options, "currency", NULL)),
-									 offers_arg(w), ARG_DATE(w->as_of));
-	int			usable = 0;
+	int			n,
+				usable = 0;
+
+	check_offers(w);
+	n = (int) FINOPS_RUN("SELECT o.provider, o.currency, (SELECT max(d.usage_date) + 1 FROM finops.cost_daily d"
+						 "  WHERE d.provider = o.provider AND d.currency = o.currency AND d.charge_category = 'Usage' AND d.usage_date < $4) AS seen"
+					 " FROM finops.commitment_offer o WHERE o.enabled AND ($1 IS NULL OR o.provider = $1) AND ($2 IS NULL OR o.currency = $2)"
+					 " AND ($3 IS NULL OR o.offer_id = ANY ($3)) GROUP BY 1, 2 ORDER BY o.provider COLLATE \"C\", o.currency COLLATE \"C\"",
+					 ARG_TEXT(OptionText(w->options, "provider", NULL)), ARG_TEXT(OptionText(w->options, "currency", NULL)),
+					 offers_arg(w), ARG_DATE(w->as_of));
 
 	*markets = palloc0_array(Market, Max(n, 1));
 	for (int i = 0; i < n; i++)
@@ -622,10 +644,7 @@ market_of_offer(const Wish *w, const char *offer)
 					   ARG_TEXT(offer), ARG_TEXT(markets[i].provider), ARG_TEXT(markets[i].currency)) > 0)
 			return markets[i];
 	if (FINOPS_RUN("SELECT FROM finops.commitment_offer o WHERE o.offer_id = $1 AND o.enabled", ARG_TEXT(offer)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there is no offer \"%s\"", FinopsQuoteForMessage(offer)),
-				 errhint("SELECT offer_id FROM finops.commitment_offer WHERE enabled lists them.")));
+		refuse_offer(offer);
 	/* an offer for what nothing was used of */
 	return (Market) {.wish = NULL};
 }

@@ -199,6 +199,8 @@ finops_explain_change(PG_FUNCTION_ARGS)
 				to = FinopsPeriodArg(fcinfo, 1);
 	char	   *sql;
 
+	FinopsCheckPeriodNotFuture(from);
+	FinopsCheckPeriodNotFuture(to);
 	FinopsRequireArg(fcinfo, 2, "dimensions");
 	sql = psprintf(change_sql, element_sql(PG_GETARG_ARRAYTYPE_P(2)), filter_sql(fcinfo, 3));
 	FinopsBegin(&session);
@@ -267,8 +269,11 @@ finops_change_causes(PG_FUNCTION_ARGS)
 	FinopsSession session;
 	DateADT		from = FinopsPeriodArg(fcinfo, 0),
 				to = FinopsPeriodArg(fcinfo, 1);
-	char	   *filter = filter_sql(fcinfo, 2);
+	char	   *filter;
 
+	FinopsCheckPeriodNotFuture(from);
+	FinopsCheckPeriodNotFuture(to);
+	filter = filter_sql(fcinfo, 2);
 	FinopsBegin(&session);
 	stage_causes("cause", from, to, filter, NULL);
 	if (FINOPS_RUN0("SELECT dimension, element FROM cause WHERE rank = 1") == 1)

@@ -37,8 +37,10 @@ static const Figures figures[] = {
 	" CROSS JOIN LATERAL (VALUES ('allocation_coverage', coalesce(a.owned, 0), 'SELECT * FROM finops.allocation_current WHERE kind = ''unallocated'''),"
 	"  ('shared_cost', coalesce(a.shared, 0), 'SELECT * FROM finops.allocation_current WHERE kind = ''shared''')) v(kpi, part, evidence)", NULL},
 
-	{"SELECT 'tag_compliance', f.currency, f.pct, CASE WHEN f.pct IS NULL THEN 'no usage in the month' END,"
-	" 'SELECT * FROM finops.tag_coverage_figures(' || quote_literal($1) || ')' FROM finops.tag_coverage_figures($1) f WHERE f.figure = 'cost'", "tag_compliance"},
+	/* without a bill there are no figures of tags, but an error */
+	{"SELECT 'tag_compliance', f.currency, round(f.pct, 2), CASE WHEN f.pct IS NULL THEN 'no usage in the month' END,"
+	" 'SELECT * FROM finops.tag_coverage_figures(' || quote_literal($1) || ')'"
+	" FROM (SELECT FROM @s@.fact_cost_raw b WHERE b.bill_billing_period_start_date = $1 LIMIT 1) bill CROSS JOIN LATERAL finops.tag_coverage_figures($1) f WHERE f.figure = 'cost'", "tag_compliance"},
 
 	/* the newest forecast of each bucket that was made before the month */
 	{"SELECT 'forecast_variance', p.model_name, round((100 * abs(sum(p.actual) - sum(p.mean)) / nullif(sum(p.mean), 0))::numeric, 2),"

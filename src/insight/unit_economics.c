@@ -253,6 +253,8 @@ finops_explain_unit_cost(PG_FUNCTION_ARGS)
 	char	   *driver;
 	bool		isnull;
 
+	FinopsCheckPeriodNotFuture(from);
+	FinopsCheckPeriodNotFuture(to);
 	FinopsRequireArg(fcinfo, 0, "driver_code");
 	driver = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	FinopsBegin(&session);

@@ -121,6 +121,7 @@ SELECT throws_ok($$ SELECT * FROM finops.commitment_curve('2017-05-29', 'm5-1y',
 SELECT throws_ok($$ SELECT * FROM finops.commitment_ladder('2017-05-29', 0) $$, '22023', NULL, 'a ladder without rungs');
 SELECT throws_ok($$ INSERT INTO finops.commitment_rate (offer_id, discount) VALUES ('m5-1y', 'NaN') $$, '23514', NULL, 'a discount that is no number');
 SELECT throws_ok($$ INSERT INTO finops.commitment_offer (offer_id, kind, most_hourly) VALUES ('x', 'family', 'NaN') $$, '23514', NULL, 'a limit that is no number');
+SELECT throws_ok($$ SELECT * FROM finops.recommend_commitments('2017-05-29', '{"offers": ["m5-1y", "m5-1j"]}') $$, '22023', 'there is no offer "m5-1j"', 'an offer that is misspelt is not one that is not worth buying');
 SELECT throws_ok($$ INSERT INTO finops.commitment (commitment_id, offer_id, hourly) VALUES ('x', 'm5-1y', 'NaN') $$, '23514', NULL, 'an amount that is no number');
 SELECT is_empty($$ SELECT * FROM finops.recommend_commitments('2016-01-01') $$, 'before the first bill');
 

@@ -54,6 +54,8 @@ SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{}')$$, '22023', 'dimensions must be one to eight, not 0', 'no dimension');
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{NULL}')$$, '22004', 'dimensions must not contain nulls', 'a missing dimension');
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-15', '2024-02-01')$$, '22023', NULL, 'no month');
+SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2999-01-01', '{}')$$, '22023', 'billing period 2999-01 has not begun', 'a month to come is not one in which all is gone');
+SELECT throws_ok($$SELECT * FROM finops.change_causes('2999-01-01', '2024-01-01', '[]')$$, '22023', 'billing period 2999-01 has not begun', 'causes: a month to come');
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{service}', '[]')$$, '22023', 'filter must be an object', 'no filter');
 SELECT throws_ok($$SELECT * FROM finops.explain_change('2024-01-01', '2024-02-01', '{service}', '{"service": 1}')$$, '22023', NULL, 'a filter by a number');
 SELECT throws_ok($$SELECT * FROM finops.change_causes('2024-01-01', '2024-02-01', '{"x''; DROP TABLE y": "1"}')$$, '22023', NULL, 'a hostile filter');

@@ -130,6 +130,10 @@ SELECT results_eq($$SELECT kpi, scope, value, reason FROM finops.kpi('2024-05-01
 	$$SELECT 'data_age', 'generated/1', NULL::numeric, 'loaded once' UNION ALL SELECT 'unit_cost', driver_code || ' ' || currency, round(unit_cost, 6), NULL FROM finops.unit_economics('2024-05-01')$$, 'the cost of a unit is a figure of each driver');
 SELECT throws_ok($$SELECT * FROM finops.kpi('2999-01-01')$$, '22023', NULL, 'a month to come');
 SELECT throws_ok($$SELECT * FROM finops.kpi(NULL)$$, '22004', NULL, 'no month');
+SELECT throws_ok($$SELECT * FROM finops.explain_unit_cost(NULL, '2024-05-01', '2999-01-01')$$, '22023', 'billing period 2999-01 has not begun', 'a unit cost of a month to come');
+SELECT results_eq($$SELECT kpi, value, reason FROM finops.kpi('2023-01-01') WHERE kpi IN ('allocation_coverage', 'tag_compliance') ORDER BY kpi$$,
+	$$VALUES ('allocation_coverage', NULL::numeric, 'nothing is allocated'), ('tag_compliance', NULL, 'there is nothing to measure in the month')$$, 'a month without a bill is no error');
+SELECT is((SELECT max(scale(value)) FROM finops.kpi('2024-06-01') WHERE unit = 'percent'), 2, 'percents have two decimals');
 
 SELECT * FROM finish();
 ROLLBACK;
