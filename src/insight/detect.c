@@ -101,7 +101,9 @@ apply_feedback(void)
  * of the total.  A wide series may show fewer of the days, so that its impact
  * may be the smaller.  Tenants and tags cut across accounts and services and
  * must have about the same impact.  An episode that no single one explains,
- * but half or more of what it contains has, stands for them.
+ * but half or more of what it contains has, stands for them.  Where the cause
+ * of a total is known, a tenant or tag whose impact is more than what the cause
+ * leaves of the total has its share of that cause.
  */
 static const char explained_sql[] =
 "WITH recent AS (SELECT a.*, CASE a.dimension WHEN 'account_service' THEN 1 WHEN 'service' THEN 2 WHEN 'account' THEN 3"
@@ -126,8 +128,13 @@ static const char explained_sql[] =
 " part AS (SELECT DISTINCT ON (p.narrow) p.narrow AS anomaly_id, p.wide AS cause FROM pair p"
 "  JOIN agreed a ON a.wide = p.wide AND a.narrow_dimension = p.narrow_dimension WHERE p.inside"
 "  ORDER BY p.narrow, p.wide_width DESC, p.wide),"
-" verdict AS (SELECT r.anomaly_id, coalesce(p.cause, c.cause) AS cause FROM recent r"
-"  LEFT JOIN cause c USING (anomaly_id) LEFT JOIN part p USING (anomaly_id))"
+" share AS (SELECT DISTINCT ON (p.narrow) p.narrow AS anomaly_id, c.cause FROM pair p JOIN cause c ON c.anomaly_id = p.wide"
+"  JOIN recent w ON w.anomaly_id = p.wide JOIN recent n ON n.anomaly_id = p.narrow"
+"  JOIN recent r ON r.anomaly_id = c.cause AND r.first_day <= n.last_day AND r.last_day >= n.first_day"
+"  WHERE p.wide_width >= 5 AND n.width = 4 AND r.width < 4 AND p.narrow_impact > abs(w.impact) - abs(r.impact)"
+"   AND p.narrow_impact <= abs(r.impact) ORDER BY p.narrow, p.wide_width DESC, p.wide),"
+" verdict AS (SELECT r.anomaly_id, coalesce(p.cause, c.cause, s.cause) AS cause FROM recent r"
+"  LEFT JOIN cause c USING (anomaly_id) LEFT JOIN part p USING (anomaly_id) LEFT JOIN share s USING (anomaly_id))"
 " UPDATE finops.anomaly a SET explained_by = v.cause, updated_at = now() FROM verdict v"
 "  WHERE a.anomaly_id = v.anomaly_id AND a.explained_by IS DISTINCT FROM v.cause";
 

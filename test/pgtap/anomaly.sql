@@ -85,5 +85,18 @@ SELECT throws_ok($$SELECT finops.anomaly_scores('{}')$$, '22023', 'series is emp
 SELECT throws_ok($$SELECT finops.anomaly_scores('{1,NULL}')$$, '22023', NULL, 'a missing value');
 SELECT throws_ok($$SELECT finops.anomaly_scores('{1,2}', 0)$$, '22023', 'season length must be between 1 and 100000, not 0', 'no season');
 
+-- a service that all tenants use costs five times as much: nobody wants a finding for each tenant
+DELETE FROM finops.cost_daily;
+DELETE FROM finops.anomaly;
+DELETE FROM finops.anomaly_day;
+DELETE FROM finops.anomaly_series;
+INSERT INTO finops.cost_daily (billing_period, usage_date, source, provider, account_id, service, tenant_id, charge_category, currency, billed_cost, effective_cost, line_items)
+SELECT date_trunc('month', d)::date, d::date, 't', 'aws', 'a' || a, 's' || s, 't' || a % 3, 'Usage', 'USD', c, c, 10
+FROM generate_series('2025-01-01'::timestamp, '2025-04-30', '1 day') d, generate_series(1, 4) a, generate_series(1, 5) s,
+	LATERAL (SELECT pg_temp.cost(d::date, a, s) * CASE WHEN s = 2 AND d IN ('2025-04-15', '2025-04-16') THEN 5 ELSE 1 END AS c) x;
+SELECT results_eq($$SELECT dimension, key FROM finops.detect_anomalies('2025-04-25')$$, $$VALUES ('service', 's2')$$, 'a service is one finding, not one for each tenant that uses it');
+SELECT is(count(*)::int, 3, 'tenants have their share of it') FROM finops.anomaly
+WHERE dimension = 'tenant' AND explained_by IS NOT NULL;
+
 SELECT * FROM finish();
 ROLLBACK;
