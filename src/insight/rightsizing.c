@@ -9,7 +9,8 @@
  * type it runs on by that of the type it would move to, with headroom on top.
  *
  * What is saved is the cost of the last days that no commitment covers, at
- * their pace for a month of 730 hours; what a commitment covers is not saved
+ * their pace for a month of 730 hours, from the first day of the resource to
+ * the last one of the bill; what a commitment covers is not saved
  * but freed for other usage, and stands beside it.
  *
  *-------------------------------------------------------------------------
@@ -50,13 +51,18 @@ stage_cost(DateADT as_of)
 	FINOPS_STAGE0("right_kind",
 				  "SELECT r.rule_id, r.lookback_days, k.service, k.usage_type FROM right_rule r JOIN (SELECT DISTINCT l.service, l.usage_type FROM right_line l) k"
 				  " ON (r.usage_type IS NULL OR k.usage_type ~ r.usage_type) AND (r.service IS NULL OR k.service ~ r.service) WHERE r.enabled");
+	/* days without a line count: what runs on weekdays costs nothing at weekends */
+	FINOPS_STAGE0("right_seen", "SELECT l.provider, l.resource_id, l.currency, min(l.day) AS first FROM right_line l GROUP BY 1, 2, 3");
+	FINOPS_STAGE0("right_known", "SELECT l.provider, l.currency, max(l.day) AS last FROM right_line l GROUP BY 1, 2");
 	FINOPS_STAGE("right_cost",
 				 "SELECT x.*, CASE WHEN days > 0 THEN cost / days * 730 / 24 END AS monthly, CASE WHEN days > 0 THEN covered / days * 730 / 24 END AS freed,"
 				 " CASE WHEN days > 0 THEN quantity / days * 730 / 24 END AS monthly_quantity FROM"
 				 " (SELECT r.rule_id, l.provider, l.resource_id, l.currency, max(l.account_id) AS account_id, max(l.service) AS service, max(l.region) AS region,"
 				 " (array_agg(l.instance_type ORDER BY l.day DESC) FILTER (WHERE l.instance_type IS NOT NULL))[1] AS instance_type,"
-				 " coalesce(sum(l.cost), 0) AS cost, coalesce(sum(l.covered), 0) AS covered, coalesce(sum(l.quantity), 0) AS quantity, max(l.day) - min(l.day) + 1 AS days"
-				 " FROM right_kind r JOIN right_line l ON l.service = r.service AND l.usage_type = r.usage_type AND l.day >= $1 - r.lookback_days GROUP BY 1, 2, 3, 4) x",
+				 " coalesce(sum(l.cost), 0) AS cost, coalesce(sum(l.covered), 0) AS covered, coalesce(sum(l.quantity), 0) AS quantity,"
+				 " max(k.last) - greatest(min(s.first), $1 - max(r.lookback_days)) + 1 AS days"
+				 " FROM right_kind r JOIN right_line l ON l.service = r.service AND l.usage_type = r.usage_type AND l.day >= $1 - r.lookback_days"
+				 " JOIN right_seen s USING (provider, resource_id, currency) JOIN right_known k USING (provider, currency) GROUP BY 1, 2, 3, 4) x",
 				 ARG_DATE(as_of));
 }
 

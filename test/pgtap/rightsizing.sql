@@ -118,5 +118,10 @@ SELECT throws_ok($$ SELECT * FROM finops.find_rightsizing('-infinity') $$, '2202
 SELECT throws_ok($$ UPDATE finops.rightsizing_condition SET threshold = 'NaN' WHERE rule_id = 'mine' $$, '23514', NULL, 'a limit that is no number');
 SELECT is_empty($$ SELECT * FROM finops.find_rightsizing('2001-01-01') $$, 'before the first bill');
 
+-- what runs on weekdays only costs nothing at weekends, at the end of the window neither: 18 of 26 days, from the 1st to Sunday 26
+DELETE FROM fact_cost_raw WHERE line_item_resource_id = 'i-idle' AND extract(isodow FROM line_item_usage_start_date) >= 6;
+SELECT results_eq($$ SELECT rule_id, current_cost FROM finops.find_rightsizing('2017-02-27') WHERE resource_id = 'i-idle' $$,
+	$$ VALUES ('off-hours', round(73.0 * 18 / 26, 4)) $$, 'days without cost count');
+
 SELECT * FROM finish();
 ROLLBACK;
