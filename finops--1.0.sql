@@ -6915,7 +6915,7 @@ CREATE FUNCTION finops.anomaly_scores(series float8[], season_length integer DEF
 RETURNS float8[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10000
 AS 'MODULE_PATHNAME', 'finops_anomaly_scores';
-COMMENT ON FUNCTION finops.anomaly_scores(float8[], integer) IS 'how surprising each value is against those before it, 0..1, in the order of the series; at most one alert in 120 values is above 0.7. With a season length, against the season too';
+COMMENT ON FUNCTION finops.anomaly_scores(float8[], integer) IS 'how surprising each value is against those before it, 0..1, in the order of the series; after one above 0.675 the next 120 have none. With a season length, against the season too';
 
 CREATE FUNCTION finops.anomaly_next(INOUT state bytea, value float8, OUT score float8)
 LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10000
@@ -7079,7 +7079,7 @@ CREATE FUNCTION finops.change_causes(from_period date, to_period date, filter js
 RETURNS TABLE (rank integer, dimension text, element text, cost_from numeric, cost_to numeric, change numeric, contribution_pct numeric, surprise float8)
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 20
 AS 'MODULE_PATHNAME', 'finops_change_causes';
-COMMENT ON FUNCTION finops.change_causes(date, date, jsonb) IS 'which elements of which dimension a change of effective cost comes from, the most surprising dimension first (Adtributor, NSDI 2014); where an element of another dimension within the first has its change, the pair of both comes before, as dimension "service, region"';
+COMMENT ON FUNCTION finops.change_causes(date, date, jsonb) IS 'which elements of which dimension a change of effective cost comes from, the most surprising of the dimensions that explain two thirds first (Adtributor, NSDI 2014); where an element of another dimension within the first has its change, the pair of both comes before, as dimension "service, region"';
 
 REVOKE ALL ON FUNCTION finops.explain_change(date, date, text[], jsonb), finops.change_causes(date, date, jsonb) FROM PUBLIC;
 -- room insight: what commitments cover, waste and save
@@ -12414,7 +12414,7 @@ CREATE FUNCTION finops.report_html(period date)
 RETURNS text
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_report_html';
-COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, key figures with their level, cost per unit, reconciliation, budgets, documents, receivables, open recommendations and findings';
+COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, key figures with their level, cost per unit, reconciliation, budgets, documents, receivables, open recommendations, anomalies and open findings';
 REVOKE ALL ON FUNCTION finops.report_html(date) FROM PUBLIC;
 
 CREATE FUNCTION finops.report_csv(report text, period date)

@@ -4,7 +4,7 @@ CREATE FUNCTION finops.anomaly_scores(series float8[], season_length integer DEF
 RETURNS float8[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10000
 AS 'MODULE_PATHNAME', 'finops_anomaly_scores';
-COMMENT ON FUNCTION finops.anomaly_scores(float8[], integer) IS 'how surprising each value is against those before it, 0..1, in the order of the series; at most one alert in 120 values is above 0.7. With a season length, against the season too';
+COMMENT ON FUNCTION finops.anomaly_scores(float8[], integer) IS 'how surprising each value is against those before it, 0..1, in the order of the series; after one above 0.675 the next 120 have none. With a season length, against the season too';
 
 CREATE FUNCTION finops.anomaly_next(INOUT state bytea, value float8, OUT score float8)
 LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10000

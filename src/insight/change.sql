@@ -11,6 +11,6 @@ CREATE FUNCTION finops.change_causes(from_period date, to_period date, filter js
 RETURNS TABLE (rank integer, dimension text, element text, cost_from numeric, cost_to numeric, change numeric, contribution_pct numeric, surprise float8)
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000000 ROWS 20
 AS 'MODULE_PATHNAME', 'finops_change_causes';
-COMMENT ON FUNCTION finops.change_causes(date, date, jsonb) IS 'which elements of which dimension a change of effective cost comes from, the most surprising dimension first (Adtributor, NSDI 2014); where an element of another dimension within the first has its change, the pair of both comes before, as dimension "service, region"';
+COMMENT ON FUNCTION finops.change_causes(date, date, jsonb) IS 'which elements of which dimension a change of effective cost comes from, the most surprising of the dimensions that explain two thirds first (Adtributor, NSDI 2014); where an element of another dimension within the first has its change, the pair of both comes before, as dimension "service, region"';
 
 REVOKE ALL ON FUNCTION finops.explain_change(date, date, text[], jsonb), finops.change_causes(date, date, jsonb) FROM PUBLIC;

@@ -17,6 +17,11 @@
 
 PG_FUNCTION_INFO_V1(finops_kpi);
 
+#define ANOMALIES \
+	"'SELECT * FROM finops.anomaly WHERE explained_by IS NULL AND state <> ''withdrawn'' AND first_day >= ' || quote_literal($1)" \
+	" || ' AND first_day < ' || quote_literal($2)"
+
+
 /* A statement of figures; those that read lines, or two years, are named since they take their time. */
 typedef struct Figures
 {
@@ -29,13 +34,14 @@ typedef struct Figures
 
 static const Figures figures[] = {
 	{"SELECT v.kpi, a.scope, round(100 * v.part / nullif(a.total, 0), 2), CASE WHEN a.entries = 0 THEN 'nothing is allocated'"
-	" WHEN a.total IS NULL THEN 'an exchange rate is missing: finops.set_fx_rate()' WHEN a.total = 0 THEN 'the cost of the month is 0' END, v.evidence"
+	" WHEN a.total IS NULL THEN 'an exchange rate is missing: finops.set_fx_rate()' WHEN a.total = 0 THEN 'the cost of the month is 0' END,"
+	" 'SELECT * FROM finops.allocation_current WHERE period_start = ' || quote_literal($1) || ' AND ' || v.rows"
 	" FROM (SELECT 'all' AS scope, count(*) AS entries, CASE WHEN count(*) = count(r.rate) THEN sum(amount * r.rate) END AS total,"
 	"   sum(amount * r.rate) FILTER (WHERE kind <> 'unallocated' AND rule_id <> 'unallocated') AS owned, sum(amount * r.rate) FILTER (WHERE kind = 'shared') AS shared"
 	"  FROM (SELECT c.currency, c.kind, c.rule_id, sum(c.amount) AS amount FROM finops.allocation_current c WHERE c.period_start = $1 GROUP BY 1, 2, 3) x"
 	"  LEFT JOIN LATERAL (SELECT finops.fx_rate_of(x.currency, $1) AS rate) r ON true) a"
-	" CROSS JOIN LATERAL (VALUES ('allocation_coverage', coalesce(a.owned, 0), 'SELECT * FROM finops.allocation_current WHERE kind = ''unallocated'''),"
-	"  ('shared_cost', coalesce(a.shared, 0), 'SELECT * FROM finops.allocation_current WHERE kind = ''shared''')) v(kpi, part, evidence)", NULL},
+	" CROSS JOIN LATERAL (VALUES ('allocation_coverage', coalesce(a.owned, 0), '(kind = ''unallocated'' OR rule_id = ''unallocated'')'),"
+	"  ('shared_cost', coalesce(a.shared, 0), 'kind = ''shared''')) v(kpi, part, rows)", NULL},
 
 	/* without a bill there are no figures of tags, but an error */
 	{"SELECT 'tag_compliance', f.currency, round(f.pct, 2), CASE WHEN f.pct IS NULL THEN 'no usage in the month' END,"
@@ -53,7 +59,7 @@ static const Figures figures[] = {
 	" (VALUES ('commitment_coverage', c.coverage), ('commitment_utilisation', c.utilisation), ('commitment_waste', c.unused / nullif(c.fee, 0)),"
 	"  ('effective_savings_rate', c.effective_savings_rate)) v(kpi, value)", "commitment_coverage,commitment_utilisation,commitment_waste,effective_savings_rate"},
 
-	{"SELECT v.kpi, 'all', v.value, v.reason, 'SELECT * FROM finops.anomaly WHERE explained_by IS NULL'"
+	{"SELECT v.kpi, 'all', v.value, v.reason, " ANOMALIES
 	" FROM (SELECT count(*) AS n, percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM a.detected_at - (a.first_day + 1)::timestamp AT TIME ZONE 'UTC') / 3600) AS detected,"
 	"   percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM a.judged_at - a.detected_at) / 3600) AS judged, count(a.judged_at) AS njudged,"
 	"   count(*) FILTER (WHERE a.state = 'expected') AS expected, (SELECT count(*) FROM finops.anomaly_series) AS watched"
@@ -63,7 +69,7 @@ static const Figures figures[] = {
 	"  ('anomaly_resolution', round(s.judged::numeric, 1), CASE WHEN s.njudged = 0 THEN 'none was judged: finops.judge_anomaly()' END),"
 	"  ('anomaly_false_alarms', round(100.0 * s.expected / nullif(s.njudged, 0), 2), CASE WHEN s.njudged = 0 THEN 'none was judged: finops.judge_anomaly()' END)) v(kpi, value, reason)", NULL},
 
-	{"SELECT 'anomaly_cost', a.currency, sum(greatest(a.impact, 0)), NULL, 'SELECT * FROM finops.anomaly WHERE explained_by IS NULL ORDER BY impact DESC'"
+	{"SELECT 'anomaly_cost', a.currency, sum(greatest(a.impact, 0)), NULL, " ANOMALIES " || ' ORDER BY impact DESC'"
 	" FROM finops.anomaly a WHERE a.explained_by IS NULL AND a.state <> 'withdrawn' AND a.first_day >= $1 AND a.first_day < $2 GROUP BY a.currency", NULL},
 
 	{"SELECT 'data_age', l.source, round(percentile_disc(0.95) WITHIN GROUP (ORDER BY l.gap)::numeric / 3600, 1), CASE WHEN count(l.gap) = 0 THEN 'loaded once' END,"

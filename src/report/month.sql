@@ -4,7 +4,7 @@ CREATE FUNCTION finops.report_html(period date)
 RETURNS text
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'finops_report_html';
-COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, key figures with their level, cost per unit, reconciliation, budgets, documents, receivables, open recommendations and findings';
+COMMENT ON FUNCTION finops.report_html(date) IS 'a billing period as one self-contained HTML page: headline numbers, trend and forecast, cost by service and tenant, tag coverage, allocation flow, key figures with their level, cost per unit, reconciliation, budgets, documents, receivables, open recommendations, anomalies and open findings';
 REVOKE ALL ON FUNCTION finops.report_html(date) FROM PUBLIC;
 
 CREATE FUNCTION finops.report_csv(report text, period date)

@@ -128,6 +128,9 @@ SELECT results_eq($$SELECT value, reason FROM finops.kpi('2024-06-01') WHERE kpi
 SELECT is((SELECT count(DISTINCT kpi) FROM finops.kpi('2024-06-01')), (SELECT count(DISTINCT kpi) FROM finops.kpi_target), 'every figure is listed');
 SELECT results_eq($$SELECT kpi, scope, value, reason FROM finops.kpi('2024-05-01') WHERE kpi IN ('unit_cost', 'data_age')$$,
 	$$SELECT 'data_age', 'generated/1', NULL::numeric, 'loaded once' UNION ALL SELECT 'unit_cost', driver_code || ' ' || currency, round(unit_cost, 6), NULL FROM finops.unit_economics('2024-05-01')$$, 'the cost of a unit is a figure of each driver');
+SELECT is_empty($$SELECT kpi, evidence FROM finops.kpi('2024-06-01') WHERE kpi <> 'forecast_variance' AND evidence NOT LIKE '%2024-06-01%'$$, 'evidence is of the month');
+SELECT is((xpath('count(/table/row)', query_to_xml(k.evidence, false, false, '')))[1]::text, '3', 'and a query that runs') FROM finops.kpi('2024-06-01') k WHERE kpi = 'anomalies';
+SELECT lives_ok(k.evidence, k.kpi || ': evidence') FROM finops.kpi('2024-06-01') k WHERE kpi IN ('allocation_coverage', 'shared_cost', 'anomaly_cost');
 SELECT throws_ok($$SELECT * FROM finops.kpi('2999-01-01')$$, '22023', NULL, 'a month to come');
 SELECT throws_ok($$SELECT * FROM finops.kpi(NULL)$$, '22004', NULL, 'no month');
 SELECT throws_ok($$SELECT * FROM finops.explain_unit_cost(NULL, '2024-05-01', '2999-01-01')$$, '22023', 'billing period 2999-01 has not begun', 'a unit cost of a month to come');
