@@ -279,8 +279,7 @@ static void
 refuse_offer(const char *offer)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no offer \"%s\"", FinopsQuoteForMessage(offer)),
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no offer \"%s\"", FinopsQuoteForMessage(offer)),
 			 errhint("SELECT offer_id FROM finops.commitment_offer WHERE enabled lists them.")));
 }
 
@@ -288,9 +287,8 @@ refuse_offer(const char *offer)
 static void
 check_offers(const Wish *w)
 {
-	if (FINOPS_RUN("SELECT n.name FROM unnest($1) WITH ORDINALITY n(name, place) WHERE NOT EXISTS"
-				   " (SELECT FROM finops.commitment_offer o WHERE o.offer_id = n.name AND o.enabled) ORDER BY n.place LIMIT 1",
-				   offers_arg(w)) > 0)
+	if (FINOPS_RUN("SELECT n.name FROM unnest($1) n(name) WHERE NOT EXISTS"
+				   " (SELECT FROM finops.commitment_offer o WHERE o.offer_id = n.name AND o.enabled) LIMIT 1", offers_arg(w)) > 0)
 		refuse_offer(FinopsText(0, 1));
 }
 
@@ -298,16 +296,14 @@ check_offers(const Wish *w)
 static int
 find_markets(const Wish *w, Market **markets)
 {
-	int			n,
-				usable = 0;
+	int			n, usable = 0;
 
 	check_offers(w);
 	n = (int) FINOPS_RUN("SELECT o.provider, o.currency, (SELECT max(d.usage_date) + 1 FROM finops.cost_daily d"
 						 "  WHERE d.provider = o.provider AND d.currency = o.currency AND d.charge_category = 'Usage' AND d.usage_date < $4) AS seen"
-					 " FROM finops.commitment_offer o WHERE o.enabled AND ($1 IS NULL OR o.provider = $1) AND ($2 IS NULL OR o.currency = $2)"
-					 " AND ($3 IS NULL OR o.offer_id = ANY ($3)) GROUP BY 1, 2 ORDER BY o.provider COLLATE \"C\", o.currency COLLATE \"C\"",
-					 ARG_TEXT(OptionText(w->options, "provider", NULL)), ARG_TEXT(OptionText(w->options, "currency", NULL)),
-					 offers_arg(w), ARG_DATE(w->as_of));
+						 " FROM finops.commitment_offer o WHERE o.enabled AND ($1 IS NULL OR o.provider = $1) AND ($2 IS NULL OR o.currency = $2)"
+						 " AND ($3 IS NULL OR o.offer_id = ANY ($3)) GROUP BY 1, 2 ORDER BY o.provider COLLATE \"C\", o.currency COLLATE \"C\"",
+						 ARG_TEXT(OptionText(w->options, "provider", NULL)), ARG_TEXT(OptionText(w->options, "currency", NULL)), offers_arg(w), ARG_DATE(w->as_of));
 
 	*markets = palloc0_array(Market, Max(n, 1));
 	for (int i = 0; i < n; i++)
