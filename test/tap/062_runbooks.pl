@@ -42,6 +42,9 @@ foreach my $file (sort glob(source_file('docs/runbooks/*.md')))
 	is( $node->psql($name, undef, on_error_stop => 1,
 			extra_params => [ '-v', 'schema=public', '-v', 'stop=prepared', '-f', source_file('test/tap/closed_month.sql') ]),
 		0, "$name: a month is there");
+	# two roadmaps, of which the pages speak
+	$node->safe_psql($name, q{INSERT INTO forecast.drivers (driver_code, period_start, value, load_dt)
+		SELECT 'api_calls', m::date, 1000000, l FROM generate_series(timestamp '2025-07-01', '2026-06-01', '1 month') m, unnest('{2025-06-01,2025-07-01}'::date[]) l});
 	my $n = 0;
 	foreach my $block (@blocks)
 	{
