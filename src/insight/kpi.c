@@ -94,7 +94,8 @@ static const Figures figures[] = {
 
 	/* what waits for its decision at the end of the month, or now, is as old as it is then */
 	{"SELECT 'recommendation_age', 'all', round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM s.until - s.created_at) / 86400))::numeric, 1),"
-	" CASE WHEN count(*) = 0 THEN 'none was open or decided in the month' END, 'SELECT * FROM finops.recommendation ORDER BY created_at'"
+	" CASE WHEN count(*) = 0 THEN 'none was open or decided in the month' END, 'SELECT * FROM finops.recommendation WHERE created_at < ' || quote_literal($2)"
+	"  || ' AND coalesce(decided_at >= ' || quote_literal($1) || ', status IN (''ACTIVE'', ''EXPIRED'')) ORDER BY created_at'"
 	" FROM (SELECT r.created_at, least(r.decided_at, e.month) AS until FROM (SELECT least(" MOMENT("$2") ", now()) AS month) e, finops.recommendation r"
 	"  WHERE r.created_at < e.month AND (r.decided_at >= " MOMENT("$1")
 	"   OR r.decided_at IS NULL AND (r.status = 'ACTIVE' OR r.status = 'EXPIRED' AND r.updated_at >= e.month))) s", NULL},
